@@ -29,9 +29,11 @@ type Journal interface {
 
 	// Home gives the rows of every session that user is in, in no order.
 	Home(ctx context.Context, user protocol.UserID, device string) ([]*HomeRow, error)
-	// Unread counts the messages of others with seq > after, recalled and expired
+	// SessionsOf gives the sessions that user is in, in no order: Home without what it costs.
+	SessionsOf(ctx context.Context, user protocol.UserID) ([]protocol.SessionID, error)
+	// Unread counts the messages of others with after < seq <= to, recalled and expired
 	// ones left out; mentioned says that one of them mentions user or everybody.
-	Unread(ctx context.Context, session protocol.SessionID, user protocol.UserID, after int64) (n int64, mentioned bool, err error)
+	Unread(ctx context.Context, session protocol.SessionID, user protocol.UserID, after, to int64) (n int64, mentioned bool, err error)
 	// Due gives messages whose expiry time is at or before now and that have not
 	// been expired by an entry, oldest first.
 	Due(ctx context.Context, now time.Time, limit int) ([]Due, error)
@@ -126,7 +128,8 @@ type Due struct {
 type Streams interface {
 	// Publish gives events to every node that follows subject, this one included.
 	// It never blocks on a slow node. The events are not changed by anyone afterwards.
-	Publish(subject string, events []*Event)
+	// A burst is for this node only, see Burst; nil is allowed.
+	Publish(subject string, events []*Event, burst *Burst)
 	// Follow registers this node's interest; from its return on, events of subject arrive.
 	Follow(ctx context.Context, subject string) error
 	// Unfollow ends it. A few events may still arrive.
@@ -138,7 +141,7 @@ type Streams interface {
 // Receiver takes what streams bring to this node.
 type Receiver interface {
 	// Receive takes events of one subject, in order.
-	Receive(subject string, events []*Event)
+	Receive(subject string, events []*Event, burst *Burst)
 	// Lost says that events may be missing: reload what is known of every subject.
 	Lost()
 }
