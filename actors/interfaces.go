@@ -29,6 +29,8 @@ type Journal interface {
 
 	// Home gives the rows of every session that user is in, in no order.
 	Home(ctx context.Context, user protocol.UserID, device string) ([]*HomeRow, error)
+	// HomeOf gives one such row, or protocol.NotFound when user is not in session.
+	HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*HomeRow, error)
 	// SessionsOf gives the sessions that user is in, in no order: Home without what it costs.
 	SessionsOf(ctx context.Context, user protocol.UserID) ([]protocol.SessionID, error)
 	// Unread counts the messages of others with after < seq <= to, recalled and expired
