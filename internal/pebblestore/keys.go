@@ -55,8 +55,8 @@ func parseSession(id protocol.SessionID) (k sessionKey, ok bool) {
 	}
 	var word [16]byte
 	copy(word[:], id[2:])
-	_, err := sessionWords.Decode(k.id[:], word[:])
-	return k, err == nil
+	n, err := sessionWords.Decode(k.id[:], word[:]) // skips line ends, hence n
+	return k, err == nil && n == sessionBytes
 }
 
 // String is the session's id.
