@@ -1,0 +1,216 @@
+package userctr
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Register adds the user centre's operations to api, whose paths begin with
+// /api/v2. Whoever checks tokens says who asks by protocol.WithIdentity.
+func (c *Center) Register(api huma.API) {
+	open := func(id, method, path, summary string, status int, errors ...int) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"users"}, DefaultStatus: status,
+			Errors: errors, MaxBodyBytes: 16 << 10,
+		}
+	}
+	signed := func(id, method, path, summary string, errors ...int) huma.Operation {
+		status := http.StatusOK
+		if method == http.MethodDelete {
+			status = http.StatusNoContent
+		}
+		op := open(id, method, path, summary, status, append(errors, http.StatusUnauthorized)...)
+		op.Security = []map[string][]string{{"bearer": {}}}
+		return op
+	}
+	huma.Register(api, open("register", http.MethodPost, "/users", "Register a user and sign in", http.StatusCreated,
+		http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable), c.postUser)
+	huma.Register(api, open("login", http.MethodPost, "/users/login", "Sign in with name and password", http.StatusOK,
+		http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable), c.postLogin)
+	huma.Register(api, open("refresh", http.MethodPost, "/users/refresh", "Trade a refresh token for new tokens", http.StatusOK,
+		http.StatusUnauthorized), c.postRefresh)
+	logout := signed("logout", http.MethodPost, "/users/logout", "End the login of the token that is used")
+	logout.DefaultStatus = http.StatusNoContent
+	huma.Register(api, logout, c.postLogout)
+
+	huma.Register(api, signed("get-me", http.MethodGet, "/users/me", "Read one's own user"), c.getMe)
+	huma.Register(api, signed("set-me", http.MethodPut, "/users/me", "Change nickname and avatar"), c.putMe)
+	huma.Register(api, signed("set-password", http.MethodPut, "/users/me/password",
+		"Change the password, which ends every login, and sign this device in again", http.StatusForbidden, http.StatusTooManyRequests), c.putPassword)
+	huma.Register(api, signed("get-user", http.MethodGet, "/users/{id}", "Read a user's public profile", http.StatusNotFound), c.getUser)
+	huma.Register(api, signed("find-users", http.MethodGet, "/users", "Find a user by exact name, or the bots one may talk to"), c.findUsers)
+	huma.Register(api, signed("get-user-status", http.MethodGet, "/users/{id}/status", "Read whether a user is online", http.StatusNotFound), c.getStatus)
+	huma.Register(api, signed("get-consult-time", http.MethodGet, "/users/{id}/consult/time",
+		"Read when oneself and a user last wrote to each other", http.StatusNotFound), c.getConsultTime)
+
+	huma.Register(api, signed("list-devices", http.MethodGet, "/users/me/devices", "List one's devices, the last seen first"), c.getDevices)
+	huma.Register(api, signed("remove-device", http.MethodDelete, "/users/me/devices/{device}", "Sign one device out", http.StatusNotFound), c.deleteDevice)
+	huma.Register(api, signed("remove-devices", http.MethodDelete, "/users/me/devices", "Sign all devices out, or all others"), c.deleteDevices)
+
+	invite := signed("make-invite", http.MethodPost, "/users/invites", "Make an invitation code (administrators)", http.StatusForbidden)
+	invite.DefaultStatus = http.StatusCreated
+	huma.Register(api, invite, c.postInvite)
+	disable := signed("disable-user", http.MethodPost, "/users/{id}/disable",
+		"Shut a user out, or let it in again (administrators)", http.StatusForbidden, http.StatusNotFound)
+	disable.DefaultStatus = http.StatusNoContent
+	huma.Register(api, disable, c.postDisable)
+}
+
+// caller is who asks. UNAUTHORIZED: nobody.
+func caller(ctx context.Context) (protocol.Identity, error) {
+	id, ok := protocol.IdentityFrom(ctx)
+	if !ok || id.User == "" {
+		return id, protocol.Unauthorized("sign in first")
+	}
+	return id, nil
+}
+
+// remote is embedded by an input to learn where a request comes from.
+type remote struct{ address string }
+
+// Resolve fills huma.Resolver.
+func (r *remote) Resolve(ctx huma.Context) []error {
+	r.address = ctx.RemoteAddr()
+	return nil
+}
+
+// clientBody is what a client says of itself when it signs in.
+type clientBody struct {
+	Device     string `json:"device,omitempty" maxLength:"128" doc:"The client's own name for this device, the same at every sign-in. Without one the answer gives one"`
+	DeviceName string `json:"deviceName,omitempty" maxLength:"64" doc:"The device's name for people"`
+	Platform   string `json:"platform,omitempty" maxLength:"128" example:"web" doc:"web, ios, android, ..."`
+	Version    string `json:"version,omitempty" maxLength:"128" doc:"The client's version"`
+}
+
+func (b clientBody) client(address string) Client {
+	return Client{Device: b.Device, Name: b.DeviceName, Platform: b.Platform, Version: b.Version, Address: address}
+}
+
+// grantBody is what a client gets to speak with.
+type grantBody struct {
+	UserID       string            `json:"userId"`
+	Token        string            `json:"token" doc:"The access token, for Authorization: Bearer and the auth frame"`
+	ExpiresAt    time.Time         `json:"expiresAt" doc:"When the access token ends"`
+	RefreshToken string            `json:"refreshToken" doc:"Good for one use, within 7 days"`
+	Device       string            `json:"device"`
+	Addresses    map[string]string `json:"addresses" doc:"Where to connect to"`
+}
+
+type grantAnswer struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         grantBody
+}
+
+func (c *Center) answer(g *Grant, err error) (*grantAnswer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &grantAnswer{CacheControl: "no-store", Body: grantBody{
+		UserID: g.User.ID, Token: g.Token, ExpiresAt: g.Expires, RefreshToken: g.Refresh, Device: g.Device, Addresses: c.cfg.Addresses,
+	}}, nil
+}
+
+func (c *Center) postUser(ctx context.Context, in *struct {
+	remote
+	Body struct {
+		Name     string `json:"name" minLength:"1" maxLength:"64" doc:"To sign in with: letters, digits and . _ - + @"`
+		Password string `json:"password" minLength:"8" maxLength:"256"`
+		Nickname string `json:"nickname,omitempty" maxLength:"64" doc:"To be shown, the name by default"`
+		Avatar   string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
+		Code     string `json:"code,omitempty" maxLength:"128" doc:"An invitation code"`
+		clientBody
+	}
+}) (*grantAnswer, error) {
+	b := &in.Body
+	return c.answer(c.SignUp(ctx, NewUser{
+		Name: b.Name, Password: b.Password, Nickname: b.Nickname, Avatar: b.Avatar, Code: b.Code,
+	}, b.client(in.address)))
+}
+
+func (c *Center) postLogin(ctx context.Context, in *struct {
+	remote
+	Body struct {
+		Name     string `json:"name" minLength:"1" maxLength:"64"`
+		Password string `json:"password" minLength:"1" maxLength:"256"`
+		clientBody
+	}
+}) (*grantAnswer, error) {
+	return c.answer(c.Login(ctx, in.Body.Name, in.Body.Password, in.Body.client(in.address)))
+}
+
+func (c *Center) postRefresh(ctx context.Context, in *struct {
+	Body struct {
+		RefreshToken string `json:"refreshToken" maxLength:"128"`
+		Device       string `json:"device,omitempty" maxLength:"128" doc:"When said, it has to be the device that signed in"`
+	}
+}) (*grantAnswer, error) {
+	return c.answer(c.Refresh(ctx, in.Body.RefreshToken, in.Body.Device))
+}
+
+func (c *Center) postLogout(ctx context.Context, _ *struct{}) (*struct{}, error) {
+	id, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.Logout(ctx, id)
+}
+
+func (c *Center) putPassword(ctx context.Context, in *struct {
+	Body struct {
+		Old string `json:"old" minLength:"1" maxLength:"256"`
+		New string `json:"new" minLength:"8" maxLength:"256"`
+	}
+}) (*grantAnswer, error) {
+	id, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.answer(c.ChangePassword(ctx, id, in.Body.Old, in.Body.New))
+}
+
+func (c *Center) postInvite(ctx context.Context, in *struct {
+	Body struct {
+		Uses      int `json:"uses,omitempty" minimum:"1" maximum:"10000" default:"1" doc:"How many people it lets in"`
+		ExpiresIn int `json:"expiresIn,omitempty" minimum:"1" maximum:"7776000" default:"604800" doc:"Seconds"`
+	}
+}) (*inviteAnswer, error) {
+	id, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	code, i, err := c.MakeInvite(ctx, id, in.Body.Uses, time.Duration(in.Body.ExpiresIn)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	out := &inviteAnswer{CacheControl: "no-store"}
+	out.Body.Code, out.Body.Uses, out.Body.ExpiresAt = code, i.Uses, i.Expires
+	return out, nil
+}
+
+type inviteAnswer struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         struct {
+		Code      string    `json:"code" doc:"Shown this once"`
+		Uses      int       `json:"uses"`
+		ExpiresAt time.Time `json:"expiresAt"`
+	}
+}
+
+func (c *Center) postDisable(ctx context.Context, in *struct {
+	ID   string `path:"id" maxLength:"128"`
+	Body *struct {
+		Disabled *bool `json:"disabled,omitempty" doc:"true unless said otherwise"`
+	}
+}) (*struct{}, error) {
+	id, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	disabled := in.Body == nil || in.Body.Disabled == nil || *in.Body.Disabled
+	return nil, c.Disable(ctx, id, in.ID, disabled)
+}

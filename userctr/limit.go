@@ -1,0 +1,113 @@
+package userctr
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Limits bounds guessing. A zero field means its written default; every is the
+// time in which one more try is earned.
+type Limits struct {
+	// Account is for tries at one user's password from everywhere: 20 at once, then
+	// one in 10 s, which is 8,640 guesses a day.
+	Account Rate
+	// Address is for sign-ins and registrations from one IPv4 address or IPv6 /64
+	// network: 100 at once, then one a second, as an office may stand behind one address.
+	// The machine itself (loopback) is not limited: a proxy there hides who asks.
+	Address Rate
+}
+
+// Rate is a token bucket.
+type Rate struct {
+	Burst int
+	Every time.Duration
+}
+
+// maxBuckets is per half; two halves of 20,000 buckets take about 8 MB.
+const maxBuckets = 20_000
+
+type limits struct {
+	accounts, addresses buckets
+}
+
+func newLimits(l Limits) *limits {
+	if l.Account == (Rate{}) {
+		l.Account = Rate{Burst: 20, Every: 10 * time.Second}
+	}
+	if l.Address == (Rate{}) {
+		l.Address = Rate{Burst: 100, Every: time.Second}
+	}
+	return &limits{
+		accounts:  buckets{rate: l.Account, young: map[string]*rate.Limiter{}},
+		addresses: buckets{rate: l.Address, young: map[string]*rate.Limiter{}},
+	}
+}
+
+// account counts one try at the password of a folded name, whether there is such a user or not.
+func (l *limits) account(folded string, now time.Time) error {
+	return l.accounts.take(folded, now)
+}
+
+// address counts one try from "host:port" or a host. An address that is none is not limited.
+func (l *limits) address(remote string, now time.Time) error {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.IsLoopback() {
+		return nil
+	}
+	if ip.Is6() {
+		network, err := ip.Prefix(64)
+		if err != nil {
+			return fmt.Errorf("userctr: network of an address: %w", err)
+		}
+		ip = network.Addr()
+	}
+	return l.addresses.take(ip.String(), now)
+}
+
+// buckets holds one bucket per key in two halves, and forgets the old half when
+// the young one is full. A bucket that is forgotten is a full one again.
+type buckets struct {
+	rate       Rate
+	mu         sync.Mutex
+	young, old map[string]*rate.Limiter
+}
+
+func (b *buckets) take(key string, now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one := b.young[key]
+	if one == nil {
+		if one = b.old[key]; one == nil {
+			one = rate.NewLimiter(rate.Every(b.rate.Every), b.rate.Burst)
+		}
+		if len(b.young) >= maxBuckets {
+			b.old, b.young = b.young, map[string]*rate.Limiter{}
+		}
+		b.young[key] = one
+	}
+	r := one.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	r.CancelAt(now)
+	return &protocol.Error{
+		Code: protocol.Code_RATE_LIMITED, Detail: "too many tries; wait a little",
+		RetryAfterMs: max(1, wait.Milliseconds()),
+	}
+}

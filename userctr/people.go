@@ -1,0 +1,209 @@
+package userctr
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// glance is what is remembered of a user between two looks at the store.
+type glance struct {
+	disabled, admin, password bool
+	outside                   string // the name an outside system last gave
+	at                        time.Time
+}
+
+const (
+	// glanceLife bounds how long another node's change of a user goes unseen (reliability 4.1: 30 s).
+	glanceLife = 30 * time.Second
+	// maxPeople is in users per half; 50,000 halves at about 150 bytes are under 16 MB in all.
+	maxPeople = 50_000
+)
+
+// people remembers users in two halves: when the young one is full it becomes
+// the old one, and what nobody asked for meanwhile is forgotten.
+type people struct {
+	mu         sync.Mutex
+	young, old map[protocol.UserID]glance
+}
+
+func newPeople() *people { return &people{young: map[protocol.UserID]glance{}} }
+
+func (p *people) get(id protocol.UserID) (glance, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g, ok := p.young[id]
+	if !ok {
+		if g, ok = p.old[id]; ok {
+			p.keep(id, g)
+		}
+	}
+	return g, ok
+}
+
+func (p *people) put(id protocol.UserID, g glance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keep(id, g)
+}
+
+func (p *people) keep(id protocol.UserID, g glance) {
+	if len(p.young) >= maxPeople {
+		p.old, p.young = p.young, map[protocol.UserID]glance{}
+	}
+	p.young[id] = g
+}
+
+func (c *Center) remember(u *User) glance {
+	g := glance{disabled: u.Disabled, admin: u.Admin, password: u.Password != "", outside: u.Outside, at: c.now()}
+	c.people.put(u.ID, g)
+	return g
+}
+
+// meet knows an outside user, makes it at first sight, and takes over a new name.
+func (c *Center) meet(ctx context.Context, id protocol.UserID, name string) (glance, error) {
+	name, err := cleanNickname(name)
+	if err != nil {
+		name = "" // the outside system's user is good all the same; its name is not shown
+	}
+	if g, ok := c.people.get(id); ok && c.now().Sub(g.at) < glanceLife && (name == "" || name == g.outside) {
+		return g, nil
+	}
+	u, err := c.store.User(ctx, id)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		u = &User{ID: id, Nickname: name, Outside: name, Kind: Human, Created: c.now()}
+		if name == "" {
+			u.Nickname = firstRunes(id, maxNickname)
+		}
+		switch err = c.store.AddUser(ctx, u, ""); {
+		case err == nil:
+			c.log.Info("an outside user was seen for the first time", "user", id)
+		case protocol.Code_CONFLICT.Is(err): // on another connection at the same time
+			u, err = c.store.User(ctx, id)
+		}
+	}
+	if err != nil {
+		return glance{}, fmt.Errorf("userctr: meet %s: %w", id, err)
+	}
+	if name != "" && name != u.Outside {
+		u, err = c.change(ctx, id, func(u *User) error {
+			u.Nickname, u.Outside = name, name
+			return nil
+		})
+		if err != nil {
+			return glance{}, err
+		}
+	}
+	return c.remember(u), nil
+}
+
+func firstRunes(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+// Unknown gives those of ids that name no user. Users are never forgotten, so
+// one that was seen once is not looked for again.
+func (c *Center) Unknown(ctx context.Context, ids []protocol.UserID) ([]protocol.UserID, error) {
+	var ask []protocol.UserID
+	for _, id := range ids {
+		if _, ok := c.people.get(id); !ok {
+			ask = append(ask, id)
+		}
+	}
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	missing, err := c.store.Missing(ctx, ask)
+	if err != nil {
+		return nil, fmt.Errorf("userctr: which users are unknown: %w", err)
+	}
+	no := make(map[protocol.UserID]bool, len(missing))
+	for _, id := range missing {
+		no[id] = true
+	}
+	for _, id := range ask {
+		if !no[id] {
+			c.people.put(id, glance{}) // too old to answer anything but that it is there
+		}
+	}
+	return missing, nil
+}
+
+// User gives a user. NOT_FOUND: there is none.
+func (c *Center) User(ctx context.Context, id protocol.UserID) (*User, error) {
+	u, err := c.store.User(ctx, id)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		return nil, protocol.NotFound("user %s", id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("userctr: user %s: %w", id, err)
+	}
+	return u, nil
+}
+
+// Named gives the user of that very name. NOT_FOUND: there is none.
+func (c *Center) Named(ctx context.Context, name string) (*User, error) {
+	folded, err := foldName(name)
+	if err != nil {
+		return nil, protocol.NotFound("no user has this name")
+	}
+	u, err := c.store.UserByName(ctx, folded)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		return nil, protocol.NotFound("no user has this name")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("userctr: user by name: %w", err)
+	}
+	return u, nil
+}
+
+// change edits a user's row until nobody else did at the same time.
+func (c *Center) change(ctx context.Context, id protocol.UserID, edit func(u *User) error) (*User, error) {
+	for range 20 {
+		u, err := c.User(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if err := edit(u); err != nil {
+			return nil, err
+		}
+		err = c.store.UpdateUser(ctx, u)
+		if err == nil {
+			c.remember(u)
+			return u, nil
+		}
+		if err != ErrChanged {
+			return nil, fmt.Errorf("userctr: change user %s: %w", id, err)
+		}
+	}
+	return nil, &protocol.Error{Code: protocol.Code_BUSY, Detail: "the user is being changed by others", RetryAfterMs: 100}
+}
+
+// Profile changes what others see of a user; nil leaves a field as it is.
+func (c *Center) Profile(ctx context.Context, id protocol.UserID, nickname, avatar *string) (*User, error) {
+	return c.change(ctx, id, func(u *User) error {
+		if nickname != nil {
+			clean, err := cleanNickname(*nickname)
+			if err != nil {
+				return err
+			}
+			u.Nickname = clean
+		}
+		if avatar != nil {
+			if err := checkAvatar(*avatar); err != nil {
+				return err
+			}
+			u.Avatar = *avatar
+		}
+		return nil
+	})
+}

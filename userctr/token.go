@@ -1,0 +1,225 @@
+package userctr
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+const (
+	// leeway is how far clocks may be apart (reliability: a client's or an outside
+	// system's clock is never trusted further).
+	leeway = 60 * time.Second
+	// maxToken is in bytes: a frame before auth has at most 4 KiB.
+	maxToken = 4096
+	// maxHeader is in base64 characters; ours has 60, and others' have few fields.
+	maxHeader = 512
+	// maxOutside is how far ahead an outside token may end: one that never ends is a
+	// password. It is the life of a login here.
+	maxOutside = 31 * 24 * time.Hour
+	typAccess  = "at+jwt" // RFC 9068
+)
+
+// accessClaims are what our own access tokens say.
+type accessClaims struct {
+	jwt.RegisteredClaims
+	Login    string `json:"sid"`
+	Device   string `json:"did"`
+	Platform string `json:"plt,omitempty"`
+	Version  string `json:"ver,omitempty"`
+	Admin    bool   `json:"adm,omitempty"`
+}
+
+// outsideClaims are what an outside system's tokens say.
+type outsideClaims struct {
+	jwt.RegisteredClaims
+	Name     string `json:"name"`
+	Device   string `json:"device"`
+	Platform string `json:"platform"`
+	Version  string `json:"version"`
+}
+
+// verifier checks tokens. There is one key per algorithm and one algorithm per
+// key, and the key is never chosen by anything else that the token says of itself.
+type verifier struct {
+	now      func() time.Time
+	longest  time.Duration // life of an access token, with the leeway
+	own      *jwt.Parser
+	ownKey   jwt.Keyfunc
+	outside  *jwt.Parser // nil: no outside system
+	outerKey jwt.Keyfunc
+}
+
+func newVerifier(cfg Config, keys *secrets, now func() time.Time) *verifier {
+	v := &verifier{now: now, longest: cfg.Access + 2*leeway}
+	common := []jwt.ParserOption{jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now), jwt.WithStrictDecoding()}
+	v.own = jwt.NewParser(append(common[:len(common):len(common)], jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
+		jwt.WithIssuer(keys.issuer), jwt.WithAudience(cfg.Audience))...)
+	v.ownKey = func(t *jwt.Token) (any, error) {
+		if typ, _ := t.Header["typ"].(string); typ != typAccess {
+			return nil, errors.New("not an access token")
+		}
+		kid, _ := t.Header["kid"].(string)
+		key, ok := keys.public[kid]
+		if !ok {
+			return nil, errors.New("no such key")
+		}
+		return key, refuseHeader(t)
+	}
+	if cfg.IdentitySecret != "" {
+		secret := []byte(cfg.IdentitySecret)
+		v.outside = jwt.NewParser(append(common[:len(common):len(common)], jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}))...)
+		v.outerKey = func(t *jwt.Token) (any, error) {
+			if typ, said := t.Header["typ"]; said {
+				if word, _ := typ.(string); !strings.EqualFold(word, "JWT") {
+					return nil, errors.New("not an identity token")
+				}
+			}
+			return secret, refuseHeader(t)
+		}
+	}
+	return v
+}
+
+// refuseHeader refuses what names or carries a key, and what must be understood (RFC 7515 section 4.1).
+func refuseHeader(t *jwt.Token) error {
+	for _, field := range []string{"jku", "jwk", "x5u", "x5c", "crit", "zip", "b64"} {
+		if _, said := t.Header[field]; said {
+			return fmt.Errorf("header field %s", field)
+		}
+	}
+	return nil
+}
+
+// algorithm gives what the header says of itself, "" when it cannot be read.
+func algorithm(token string) string {
+	head, _, _ := strings.Cut(token, ".")
+	if len(token) > maxToken || len(head) > maxHeader {
+		return ""
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(head)
+	if err != nil {
+		return ""
+	}
+	var h struct {
+		Alg string `json:"alg"`
+	}
+	if json.Unmarshal(text, &h) != nil {
+		return ""
+	}
+	return h.Alg
+}
+
+// verify gives the claims of a good token: accessClaims or outsideClaims.
+func (v *verifier) verify(token string) (*accessClaims, *outsideClaims, error) {
+	switch alg := algorithm(token); {
+	case alg == jwt.SigningMethodEdDSA.Alg():
+		c := &accessClaims{}
+		if _, err := v.own.ParseWithClaims(token, c, v.ownKey); err != nil {
+			return nil, nil, refusal(err)
+		}
+		if c.Subject == "" || c.Login == "" || c.ExpiresAt.Sub(v.now()) > v.longest {
+			return nil, nil, badToken()
+		}
+		return c, nil, nil
+	case alg == jwt.SigningMethodHS256.Alg() && v.outside != nil:
+		c := &outsideClaims{}
+		if _, err := v.outside.ParseWithClaims(token, c, v.outerKey); err != nil {
+			return nil, nil, refusal(err)
+		}
+		if c.ExpiresAt.Sub(v.now()) > maxOutside {
+			return nil, nil, protocol.Unauthorized("the token ends more than %d days ahead", int(maxOutside.Hours()/24))
+		}
+		return nil, c, nil
+	default:
+		return nil, nil, badToken()
+	}
+}
+
+func badToken() error { return protocol.Unauthorized("the token is not good here") }
+
+// refusal tells a good token that is too old from any other; it says no more, as
+// whoever forges one would learn from it.
+func refusal(err error) error {
+	other := []error{jwt.ErrTokenInvalidAudience, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing}
+	for _, e := range other {
+		if errors.Is(err, e) {
+			return badToken()
+		}
+	}
+	if errors.Is(err, jwt.ErrTokenExpired) {
+		return protocol.Errorf(protocol.Code_TOKEN_EXPIRED, "the token has expired")
+	}
+	return badToken()
+}
+
+// mint signs an access token for a login.
+func (c *Center) mint(l *Login, admin bool) (token string, expires time.Time, err error) {
+	now := c.now()
+	expires = now.Add(c.cfg.Access).Truncate(time.Second)
+	var jti [12]byte
+	rand.Read(jti[:])
+	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, &accessClaims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: c.keys.issuer, Audience: jwt.ClaimStrings{c.cfg.Audience}, Subject: l.User,
+			ID:       base64.RawURLEncoding.EncodeToString(jti[:]),
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
+		},
+		Login: l.ID, Device: l.Device, Platform: l.Platform, Version: l.Version, Admin: admin,
+	})
+	t.Header["typ"], t.Header["kid"] = typAccess, c.keys.kid
+	token, err = t.SignedString(c.keys.private)
+	if err != nil {
+		return "", expires, fmt.Errorf("userctr: sign a token: %w", err)
+	}
+	return token, expires, nil
+}
+
+// Authenticate says who holds token. UNAUTHORIZED: nobody; TOKEN_EXPIRED: somebody
+// who needs a new one. One of our own is checked in memory alone. Expires in the
+// answer has the leeway in it, so that it is in the future.
+func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Identity, error) {
+	own, outside, err := c.tokens.verify(token)
+	if err != nil {
+		return protocol.Identity{}, err
+	}
+	if outside != nil {
+		return c.authenticateOutside(ctx, outside)
+	}
+	if c.revoked.has(own.Login) {
+		return protocol.Identity{}, protocol.Unauthorized("this sign-in has ended")
+	}
+	return protocol.Identity{
+		User: own.Subject, Device: own.Device, Login: own.Login, Platform: own.Platform, Version: own.Version,
+		Expires: own.ExpiresAt.Add(leeway), Admin: own.Admin,
+	}, nil
+}
+
+func (c *Center) authenticateOutside(ctx context.Context, claims *outsideClaims) (protocol.Identity, error) {
+	if err := checkUserID(claims.Subject); err != nil {
+		return protocol.Identity{}, err
+	}
+	if err := checkDevice(claims.Device, claims.Platform, claims.Version); err != nil {
+		return protocol.Identity{}, protocol.Unauthorized("the token's device, platform or version cannot be one")
+	}
+	seen, err := c.meet(ctx, claims.Subject, claims.Name)
+	if err != nil {
+		return protocol.Identity{}, err
+	}
+	if seen.disabled {
+		return protocol.Identity{}, protocol.Unauthorized("this user is disabled")
+	}
+	return protocol.Identity{
+		User: claims.Subject, Device: claims.Device, Platform: claims.Platform, Version: claims.Version,
+		Expires: claims.ExpiresAt.Add(leeway), Admin: seen.admin && !seen.password,
+	}, nil
+}
