@@ -67,7 +67,11 @@ type Store struct {
 	writing sync.Mutex // held from a change's first read to its place in Pebble's log
 	counter int64      // of the newest change; under writing
 
+	heads  headCache
 	failed atomic.Pointer[error]
+
+	logEpoch   string // of every log in here
+	epochFloor int64  // of every activation's epoch: see restore.go
 }
 
 // Open opens the store in dir, and makes it if dir is not there or empty. A
@@ -85,6 +89,9 @@ func Open(dir string, opts Options) (*Store, error) {
 	if s.db, err = pebble.Open(dir, s.pebbleOptions()); err != nil {
 		return nil, errors.Join(fmt.Errorf("pebblestore: %s: %w", dir, err), lock.Close())
 	}
+	if err := s.readMeta(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -98,6 +105,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		CacheSize:          s.opts.Cache,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{s},
+		EventListener:      &pebble.EventListener{DataCorruption: s.corrupt},
 	}
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = 32 << 10
@@ -126,6 +134,12 @@ func (s *Store) fail(err error) error {
 		s.opts.Fatal(err)
 	}
 	return s.broken()
+}
+
+// corrupt is told of a file that was found damaged while the store was open. What
+// needs the file fails with an error; the rest goes on.
+func (s *Store) corrupt(info pebble.DataCorruptionInfo) {
+	s.opts.Log.Error("a file of the store is damaged", "file", info.Path, "error", info.Details)
 }
 
 // logger brings what Pebble says into our log.

@@ -122,7 +122,7 @@ func (s *Store) update(f func(t *tx) error) error {
 		t.abandon()
 		return err
 	}
-	return t.commit()
+	return t.commit(nil)
 }
 
 // begin takes the right to write, which commit and abandon give back.
@@ -146,8 +146,9 @@ func (t *tx) abandon() {
 // empty says that nothing but the counter was written.
 func (t *tx) empty() bool { return t.batch.Count() <= 1 }
 
-// commit applies the change, lets the next one begin, and waits for the disk.
-func (t *tx) commit() error {
+// commit applies the change, calls applied (which may be nil), lets the next change
+// begin, and waits for the disk.
+func (t *tx) commit(applied func()) error {
 	s := t.s
 	if t.empty() {
 		t.abandon()
@@ -160,6 +161,9 @@ func (t *tx) commit() error {
 		return err
 	}
 	s.counter = n
+	if applied != nil {
+		applied()
+	}
 	s.writing.Unlock()
 	if err := t.batch.SyncWait(); err != nil {
 		return s.fail(fmt.Errorf("pebblestore: %s: sync: %w", s.dir, err))

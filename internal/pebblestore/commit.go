@@ -1,0 +1,313 @@
+package pebblestore
+
+import (
+	"errors"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Commit fills actors.Journal. With little disk space left, every Append is
+// refused with protocol.Code_BUSY: that is a definite answer.
+func (s *Store) Commit(batch []*actors.Append) error {
+	if err := s.roomy(); err != nil {
+		for _, a := range batch {
+			a.Err = err
+		}
+		return nil
+	}
+	t, err := s.begin()
+	if err != nil {
+		return err
+	}
+	c := committer{tx: t, heads: make(map[sessionKey]head, len(batch))}
+	for _, a := range batch {
+		c.rewrites = c.rewrites || len(a.Rewrites) > 0
+		c.looks = c.looks || !a.Vouched
+	}
+	for _, a := range batch {
+		a.Err = nil
+		err := c.append(a)
+		var r refusal
+		if errors.As(err, &r) {
+			a.Err = r.error
+		} else if err != nil {
+			t.abandon()
+			return err
+		}
+	}
+	return t.commit(func() { s.heads.putAll(c.heads) })
+}
+
+// refusal is why one Append is not written; other errors end the whole commit.
+type refusal struct{ error }
+
+// committer writes Appends into one change, each as a whole or not at all.
+type committer struct {
+	*tx
+	heads    map[sessionKey]head // of sessions changed so far
+	rewrites bool                // an Append of the batch rewrites: entries must be found before they are applied
+	looks    bool                // an Append of the batch looks for client message ids: the same
+	scratch  []byte
+}
+
+func (c *committer) head(k sessionKey) (h head, found bool, err error) {
+	if h, ok := c.heads[k]; ok {
+		return h, true, nil
+	}
+	return c.s.head(k)
+}
+
+// append checks all of a, then writes all of it.
+func (c *committer) append(a *actors.Append) error {
+	k, ok := parseSession(a.Session)
+	if !ok {
+		return refusal{protocol.NotFound("session %s", a.Session)}
+	}
+	h, found, err := c.head(k)
+	switch {
+	case err != nil:
+		return err
+	case found && a.Create:
+		return refusal{protocol.Conflict("session %s exists", a.Session)}
+	case !found && !a.Create:
+		return refusal{protocol.NotFound("session %s", a.Session)}
+	case a.Create && a.Info == nil:
+		return refusal{protocol.BadRequest("session %s is created without info", a.Session)}
+	case found && a.Claim && a.Epoch <= c.s.epochOf(h), found && !a.Claim && a.Epoch != c.s.epochOf(h):
+		return refusal{actors.ErrStale}
+	}
+	if err := c.checkEntries(k, h, a); err != nil {
+		return err
+	}
+	old, err := c.checkRewrites(k, h, a)
+	if err != nil {
+		return err
+	}
+	rows, err := c.rows(a, old)
+	if err != nil {
+		return refusal{err}
+	}
+	// From here on nothing refuses.
+	h.epoch = a.Epoch
+	for i, e := range a.Entries {
+		c.writeEntry(k, e, rows.entries[i], sentAs(a, i))
+		h.last = e.Seq
+		if e.Kind == protocol.Kind_MESSAGE {
+			h.message = e.Seq
+		}
+	}
+	for i, e := range a.Rewrites {
+		c.put(k.entry(e.Seq), rows.rewrites[i])
+		c.moveDue(k, e.Seq, dueAt(old[i].entry), dueAt(e))
+	}
+	if err := c.writeMembers(k, &h, a); err != nil {
+		return err
+	}
+	if err := c.writeMarks(k, a.Marks); err != nil {
+		return err
+	}
+	if a.Info != nil {
+		c.write(k.info(), rows.info)
+	}
+	c.write(k.head(), h.row())
+	c.heads[k] = h
+	return nil
+}
+
+// encoded are an Append's rows, made before the first is written: what cannot be
+// encoded (text that is not UTF-8) harms its own Append only.
+type encoded struct {
+	entries, rewrites [][]byte
+	info              []byte
+}
+
+func (c *committer) rows(a *actors.Append, old []oldEntry) (r encoded, err error) {
+	r.entries = make([][]byte, len(a.Entries))
+	for i, e := range a.Entries {
+		if r.entries[i], c.scratch, err = entryRow(e, sentAs(a, i).Hash, c.scratch); err != nil {
+			return r, err
+		}
+	}
+	r.rewrites = make([][]byte, len(a.Rewrites))
+	for i, e := range a.Rewrites {
+		if r.rewrites[i], c.scratch, err = entryRow(e, [8]byte(old[i].row[9:entryHeader]), c.scratch); err != nil {
+			return r, err
+		}
+	}
+	if a.Info != nil {
+		r.info, err = infoRow(a.Info)
+	}
+	return r, err
+}
+
+// checkEntries refuses entries that are not the next ones, or were sent before.
+func (c *committer) checkEntries(k sessionKey, h head, a *actors.Append) error {
+	for i, e := range a.Entries {
+		if e.Seq != h.last+1+int64(i) {
+			return refusal{actors.ErrTaken}
+		}
+	}
+	if a.Vouched {
+		return nil
+	}
+	var own map[[16]byte]actors.Sent
+	for i, e := range a.Entries {
+		if e.ClientMsgId == "" {
+			continue
+		}
+		key := protocol.SentKey(e.Sender, e.ClientMsgId)
+		if sent, ok := own[key]; ok {
+			return refusal{&actors.DuplicateError{Sent: sent}}
+		}
+		row, found, err := c.get(k.sent(key))
+		if err != nil {
+			return err
+		}
+		if found {
+			sent, err := parseSent(row)
+			if err != nil {
+				return err
+			}
+			return refusal{&actors.DuplicateError{Sent: sent}}
+		}
+		if own == nil {
+			own = make(map[[16]byte]actors.Sent, len(a.Entries))
+		}
+		own[key] = sentAs(a, i)
+	}
+	return nil
+}
+
+func sentAs(a *actors.Append, i int) actors.Sent {
+	sent := actors.Sent{Seq: a.Entries[i].Seq, CreatedAt: a.Entries[i].CreatedAt}
+	if i < len(a.Hashes) {
+		sent.Hash = a.Hashes[i]
+	}
+	return sent
+}
+
+type oldEntry struct {
+	entry *protocol.Entry
+	row   []byte
+}
+
+// checkRewrites finds what is rewritten, and refuses what is not there.
+func (c *committer) checkRewrites(k sessionKey, h head, a *actors.Append) ([]oldEntry, error) {
+	if len(a.Rewrites) == 0 {
+		return nil, nil
+	}
+	old := make([]oldEntry, len(a.Rewrites))
+	for i, e := range a.Rewrites {
+		key := k.entry(e.Seq)
+		row, found, err := c.get(key)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, refusal{protocol.NotFound("entry %d of session %s", e.Seq, a.Session)}
+		}
+		entry, err := parseEntry(a.Session, key, row)
+		if err != nil {
+			return nil, c.s.bad(key, err)
+		}
+		old[i] = oldEntry{entry, row}
+	}
+	return old, nil
+}
+
+func (c *committer) writeEntry(k sessionKey, e *protocol.Entry, row []byte, sent actors.Sent) {
+	if c.rewrites {
+		c.put(k.entry(e.Seq), row)
+	} else {
+		c.write(k.entry(e.Seq), row)
+	}
+	if e.ClientMsgId != "" {
+		key := k.sent(protocol.SentKey(e.Sender, e.ClientMsgId))
+		if c.looks {
+			c.put(key, sentRow(sent))
+		} else {
+			c.write(key, sentRow(sent))
+		}
+	}
+	c.moveDue(k, e.Seq, 0, dueAt(e))
+}
+
+func (c *committer) moveDue(k sessionKey, seq, from, to int64) {
+	if from == to {
+		return
+	}
+	if from != 0 {
+		c.delete(k.due(from, seq))
+	}
+	if to != 0 {
+		c.write(k.due(to, seq), nil)
+	}
+}
+
+// writeMembers ends rows first, then writes rows: a member who leaves and comes
+// back in one Append is in. Marks outlive membership, as they never go back.
+func (c *committer) writeMembers(k sessionKey, h *head, a *actors.Append) error {
+	for _, user := range a.Removed {
+		_, found, err := c.get(k.member(user))
+		if err != nil {
+			return err
+		}
+		if found {
+			c.delete(k.member(user))
+			c.delete(k.home(user))
+			h.members--
+		}
+	}
+	for _, m := range a.Members {
+		_, found, err := c.get(k.member(m.User))
+		if err != nil {
+			return err
+		}
+		if !found {
+			c.write(k.home(m.User), nil)
+			h.members++
+		}
+		c.put(k.member(m.User), memberRow(m))
+	}
+	return nil
+}
+
+func (c *committer) writeMarks(k sessionKey, marks []actors.Mark) error {
+	for _, m := range marks {
+		if err := c.raise(k.read(m.User), m.ReadSeq); err != nil {
+			return err
+		}
+		if err := c.raise(k.recv(m.User, m.Device), m.RecvSeq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raise writes n into a row that holds a number, unless that is as high already.
+func (c *committer) raise(key []byte, n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	row, found, err := c.get(key)
+	if err != nil {
+		return err
+	}
+	if found {
+		if now, err := parseNumber(row); err != nil || now >= n {
+			return err
+		}
+	}
+	c.put(key, number(n))
+	return nil
+}
+
+// infoRow leaves out what other rows say.
+func infoRow(info *protocol.SessionInfo) ([]byte, error) {
+	kept := proto.CloneOf(info)
+	kept.Members, kept.MemberCount, kept.HeadSeq, kept.Epoch = nil, 0, 0, ""
+	return proto.Marshal(kept)
+}

@@ -1,0 +1,289 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Model is actors.Journal at its plainest: what the stores are compared with. It
+// keeps everything in memory and looks at all of it for every answer.
+type Model struct {
+	mu       sync.Mutex
+	sessions map[protocol.SessionID]*modelSession
+}
+
+type modelSession struct {
+	info    *protocol.SessionInfo
+	epoch   int64
+	entries []*protocol.Entry // by seq - 1
+	hashes  [][8]byte
+	members map[protocol.UserID]actors.MemberRow
+	read    map[protocol.UserID]int64
+	recv    map[[2]string]int64 // by user, device
+}
+
+// NewModel gives one without sessions.
+func NewModel() *Model { return &Model{sessions: map[protocol.SessionID]*modelSession{}} }
+
+// Commit fills actors.Journal.
+func (m *Model) Commit(batch []*actors.Append) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range batch {
+		if a.Err = m.refuses(a); a.Err == nil {
+			m.apply(a)
+		}
+	}
+	return nil
+}
+
+func (m *Model) refuses(a *actors.Append) error {
+	s := m.sessions[a.Session]
+	switch {
+	case s == nil && !a.Create:
+		return protocol.NotFound("session %s", a.Session)
+	case s != nil && a.Create:
+		return protocol.Conflict("session %s", a.Session)
+	case s == nil:
+		s = &modelSession{}
+	case a.Claim && a.Epoch <= s.epoch, !a.Claim && a.Epoch != s.epoch:
+		return actors.ErrStale
+	}
+	for i, e := range a.Entries {
+		if e.Seq != int64(len(s.entries)+i+1) {
+			return actors.ErrTaken
+		}
+	}
+	if !a.Vouched {
+		log := slices.Concat(s.entries, a.Entries)
+		for i, e := range a.Entries {
+			if e.ClientMsgId == "" {
+				continue
+			}
+			for _, old := range log[:len(s.entries)+i] {
+				if old.Sender == e.Sender && old.ClientMsgId == e.ClientMsgId {
+					return &actors.DuplicateError{Sent: actors.Sent{Seq: old.Seq}}
+				}
+			}
+		}
+	}
+	for _, e := range a.Rewrites {
+		if e.Seq < 1 || e.Seq > int64(len(s.entries)) {
+			return protocol.NotFound("entry %d", e.Seq)
+		}
+	}
+	return nil
+}
+
+func (m *Model) apply(a *actors.Append) {
+	s := m.sessions[a.Session]
+	if s == nil {
+		s = &modelSession{members: map[protocol.UserID]actors.MemberRow{},
+			read: map[protocol.UserID]int64{}, recv: map[[2]string]int64{}}
+		m.sessions[a.Session] = s
+	}
+	s.epoch = a.Epoch
+	for i, e := range a.Entries {
+		s.entries = append(s.entries, proto.CloneOf(e))
+		s.hashes = append(s.hashes, a.Hashes[i])
+	}
+	for _, e := range a.Rewrites {
+		s.entries[e.Seq-1] = proto.CloneOf(e)
+	}
+	for _, user := range a.Removed {
+		delete(s.members, user)
+	}
+	for _, row := range a.Members {
+		s.members[row.User] = *row
+	}
+	for _, k := range a.Marks {
+		s.read[k.User] = max(s.read[k.User], k.ReadSeq)
+		d := [2]string{k.User, k.Device}
+		s.recv[d] = max(s.recv[d], k.RecvSeq)
+	}
+	if a.Info != nil {
+		s.info = proto.CloneOf(a.Info)
+	}
+}
+
+func (m *Model) session(id protocol.SessionID) (*modelSession, error) {
+	if s := m.sessions[id]; s != nil {
+		return s, nil
+	}
+	return nil, protocol.NotFound("session %s", id)
+}
+
+func (s *modelSession) member(user protocol.UserID) (row actors.MemberRow) {
+	row = s.members[user]
+	row.ReadSeq, row.RecvSeq = s.read[user], 0
+	for d, seq := range s.recv {
+		if d[0] == user {
+			row.RecvSeq = max(row.RecvSeq, seq)
+		}
+	}
+	return row
+}
+
+func (s *modelSession) list() (rows []*actors.MemberRow) {
+	for user := range s.members {
+		row := s.member(user)
+		rows = append(rows, &row)
+	}
+	slices.SortFunc(rows, func(a, b *actors.MemberRow) int { return cmp.Compare(a.Order, b.Order) })
+	return rows
+}
+
+func (s *modelSession) infoNow() *protocol.SessionInfo {
+	info := proto.CloneOf(s.info)
+	info.Members, info.HeadSeq, info.MemberCount = nil, int64(len(s.entries)), int64(len(s.members))
+	return info
+}
+
+// Load fills actors.Journal; the log epoch is "".
+func (m *Model) Load(_ context.Context, id protocol.SessionID) (*actors.Stored, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, err := m.session(id)
+	if err != nil {
+		return nil, err
+	}
+	return &actors.Stored{Info: s.infoNow(), Epoch: s.epoch, Head: int64(len(s.entries)), Members: s.list()}, nil
+}
+
+func (m *Model) entries(id protocol.SessionID, from, to int64) (entries []*protocol.Entry, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, err := m.session(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.entries {
+		if from <= e.Seq && e.Seq <= to {
+			e = proto.CloneOf(e)
+			e.Session, e.MessagerecvId = id, id+"."+strconv.FormatInt(e.Seq, 10)
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// Range fills actors.Journal; it knows no bound of bytes.
+func (m *Model) Range(_ context.Context, id protocol.SessionID, from, to int64, limit, _ int) ([]*protocol.Entry, error) {
+	entries, err := m.entries(id, from, to)
+	return entries[:min(len(entries), max(limit, 0))], err
+}
+
+// Backward fills actors.Journal; it knows no bound of bytes.
+func (m *Model) Backward(_ context.Context, id protocol.SessionID, from, to int64, limit, _ int) ([]*protocol.Entry, error) {
+	entries, err := m.entries(id, from, to)
+	slices.Reverse(entries)
+	return entries[:min(len(entries), max(limit, 0))], err
+}
+
+// Sent fills actors.Journal.
+func (m *Model) Sent(ctx context.Context, id protocol.SessionID, sender protocol.UserID, client protocol.ClientMsgID) (sent actors.Sent, err error) {
+	want := protocol.SentKey(sender, client)
+	return sent, m.SentKeys(ctx, id, 1, 1<<53, func(key [16]byte, s actors.Sent) {
+		if key == want {
+			sent = s
+		}
+	})
+}
+
+// SentKeys fills actors.Journal.
+func (m *Model) SentKeys(_ context.Context, id protocol.SessionID, from, to int64, each func([16]byte, actors.Sent)) error {
+	entries, err := m.entries(id, from, to)
+	for _, e := range entries {
+		if e.ClientMsgId != "" {
+			each(protocol.SentKey(e.Sender, e.ClientMsgId),
+				actors.Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: m.sessions[id].hashes[e.Seq-1]})
+		}
+	}
+	return err
+}
+
+// SessionsOf fills actors.Journal.
+func (m *Model) SessionsOf(_ context.Context, user protocol.UserID) (ids []protocol.SessionID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, s := range m.sessions {
+		if _, in := s.members[user]; in {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Home fills actors.Journal.
+func (m *Model) Home(ctx context.Context, user protocol.UserID, device string) (rows []*actors.HomeRow, err error) {
+	ids, err := m.SessionsOf(ctx, user)
+	for _, id := range ids {
+		row, e := m.HomeOf(ctx, user, id, device)
+		rows, err = append(rows, row), errors.Join(err, e)
+	}
+	return rows, err
+}
+
+// HomeOf fills actors.Journal.
+func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.SessionID, device string) (*actors.HomeRow, error) {
+	entries, err := m.entries(id, 1, 1<<53)
+	if err != nil {
+		return nil, err
+	}
+	s := m.sessions[id]
+	if _, in := s.members[user]; !in {
+		return nil, protocol.NotFound("session %s", id)
+	}
+	row := &actors.HomeRow{Info: s.infoNow(), Head: int64(len(entries)), Member: s.member(user), DeviceRecv: s.recv[[2]string{user, device}]}
+	if row.Info.SessionType == protocol.SessionType_P2P {
+		for _, r := range s.list() {
+			row.Info.Members = append(row.Info.Members, &protocol.Member{User: r.User, Role: r.Role, Inviter: r.Inviter,
+				Order: r.Order, JoinedAt: r.JoinedAt, ReadSeq: r.ReadSeq, RecvSeq: r.RecvSeq})
+		}
+	}
+	for _, e := range entries {
+		if e.Kind == protocol.Kind_MESSAGE {
+			row.Last = e
+		}
+	}
+	row.Unread, row.Mentioned, err = m.Unread(ctx, id, user, max(row.Member.ReadSeq, row.Member.Floor-1), row.Head)
+	return row, err
+}
+
+// Unread fills actors.Journal.
+func (m *Model) Unread(_ context.Context, id protocol.SessionID, user protocol.UserID, after, to int64) (n int64, mentioned bool, err error) {
+	entries, err := m.entries(id, after+1, to)
+	for _, e := range entries {
+		if e.Kind == protocol.Kind_MESSAGE && e.Sender != user && !e.Recalled && !e.Expired {
+			n++
+			mentioned = mentioned || slices.Contains(e.Mentions, user) || slices.Contains(e.Mentions, "*")
+		}
+	}
+	return n, mentioned, err
+}
+
+// Due fills actors.Journal.
+func (m *Model) Due(_ context.Context, now time.Time, limit int) (due []actors.Due, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, s := range m.sessions {
+		for _, e := range s.entries {
+			at := time.UnixMilli(e.CreatedAt + e.Expire*1000)
+			if e.Kind == protocol.Kind_MESSAGE && e.Expire > 0 && !e.Expired && !e.Recalled && !at.After(now) {
+				due = append(due, actors.Due{Session: id, Seq: e.Seq, At: at})
+			}
+		}
+	}
+	slices.SortStableFunc(due, func(a, b actors.Due) int { return a.At.Compare(b.At) })
+	return due[:min(len(due), limit)], nil
+}
