@@ -4,46 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// The error table: Code's options in troupe.proto, read once, at the first use: the
-// descriptors are not there yet when this package's variables are made.
-var codes = sync.OnceValue(func() map[Code]codeRow {
-	rows := map[Code]codeRow{}
-	values := Code(0).Descriptor().Values()
-	for i := range values.Len() {
-		v := values.Get(i)
-		rows[Code(v.Number())] = codeRow{
-			word:   string(v.Name()),
-			status: int(codeOption(v, E_Http)),
-			close:  int(codeOption(v, E_Close)),
-		}
-	}
-	return rows
-})
-
-type codeRow struct {
-	word   string
-	status int
-	close  int
-}
-
-func codeOption(v protoreflect.EnumValueDescriptor, x protoreflect.ExtensionType) int32 {
-	return proto.GetExtension(v.Options(), x).(int32)
-}
-
 // Word is the code as a client sees it, like NOT_FOUND.
-func (c Code) Word() string { return codes()[c].word }
+func (c Code) Word() string { return wordCode(c) }
 
 // HTTPStatus is the status of a REST answer that fails with this code.
-func (c Code) HTTPStatus() int { return codes()[c].status }
+func (c Code) HTTPStatus() int { return httpCode(c) }
 
 // CloseCode is the WebSocket close code that goes with this code, 0 where the connection lives.
-func (c Code) CloseCode() int { return codes()[c].close }
+func (c Code) CloseCode() int { return closeCode(c) }
 
 // Error makes *Error an error.
 func (e *Error) Error() string {

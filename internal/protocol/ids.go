@@ -1,6 +1,15 @@
 package protocol
 
-import "time"
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
 
 // UserID, SessionID and ClientMsgID are opaque to clients. They are aliases, as
 // the generated frames hold them as strings: the names say what is meant.
@@ -19,4 +28,144 @@ type Identity struct {
 	Version  string    // the client's version; "" when not said
 	Expires  time.Time // of the token
 	Admin    bool      // may administer this installation
+}
+
+// IDs made here are a prefix and 80 bits in 16 characters of base32, lower case.
+const (
+	userPrefix    = "u_"
+	sessionPrefix = "s_"
+	p2pPrefix     = "p_"
+	idBytes       = 10
+	idChars       = 16
+)
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func randomID(prefix string) string {
+	var raw [idBytes]byte
+	rand.Read(raw[:]) // never fails: the program ends instead
+	return prefix + base32Lower.EncodeToString(raw[:])
+}
+
+// NewSessionID makes the id of a new session: s_ and 80 random bits.
+func NewSessionID() SessionID { return randomID(sessionPrefix) }
+
+// NewUserID makes the id of a user who registers here: u_ and 80 random bits.
+func NewUserID() UserID { return randomID(userPrefix) }
+
+// P2PSessionID is the id of the session of two people: p_ and 80 bits of the
+// SHA-256 over both ids in byte order, so that the same two always get the same.
+func P2PSessionID(a, b UserID) SessionID {
+	if b < a {
+		a, b = b, a
+	}
+	// A user id holds no control characters: the zero byte keeps "a"+"bc" and "ab"+"c" apart.
+	sum := sha256.Sum256([]byte(a + "\x00" + b))
+	return p2pPrefix + base32Lower.EncodeToString(sum[:idBytes])
+}
+
+// IsP2P says whether a session id is one that P2PSessionID makes.
+func IsP2P(id SessionID) bool { return strings.HasPrefix(id, p2pPrefix) }
+
+// ParseSessionID checks an id that a client gave: s_ or p_ and 16 characters of
+// base32, lower case. The words of REST paths (recent, topics, …) are none. The
+// error is a BAD_REQUEST.
+func ParseSessionID(s string) (SessionID, error) {
+	if _, ok := sessionKey(s); !ok {
+		return "", BadRequest("not a session id")
+	}
+	return s, nil
+}
+
+// SessionKey is a session id in 11 bytes: whether it is a p2p session's, and its 80 bits.
+type SessionKey [1 + idBytes]byte
+
+// KeyOf gives the short form of a session id; false: it is no session id.
+func KeyOf(id SessionID) (key SessionKey, ok bool) { return sessionKey(id) }
+
+// SessionID gives the id back that the key was made of.
+func (k SessionKey) SessionID() SessionID {
+	return string(k[:1]) + "_" + base32Lower.EncodeToString(k[1:])
+}
+
+func sessionKey(s string) (key SessionKey, ok bool) {
+	if len(s) != 2+idChars || s[1] != '_' || s[0] != sessionPrefix[0] && s[0] != p2pPrefix[0] {
+		return key, false
+	}
+	key[0] = s[0]
+	n, err := base32Lower.Decode(key[1:], []byte(s[2:]))
+	return key, err == nil && n == idBytes
+}
+
+// ParseUserID checks a user id, ours or an outside system's: 1 to 128 bytes of
+// UTF-8 without control characters and without "/". The error is a BAD_REQUEST.
+func ParseUserID(s string) (UserID, error) {
+	switch {
+	case s == "":
+		return "", BadRequest("a user id may not be empty")
+	case len(s) > 128:
+		return "", BadRequest("a user id has at most 128 bytes")
+	case !utf8.ValidString(s), strings.ContainsRune(s, '/'), strings.ContainsFunc(s, unicode.IsControl):
+		return "", BadRequest("a user id has no control characters and no /")
+	}
+	return s, nil
+}
+
+// ParseClientMsgID checks a client message id: 1 to 128 bytes of UTF-8 without
+// control characters. The error is a BAD_REQUEST.
+func ParseClientMsgID(s string) (ClientMsgID, error) {
+	if s == "" || len(s) > 128 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return "", BadRequest("clientMsgId: 1 to 128 bytes without control characters are needed")
+	}
+	return s, nil
+}
+
+// MessageID is a message's name, messagerecvId: its session, a dot, its seq.
+func MessageID(session SessionID, seq int64) string {
+	b := make([]byte, 0, 40)
+	b = append(append(b, session...), '.')
+	return string(strconv.AppendInt(b, seq, 10))
+}
+
+// ParseMessageID takes a messagerecvId, or a messagesendId, apart. The error is a BAD_REQUEST.
+func ParseMessageID(id string) (session SessionID, seq int64, err error) {
+	bad := BadRequest("not a message id")
+	id, _, _ = strings.Cut(id, "@") // of a messagesendId; a session id has none
+	dot := strings.LastIndexByte(id, '.')
+	if dot < 0 {
+		return "", 0, bad
+	}
+	if _, ok := sessionKey(id[:dot]); !ok {
+		return "", 0, bad
+	}
+	seq, nerr := strconv.ParseInt(id[dot+1:], 10, 64)
+	// Only what MessageID writes: no sign, no leading zero.
+	if nerr != nil || seq < 1 || seq > maxInteger || id[dot+1] == '0' || id[dot+1] == '+' {
+		return "", 0, bad
+	}
+	return id[:dot], seq, nil
+}
+
+// DeliveryID is a delivery's name, messagesendId: the message's, an @, the receiver.
+func DeliveryID(messagerecvID string, to UserID) string { return messagerecvID + "@" + to }
+
+// maxInteger is the greatest integer on the wire: what a JavaScript number holds exactly.
+const maxInteger = 1 << 53
+
+// SendHash is a hash of what a msg_send asks for (content, expire, replyTo,
+// mentions), to tell a retry from another message under the same client message
+// id: 8 bytes of the SHA-256 over its fields as JSON. An empty list of mentions
+// is none. Data that differs in white space is other data.
+func SendHash(m *MsgSend) (hash [8]byte) {
+	var room [1024]byte
+	b := appendSendJSON(room[:0], m)
+	sum := sha256.Sum256(b)
+	copy(hash[:], sum[:])
+	return hash
+}
+
+func appendSendJSON(b []byte, m *MsgSend) []byte {
+	return AppendJSON(b, &Frame{Body: &Frame_MsgSend{MsgSend: &MsgSend{
+		Content: m.Content, Expire: m.Expire, ReplyTo: m.ReplyTo, Mentions: m.Mentions,
+	}}})
 }

@@ -2624,7 +2624,6 @@ type AuthReply struct {
 	ServerTime    int64                  `protobuf:"varint,3,opt,name=server_time,json=serverTime,proto3" json:"server_time,omitempty"`
 	HeartbeatMs   int64                  `protobuf:"varint,4,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
 	Epoch         string                 `protobuf:"bytes,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	OffsetNow     int64                  `protobuf:"varint,6,opt,name=offset_now,json=offsetNow,proto3" json:"offset_now,omitempty"`
 	Resumed       bool                   `protobuf:"varint,7,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	Snapshot      *Snapshot              `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	ExpiresAt     int64                  `protobuf:"varint,9,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
@@ -2695,13 +2694,6 @@ func (x *AuthReply) GetEpoch() string {
 		return x.Epoch
 	}
 	return ""
-}
-
-func (x *AuthReply) GetOffsetNow() int64 {
-	if x != nil {
-		return x.OffsetNow
-	}
-	return 0
 }
 
 func (x *AuthReply) GetResumed() bool {
@@ -6578,7 +6570,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\bplatform\x18\x03 \x01(\tR\bplatform\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12)\n" +
 	"\x06resume\x18\x05 \x01(\v2\x11.troupe.v1.ResumeR\x06resume\x12\x18\n" +
-	"\asession\x18\x06 \x01(\tR\asession\"\xcb\x02\n" +
+	"\asession\x18\x06 \x01(\tR\asession\"\xb2\x02\n" +
 	"\tAuthReply\x12\x1d\n" +
 	"\auser_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06userId\x12$\n" +
 	"\n" +
@@ -6587,13 +6579,11 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vserver_time\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\n" +
 	"serverTime\x12'\n" +
 	"\fheartbeat_ms\x18\x04 \x01(\x03B\x04\x88\xb5\x18\x01R\vheartbeatMs\x12\x1a\n" +
-	"\x05epoch\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01R\x05epoch\x12\x1d\n" +
-	"\n" +
-	"offset_now\x18\x06 \x01(\x03R\toffsetNow\x12\x1e\n" +
+	"\x05epoch\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01R\x05epoch\x12\x1e\n" +
 	"\aresumed\x18\a \x01(\bB\x04\x88\xb5\x18\x01R\aresumed\x12/\n" +
 	"\bsnapshot\x18\b \x01(\v2\x13.troupe.v1.SnapshotR\bsnapshot\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\t \x01(\x03R\texpiresAt\"\xb7\x01\n" +
+	"expires_at\x18\t \x01(\x03R\texpiresAtJ\x04\b\x06\x10\a\"\xb7\x01\n" +
 	"\bSnapshot\x128\n" +
 	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadB\x04\x88\xb5\x18\x01R\bsessions\x12'\n" +
 	"\funread_total\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\vunreadTotal\x124\n" +
