@@ -1,0 +1,246 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// A socket is one WebSocket: gws reads it behind the guard, the outbox writes it.
+type socket struct {
+	outbox
+	guard   guard
+	ws      *WS
+	raw     syscall.RawConn // nil: writing may wait
+	actor   Conn
+	who     *protocol.Identity // since auth; the reader's
+	addr    netip.Addr
+	counted bool // addr is one that connections are counted for
+	binary  bool // frames go out as protobuf
+}
+
+// hijacker gives gws the guard instead of the connection.
+type hijacker struct {
+	http.ResponseWriter
+	s *socket
+}
+
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.s.guard.Conn = conn
+	if n := rw.Reader.Buffered(); n > 0 { // sent together with the handshake; gws would lose it
+		early, _ := rw.Reader.Peek(n)
+		h.s.guard.early = append([]byte(nil), early...)
+	}
+	return &h.s.guard, rw, nil
+}
+
+// read is the connection's one goroutine, from the handshake to the end.
+func (s *socket) read(c *gws.Conn) {
+	reason := "closed"
+	defer func() {
+		s.actor.Gone(reason)
+		s.linger()
+		s.ws.leave(s)
+	}()
+	defer func() {
+		if p := recover(); p != nil { // gws's own: ours are caught where they happen
+			s.ws.panicked("reader", p)
+			s.Close(1011, "internal error")
+			reason = "panic"
+		}
+	}()
+	c.ReadLoop()
+}
+
+// events is gws's side of a socket. It has no state: the guard knows whose it is.
+type events struct{}
+
+func of(c *gws.Conn) *socket { return c.NetConn().(*guard).sock }
+
+func (events) OnOpen(*gws.Conn)                   {}
+func (events) OnClose(*gws.Conn, error)           {}
+func (events) OnPong(*gws.Conn, []byte)           {}
+func (events) OnPing(c *gws.Conn, payload []byte) { of(c).pong(string(payload)) }
+
+func (events) OnMessage(c *gws.Conn, m *gws.Message) {
+	s := of(c)
+	if s.leaving() {
+		m.Close()
+		return
+	}
+	var frame *protocol.Frame
+	defer func() {
+		if p := recover(); p != nil {
+			s.ws.panicked("frame", p)
+			s.answer(frame, protocol.Errorf(protocol.Code_INTERNAL, "internal error"))
+		}
+	}()
+	binary := m.Opcode == gws.OpcodeBinary
+	if m.Data.Len() > s.ws.cfg.FirstFrame && s.who == nil { // inflated: the guard saw less of it
+		m.Close()
+		s.Close(errTooLarge.code, errTooLarge.reason)
+		return
+	}
+	var err error
+	switch {
+	case !binary:
+		frame, err = protocol.DecodeJSON(m.Bytes())
+	case s.binary:
+		frame, err = protocol.DecodeBinary(m.Bytes())
+	default:
+		err = protocol.Errorf(protocol.Code_UNSUPPORTED, "binary frames need the subprotocol %s", subBinary)
+	}
+	m.Close() // nothing of frame points into it
+	s.ws.metrics.frame(frame)
+	if err != nil {
+		s.answer(frame, err)
+		return
+	}
+	s.handle(frame)
+}
+
+// handle passes a frame on. What needs a token checked or ended is done by another
+// goroutine while this one waits: frames keep their order, and the reader its small stack.
+func (s *socket) handle(frame *protocol.Frame) {
+	switch frame.Body.(type) {
+	case *protocol.Frame_Auth:
+		s.ask(frame)
+	case *protocol.Frame_Logout:
+		if s.who == nil {
+			s.stranger(frame)
+			return
+		}
+		s.ask(frame)
+	default:
+		if s.who == nil {
+			s.stranger(frame)
+			return
+		}
+		s.actor.Tell(frame)
+	}
+}
+
+// stranger refuses what comes before auth.
+func (s *socket) stranger(frame *protocol.Frame) {
+	err := protocol.Unauthorized("auth comes first")
+	s.answer(frame, err)
+	s.Close(err.Code.CloseCode(), err.Detail)
+}
+
+func (s *socket) answer(frame *protocol.Frame, err error) {
+	s.Deliver([]actors.Outgoing{{Frame: protocol.Fail(frame, err)}}, nil)
+}
+
+// A check is one question to the Authenticator.
+type check struct {
+	s     *socket
+	frame *protocol.Frame
+	done  chan struct{}
+}
+
+// ask has a token checked and waits for it.
+func (s *socket) ask(frame *protocol.Frame) {
+	late := time.NewTimer(s.ws.cfg.AuthWithin)
+	defer late.Stop()
+	c := check{s, frame, make(chan struct{})}
+	select {
+	case s.ws.checks <- c:
+		<-c.done
+	case <-s.ws.stopped:
+	case <-late.C:
+		s.answer(frame, &protocol.Error{Code: protocol.Code_BUSY, Detail: "too many sign in at once", RetryAfterMs: 2000})
+	}
+}
+
+// check is the work of the goroutines that wait for the Authenticator.
+func (g *WS) check() {
+	for {
+		select {
+		case c := <-g.checks:
+			c.do()
+		case <-g.stopped:
+			return
+		}
+	}
+}
+
+func (c check) do() {
+	s := c.s
+	defer close(c.done)
+	defer func() {
+		if p := recover(); p != nil {
+			s.ws.panicked("auth", p)
+			s.answer(c.frame, protocol.Errorf(protocol.Code_INTERNAL, "internal error"))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), s.ws.cfg.AuthWithin)
+	defer cancel()
+	if auth := c.frame.GetAuth(); auth != nil {
+		s.signIn(ctx, c.frame, auth)
+		return
+	}
+	if err := s.ws.auth.Logout(ctx, *s.who); err != nil {
+		s.refused(c.frame, err)
+		return
+	}
+	s.actor.Tell(c.frame)
+}
+
+func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protocol.Auth) {
+	who, err := s.ws.auth.Authenticate(ctx, auth.Token)
+	if err != nil {
+		s.refused(frame, err)
+		return
+	}
+	if s.who == nil {
+		s.who = &who
+		s.guard.authed.Store(true)
+	} else if s.who.User == who.User {
+		s.who = &who // another user's is refused by the actor
+	}
+	s.actor.Authenticated(who, frame)
+}
+
+// refused answers with a failure, and closes where its code says so.
+func (s *socket) refused(frame *protocol.Frame, err error) {
+	e := protocol.AsError(err)
+	if e.Code == protocol.Code_INTERNAL {
+		s.ws.log.Error("a token could not be checked", "address", s.addr, "err", err)
+	}
+	s.answer(frame, e)
+	if code := e.Code.CloseCode(); code != 0 {
+		s.Close(code, e.Detail)
+	}
+}
+
+// closedByGws is the close frame that gws would have written.
+func (s *socket) closedByGws(code int, reason string) {
+	reason = strings.TrimPrefix(reason, "gws: ")
+	switch {
+	case code == 1011 && reason == "message too large": // while inflating
+		code = 1009
+	case code == 1011: // what came does not inflate
+		code, reason = 1007, "invalid compressed data"
+	case reason == "":
+		s.mu.Lock()
+		s.peerSaid = true // this answers the peer's
+		s.mu.Unlock()
+	case code == 1000: // an error of reading
+		reason = ""
+	}
+	s.Close(code, reason)
+}

@@ -1,0 +1,44 @@
+//go:build unix
+
+package gateway
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn gives the way past net.Conn's Write, which waits; nil where there is none.
+func rawConn(c net.Conn) syscall.RawConn {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// attempt writes w.buf as far as the socket takes it without waiting, and sets w.n.
+func (w *writer) attempt(raw syscall.RawConn) error {
+	w.n, w.err = 0, nil
+	if err := raw.Write(w.try); err != nil {
+		return err
+	}
+	return w.err
+}
+
+func (w *writer) write(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), w.buf)
+		switch err {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return true // not now
+		}
+		w.n, w.err = max(n, 0), err
+		return true
+	}
+}
