@@ -1,0 +1,61 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// idle connects o.connections users, each with a token, lets the server settle, and
+// says what a connection costs: CPU to make, memory to keep.
+func idle(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
+	// The token is made before, as making it is not the server's work.
+	before := t.pss()
+	begin, cpu := time.Now(), t.cpu()
+	conns, err := connect(ctx, t, w, 0, o.connections)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(conns)
+	took := time.Since(begin)
+	cpu = t.cpu() - cpu
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(o.settle):
+	}
+	pss := t.pss()
+	res := &Result{
+		Seconds: took.Seconds(), Connections: len(conns), PSS: pss,
+		CPUPerConnect: perUnit(cpu, int64(len(conns))), BytesPerConnection: float64(pss-before) / float64(len(conns)),
+	}
+	// Who was thrown out meanwhile would make the others look cheap.
+	var mu sync.Mutex
+	return res, each(ctx, len(conns), 64, func(i int) error {
+		conns[i].nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+		for {
+			_, err := conns[i].receive()
+			if err == nil {
+				continue // a notice of some kind
+			}
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				mu.Lock()
+				defer mu.Unlock()
+				res.Checks.Broken++
+				res.Checks.say("connection %d: %v", i, err)
+			}
+			return nil
+		}
+	})
+}
+
+func checkConnections(n int) error {
+	const most = 19_500 // of the 20,000 files that one process may often open
+	if n > most {
+		return fmt.Errorf("at most %d connections", most)
+	}
+	return nil
+}
