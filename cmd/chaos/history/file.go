@@ -21,6 +21,7 @@ type Recorder struct {
 	w      *bufio.Writer
 	enc    *json.Encoder
 	events []*Event
+	closed bool
 	err    error
 }
 
@@ -34,10 +35,13 @@ func NewRecorder(dir, name string) (*Recorder, error) {
 	return &Recorder{file: f, w: w, enc: json.NewEncoder(w)}, nil
 }
 
-// Add records e, which is not changed afterwards.
+// Add records e, which is not changed afterwards. After Close it does nothing.
 func (r *Recorder) Add(e *Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
 	r.events = append(r.events, e)
 	if err := r.enc.Encode(e); err != nil && r.err == nil {
 		r.err = err
@@ -48,6 +52,7 @@ func (r *Recorder) Add(e *Event) {
 func (r *Recorder) Close() ([]*Event, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	return r.events, errors.Join(r.err, r.w.Flush(), r.file.Close())
 }
 

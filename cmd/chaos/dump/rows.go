@@ -1,0 +1,202 @@
+package main
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/cockroachdb/pebble/v2"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/troupe-im/troupe/cmd/chaos/history"
+)
+
+// The tables that are read: the first byte of a key, whose lowest bit says
+// whether the session's id begins with s_ or with p_. Ten bytes of session follow.
+const (
+	head   = 0x10 // epoch 8, head 8, newest message 8, members 8
+	entry  = 0x14 // seq 8 → header 17, the entry as protobuf
+	sent   = 0x16 // key 16 → seq 8, created at 8, hash 8
+	member = 0x18 // user → flags 1, varints role, order, joined at, floor, then the inviter
+	mark   = 0x1a // user → seq 8
+)
+
+const (
+	sessionBytes = 10
+	entryHeader  = 17
+)
+
+var words = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func sessionID(key []byte) string {
+	return []string{"s_", "p_"}[key[0]&1] + words.EncodeToString(key[1:1+sessionBytes])
+}
+
+// read gives every session of the store, ordered by its id.
+func read(db *pebble.DB) (*history.Dump, error) {
+	sessions := map[string]*history.Stored{}
+	marks := map[string]map[string]int64{}
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{head}, UpperBound: []byte{mark + 2}})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		key := it.Key()
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		if len(key) < 1+sessionBytes {
+			return nil, errors.Join(fmt.Errorf("key %x is too short", key), it.Close())
+		}
+		id, rest := sessionID(key), key[1+sessionBytes:]
+		s := sessions[id]
+		if s == nil {
+			s = &history.Stored{Session: id}
+			sessions[id], marks[id] = s, map[string]int64{}
+		}
+		if err := row(s, marks[id], key[0]&^1, rest, value); err != nil {
+			return nil, errors.Join(fmt.Errorf("key %x: %w", key, err), it.Close())
+		}
+	}
+	if err := it.Close(); err != nil {
+		return nil, err
+	}
+	all := &history.Dump{}
+	for _, id := range slices.Sorted(maps.Keys(sessions)) {
+		s := sessions[id]
+		for i, m := range s.Members {
+			s.Members[i].Read = marks[id][m.User]
+		}
+		all.Sessions = append(all.Sessions, s)
+	}
+	return all, nil
+}
+
+var errShort = errors.New("the row is too short")
+
+func row(s *history.Stored, marks map[string]int64, table byte, rest, value []byte) error {
+	switch table {
+	case head:
+		if len(value) < 16 {
+			return errShort
+		}
+		s.Head = number(value[8:])
+	case entry:
+		if len(rest) != 8 || len(value) < entryHeader {
+			return errShort
+		}
+		e, err := parseEntry(value[entryHeader:])
+		if err != nil {
+			return err
+		}
+		e.Session, e.Seq = s.Session, number(rest)
+		e.ID = s.Session + "." + strconv.FormatInt(e.Seq, 10)
+		s.Entries = append(s.Entries, e)
+	case sent:
+		if len(rest) != 16 || len(value) < 8 {
+			return errShort
+		}
+		s.Sent = append(s.Sent, history.Sent{Key: hex.EncodeToString(rest), Seq: number(value)})
+	case member:
+		if len(value) == 0 {
+			return errShort
+		}
+		m, b := history.Member{User: string(rest)}, value[1:]
+		for range 4 { // role, order, joined at, floor
+			v, n := binary.Varint(b)
+			if n <= 0 {
+				return errShort
+			}
+			m.Floor, b = v, b[n:]
+		}
+		s.Members = append(s.Members, m)
+	case mark:
+		if len(value) != 8 {
+			return errShort
+		}
+		marks[string(rest)] = number(value)
+	}
+	return nil
+}
+
+func number(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) }
+
+// kinds are the entries' kinds by their number; 0 is a message.
+var kinds = []string{"", "recall", "edit", "react", "join", "leave", "change", "expire", "answer"}
+
+// parseEntry reads the fields that a history compares: kind 4, sender 5, client
+// message id 6, content 7 (its text is 2), created at 8, target 12, members 14,
+// recalled 19, expired 20.
+func parseEntry(b []byte) (*history.Entry, error) {
+	e := &history.Entry{}
+	err := fields(b, func(field protowire.Number, v uint64, word []byte) error {
+		switch field {
+		case 4:
+			if v >= uint64(len(kinds)) {
+				return fmt.Errorf("kind %d is unknown", v)
+			}
+			e.Kind = kinds[v]
+		case 5:
+			e.Sender = string(word)
+		case 6:
+			e.Cmid = string(word)
+		case 7:
+			return fields(word, func(field protowire.Number, _ uint64, text []byte) error {
+				if field == 2 {
+					e.Text = string(text)
+				}
+				return nil
+			})
+		case 8:
+			e.CreatedAt = int64(v)
+		case 12:
+			e.Target = int64(v)
+		case 14:
+			e.Members = append(e.Members, string(word))
+		case 19:
+			e.Recalled = v != 0
+		case 20:
+			e.Expired = v != 0
+		}
+		return nil
+	})
+	if e.Kind != "" {
+		e.Text = "" // only what a message says is compared
+	}
+	return e, err
+}
+
+// fields calls each with every field of a protobuf message: v of a varint, word of bytes.
+func fields(b []byte, each func(field protowire.Number, v uint64, word []byte) error) error {
+	for len(b) > 0 {
+		field, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+		var v uint64
+		var word []byte
+		switch kind {
+		case protowire.VarintType:
+			v, n = protowire.ConsumeVarint(b)
+		case protowire.BytesType:
+			word, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(field, kind, b)
+		}
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		if err := each(field, v, word); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+
+	"github.com/coder/websocket"
+
+	"github.com/troupe-im/troupe/cmd/chaos/history"
+)
+
+// reader is a fresh connection for the final reads: it asks one thing at a time.
+type reader struct {
+	conn *websocket.Conn
+	user string
+	next int
+}
+
+func (r *run) newReader(ctx context.Context, user string) (*reader, *frame, error) {
+	conn, _, err := websocket.Dial(ctx, "ws://"+r.address()+"/ws", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn.SetReadLimit(16 << 20)
+	rd := &reader{conn: conn, user: user}
+	f, err := rd.ask(ctx, map[string]any{"type": "auth", "token": token(r.secret, user), "device": user + ".reader"})
+	if err == nil && (f.Errcode != 0 || f.Snapshot == nil) {
+		err = fmt.Errorf("auth of %s: no list in the answer (%s %s)", user, f.Code, f.Error)
+	}
+	if err != nil {
+		conn.CloseNow()
+	}
+	return rd, f, err
+}
+
+// ask sends a request and gives its answer, whatever else comes meanwhile.
+func (r *reader) ask(ctx context.Context, fields map[string]any) (*frame, error) {
+	r.next++
+	id := fmt.Sprint(r.next)
+	fields["id"] = id
+	data, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.conn.Write(ctx, websocket.MessageText, data); err != nil {
+		return nil, err
+	}
+	for {
+		f, err := readFrame(ctx, r.conn)
+		if err != nil || f.ID == id {
+			return f, err
+		}
+	}
+}
+
+// finalReads reads every session as every user over new connections, from the
+// first entry, and by REST, and every user's list by both.
+func (r *run) finalReads(ctx context.Context, sessions, users []string) error {
+	for _, user := range users {
+		rd, welcome, err := r.newReader(ctx, user)
+		if err != nil {
+			return fmt.Errorf("final reads of %s: %w", user, err)
+		}
+		home, err := rd.home(ctx, welcome)
+		if err != nil {
+			return fmt.Errorf("list of %s: %w", user, err)
+		}
+		r.history.Homes = append(r.history.Homes, home)
+		for _, session := range sessions {
+			log, err := rd.readAll(ctx, session)
+			if err != nil {
+				return fmt.Errorf("%s reads %s: %w", user, session, err)
+			}
+			r.history.Reads = append(r.history.Reads, log)
+			if log, err = r.restLog(ctx, user, session); err != nil {
+				return fmt.Errorf("%s reads %s by REST: %w", user, session, err)
+			}
+			r.history.Reads = append(r.history.Reads, log)
+		}
+		rd.conn.CloseNow()
+		if home, err = r.restHome(ctx, user); err != nil {
+			return fmt.Errorf("list of %s by REST: %w", user, err)
+		}
+		r.history.Homes = append(r.history.Homes, home)
+	}
+	return nil
+}
+
+// homes reads only the lists, after a restart.
+func (r *run) homes(ctx context.Context, users []string) error {
+	for _, user := range users {
+		rd, welcome, err := r.newReader(ctx, user)
+		if err != nil {
+			return err
+		}
+		home, err := rd.home(ctx, welcome)
+		rd.conn.CloseNow()
+		if err != nil {
+			return err
+		}
+		home.Path = "ws after a restart"
+		r.history.Homes = append(r.history.Homes, home)
+	}
+	return nil
+}
+
+// home is the list that came with auth, and what of it did not fit there.
+func (r *reader) home(ctx context.Context, welcome *frame) (history.Home, error) {
+	home := history.Home{Path: "ws", User: r.user, Rows: seenRows(welcome.Snapshot.Sessions), Total: welcome.Snapshot.UnreadTotal}
+	for next := welcome.Snapshot.Next; next != ""; {
+		f, err := r.ask(ctx, map[string]any{"type": "session_list", "cursor": next})
+		if err != nil {
+			return home, err
+		}
+		home.Rows = append(home.Rows, seenRows(f.Sessions)...)
+		next = f.Next
+	}
+	return home, nil
+}
+
+func (r *reader) readAll(ctx context.Context, session string) (history.Log, error) {
+	log := history.Log{Path: "ws", User: r.user, Session: session}
+	for after := int64(0); ; {
+		f, err := r.ask(ctx, map[string]any{"type": "sync", "session": session, "afterSeq": after, "limit": 200})
+		if err != nil {
+			return log, err
+		}
+		if f.Errcode != 0 {
+			log.Refused = f.Code
+			return log, nil
+		}
+		log.Head, log.Gone = f.HeadSeq, max(log.Gone, f.goneUpTo())
+		log.Entries = append(log.Entries, seenAll(f.Messages)...)
+		if !f.HasMore || len(f.Messages) == 0 {
+			return log, nil
+		}
+		after = f.Messages[len(f.Messages)-1].Seq
+	}
+}
+
+// restLog pages through a session's messages by REST.
+func (r *run) restLog(ctx context.Context, user, session string) (history.Log, error) {
+	log := history.Log{Path: "rest", User: user, Session: session}
+	for cursor := ""; ; {
+		path := "/api/v2/sessions/" + session + "/messages?limit=200"
+		if cursor != "" {
+			path += "&cursor=" + url.QueryEscape(cursor)
+		}
+		var page struct {
+			Items   []*entry `json:"items"`
+			Next    string   `json:"next"`
+			HeadSeq int64    `json:"headSeq"`
+			Code    string   `json:"code"`
+		}
+		status := 0
+		_, err := r.server.get(ctx, user, path, func(code int, body []byte) error {
+			status = code
+			return json.Unmarshal(body, &page)
+		})
+		if err != nil {
+			return log, err
+		}
+		if status != http.StatusOK {
+			log.Refused = page.Code
+			return log, nil
+		}
+		log.Head = max(log.Head, page.HeadSeq)
+		log.Entries = append(log.Entries, seenAll(page.Items)...)
+		if cursor = page.Next; cursor == "" || len(page.Items) == 0 {
+			break
+		}
+	}
+	slices.SortStableFunc(log.Entries, func(a, b *history.Entry) int { return int(a.Seq - b.Seq) }) // pages come newest first
+	if n := len(log.Entries); n > 0 && log.Head == 0 {
+		log.Head = log.Entries[n-1].Seq
+	}
+	return log, nil
+}
+
+// restHome reads a user's list and the total of what is unread.
+func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
+	home := history.Home{Path: "rest", User: user}
+	for cursor := ""; ; {
+		path := "/api/v2/sessions/recent?limit=100"
+		if cursor != "" {
+			path += "&cursor=" + url.QueryEscape(cursor)
+		}
+		var page struct {
+			Items []row  `json:"items"`
+			Next  string `json:"next"`
+		}
+		ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &page) })
+		if err != nil || !ok {
+			return home, fmt.Errorf("GET %s: %w", path, err)
+		}
+		home.Rows = append(home.Rows, seenRows(page.Items)...)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	var total struct {
+		Unread *int64 `json:"unread"`
+		Total  *int64 `json:"unreadTotal"`
+	}
+	path := "/api/v2/sessions/unread_message_count"
+	ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &total) })
+	switch {
+	case err != nil || !ok:
+		return home, fmt.Errorf("GET %s: %w", path, err)
+	case total.Total != nil:
+		home.Total = *total.Total
+	case total.Unread != nil:
+		home.Total = *total.Unread
+	default:
+		return home, fmt.Errorf("GET %s: no count in the answer", path)
+	}
+	return home, nil
+}
+
+// dump copies the data directory of the killed server and has the other program
+// read the copy.
+func (r *run) dump(ctx context.Context, binary, copied string) error {
+	if err := r.server.copyTo(copied); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, copied)
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("dump: %w", err)
+	}
+	return json.Unmarshal(out.Bytes(), &r.history.Dump)
+}

@@ -1,0 +1,120 @@
+// Command chaos proves that Troupe keeps what it acknowledges: it runs the real
+// binary under load, kills it at random moments, records what every client saw,
+// and checks the invariants of docs/reliability.md. It speaks the wire contract
+// by itself and imports nothing of the server.
+//
+//	go run ./cmd/chaos                 # 20 kills
+//	go run ./cmd/chaos -prove          # is every planted bug caught?
+//	go run ./cmd/chaos -check DIR      # judge a kept history again
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/troupe-im/troupe/cmd/chaos/check"
+	"github.com/troupe-im/troupe/cmd/chaos/history"
+)
+
+func main() {
+	cfg := config{Log: os.Stderr}
+	flag.Int64Var(&cfg.Seed, "seed", time.Now().UnixNano(), "of all that is random")
+	flag.IntVar(&cfg.Kills, "kills", 20, "how often the server is killed")
+	flag.DurationVar(&cfg.Every, "every", 2*time.Second, "about the time between two kills")
+	flag.Float64Var(&cfg.Rate, "rate", 250, "requests per second of all clients together")
+	flag.IntVar(&cfg.Users, "users", 16, "users, with one to three devices each; at least 8")
+	flag.IntVar(&cfg.Strangers, "strangers", 24, "members that never connect")
+	flag.StringVar(&cfg.Binary, "troupe", "", "the server's binary; built from this module when empty")
+	flag.StringVar(&cfg.Planted, "planted", "", "the planted bug that the server shall have")
+	flag.DurationVar(&cfg.Allowed, "allowed", 3*time.Second, "what a start may take until ready")
+	keep := flag.Bool("keep", false, "keep the history of a good run too")
+	prove := flag.Bool("prove", false, "instead plant every bug in turn, and fail unless each is caught")
+	judge := flag.String("check", "", "only judge the history in this directory")
+	flag.Parse()
+
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	ok, err := false, error(nil)
+	switch {
+	case *judge != "":
+		ok, err = again(*judge)
+	case *prove:
+		ok, err = proof(ctx, cfg)
+	default:
+		ok, err = once(ctx, cfg, *keep)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+	}
+	if !ok || err != nil {
+		os.Exit(1)
+	}
+}
+
+func again(dir string) (bool, error) {
+	h, err := history.Load(dir)
+	if err != nil {
+		return false, err
+	}
+	report := check.All(h)
+	report.Print(os.Stdout)
+	return len(report.Violations) == 0, nil
+}
+
+func once(ctx context.Context, cfg config, keep bool) (bool, error) {
+	dir, err := os.MkdirTemp("", "troupe-chaos-")
+	if err != nil {
+		return false, err
+	}
+	cfg.Dir = filepath.Join(dir, "history")
+	if err := cfg.build(ctx, dir); err != nil {
+		return false, err
+	}
+	report, err := play(ctx, cfg)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the history is in", cfg.Dir)
+		return false, err
+	}
+	report.Print(os.Stdout)
+	if len(report.Violations) == 0 && !keep {
+		return true, os.RemoveAll(dir)
+	}
+	fmt.Printf("the history is in %s\n", cfg.Dir)
+	data, err := json.MarshalIndent(report, "", " ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(cfg.Dir, "report.json"), data, 0o644)
+	}
+	return len(report.Violations) == 0, err
+}
+
+// build makes the binaries that were not named.
+func (c *config) build(ctx context.Context, dir string) error {
+	module := "github.com/troupe-im/troupe"
+	var args []string
+	if c.Planted != "" { // such a server is never built by default
+		args = []string{"-tags", "planted"}
+	}
+	if c.Binary == "" {
+		c.Binary = filepath.Join(dir, "troupe")
+		if err := goBuild(ctx, c.Binary, module, args...); err != nil {
+			return err
+		}
+	}
+	c.Dump = filepath.Join(dir, "dump")
+	return goBuild(ctx, c.Dump, module+"/cmd/chaos/dump")
+}
+
+func goBuild(ctx context.Context, to, what string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", to}, args...), what)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", what, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/troupe-im/troupe/cmd/chaos/history"
+)
+
+// server is the real binary in a data directory of its own, started again and
+// again at one address.
+type server struct {
+	binary string
+	dir    string // data
+	listen string
+	env    []string
+	log    *os.File
+	run    *run
+
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+func newServer(r *run, binary, dir, planted string) (*server, error) {
+	listen, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	env := append(os.Environ(), "TROUPE_LISTEN="+listen, "TROUPE_DATA="+data, "TROUPE_PROFILE=test",
+		"TROUPE_IDENTITY_SECRET="+r.secret, "TROUPE_RATE=0", "TROUPE_PLANTED="+planted)
+	return &server{binary: binary, dir: data, listen: listen, env: env, log: log, run: r}, nil
+}
+
+// freeAddress is a loopback address that nobody listens at now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// start starts the process and does not wait.
+func (s *server) start() error {
+	s.cmd = exec.Command(s.binary, "serve")
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, s.log, s.log
+	s.run.nemesis(history.Start)
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		cmd.Wait() // how it ended is in its log
+		close(exited)
+	}(s.cmd, s.exited)
+	return nil
+}
+
+// startTimeout is far over what a start may take; the checker is stricter.
+const startTimeout = 30 * time.Second
+
+// ready waits until the server says that it serves.
+func (s *server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		if ok, err := s.get(ctx, "", "/readyz", nil); err == nil && ok {
+			s.run.nemesis(history.Ready)
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("the server ended while it started, see %s", s.log.Name())
+		case <-ctx.Done():
+			return fmt.Errorf("the server is not ready: %w", ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// kill is SIGKILL, and returns when the process is gone.
+func (s *server) kill() error {
+	s.run.nemesis(history.Kill)
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-s.exited
+	return nil
+}
+
+// stop ends what runs, politely for some seconds.
+func (s *server) stop() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
+	select {
+	case <-s.exited:
+	case <-time.After(10 * time.Second):
+		_ = s.kill()
+	}
+}
+
+var client = &http.Client{Timeout: 20 * time.Second}
+
+// get reads a REST path as user ("": nobody) and gives the answer to take; false
+// with no error is any other status than 200.
+func (s *server) get(ctx context.Context, user, path string, take func(status int, body []byte) error) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.listen+path, nil)
+	if err != nil {
+		return false, err
+	}
+	if user != "" {
+		req.Header.Set("Authorization", "Bearer "+token(s.run.secret, user))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && take != nil {
+		err = take(resp.StatusCode, body)
+	}
+	return resp.StatusCode == http.StatusOK, err
+}
+
+// copyTo copies the data directory of a server that does not run.
+func (s *server) copyTo(dir string) error { return os.CopyFS(dir, os.DirFS(s.dir)) }
