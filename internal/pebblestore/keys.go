@@ -60,7 +60,7 @@ func parseSession(id protocol.SessionID) (k sessionKey, ok bool) {
 }
 
 // String is the session's id.
-func (k sessionKey) String() protocol.SessionID {
+func (k sessionKey) String() string {
 	id := [2 + 16]byte{'s', '_'}
 	if k.bit == 1 {
 		id[0] = 'p'

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -67,17 +69,23 @@ type Store struct {
 	writing sync.Mutex // held from a change's first read to its place in Pebble's log
 	counter int64      // of the newest change; under writing
 
+	mark   marker
+	space  space
 	heads  headCache
 	failed atomic.Pointer[error]
 
 	logEpoch   string // of every log in here
-	epochFloor int64  // of every activation's epoch: see restore.go
+	epochFloor int64  // of every activation's epoch: see backup.go
 }
 
 // Open opens the store in dir, and makes it if dir is not there or empty. A
-// second Open of the same directory, in whatever process, fails while the first lives.
+// second Open of the same directory, in whatever process, fails while the first
+// lives. Everything in it is read first: a damaged file is an error that names it,
+// and nothing is changed then.
 func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{dir: dir, opts: opts.withDefaults()}
+	s.space.now = time.Now
+	s.mark.log = s.opts.Log
 	if err := s.opts.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("pebblestore: %w", err)
 	}
@@ -85,28 +93,83 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pebblestore: %s is in use by another process (or cannot be locked): %w", dir, err)
 	}
-	s.lock = lock
-	if s.db, err = pebble.Open(dir, s.pebbleOptions()); err != nil {
-		return nil, errors.Join(fmt.Errorf("pebblestore: %s: %w", dir, err), lock.Close())
+	if err := s.open(lock); err != nil {
+		return nil, errors.Join(err, s.mark.close(), lock.Close())
 	}
+	s.lock = lock
 	if err := s.readMeta(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.restored(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// pebbleOptions are tuned as measured for the message path: a large memtable, bloom
-// filters, as a client id is looked up that mostly is not there, and 32 KiB blocks.
-func (s *Store) pebbleOptions() *pebble.Options {
-	o := &pebble.Options{
-		FS:                 s.opts.FS,
-		Lock:               s.lock,
-		MemTableSize:       uint64(s.opts.MemTable),
-		CacheSize:          s.opts.Cache,
-		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             logger{s},
-		EventListener:      &pebble.EventListener{DataCorruption: s.corrupt},
+// open verifies what is there, then opens it with Pebble.
+func (s *Store) open(lock *pebble.Lock) error {
+	if err := s.check(lock); err != nil {
+		return err
 	}
+	o := pebbleOptions(watchedFS{s.opts.FS, s.mark.manifestSynced}, lock)
+	o.MemTableSize = uint64(s.opts.MemTable)
+	o.CacheSize = s.opts.Cache
+	o.Logger = logger{s}
+	o.EventListener = &pebble.EventListener{
+		DataCorruption:  s.corrupt,
+		BackgroundError: func(err error) { s.opts.Log.Error("the store's work in the background failed", "error", err) },
+		ManifestCreated: func(info pebble.ManifestCreateInfo) {
+			if info.Err == nil {
+				s.mark.manifestUsed(int64(info.FileNum))
+			}
+		},
+	}
+	db, err := openPebble(s.dir, o)
+	if err != nil {
+		return blame(s.opts.FS, s.dir, err)
+	}
+	s.db = db
+	return nil
+}
+
+// check verifies the directory and makes its mark what verify found.
+func (s *Store) check(lock *pebble.Lock) error {
+	fs := s.opts.FS
+	names, err := fs.List(s.dir)
+	if err != nil {
+		return fmt.Errorf("pebblestore: %w", err)
+	}
+	fresh := true // nothing was ever written: at most Pebble was about to make its files
+	for _, name := range names {
+		fresh = fresh && !strings.HasSuffix(name, ".log") && !strings.HasSuffix(name, ".sst") && !strings.HasPrefix(name, "marker.")
+	}
+	at, unmarked, err := readMark(fs, s.dir)
+	switch {
+	case err != nil && !missing(err):
+		return fmt.Errorf("pebblestore: %w", err)
+	case fresh && at == mark{}:
+	case err != nil:
+		return fmt.Errorf("pebblestore: %s is missing, so nobody can say whether the store is whole; see docs/storage.md", fs.PathJoin(s.dir, markName))
+	default:
+		if unmarked {
+			s.opts.Log.Warn("the store's mark is empty: it is taken as it stands", "file", fs.PathJoin(s.dir, markName))
+		}
+		if at, err = verify(fs, s.dir, lock, at); err != nil {
+			return err
+		}
+	}
+	if s.mark.file, err = writeMark(fs, s.dir, at); err != nil {
+		return fmt.Errorf("pebblestore: %w", err)
+	}
+	s.mark.mark = at
+	return nil
+}
+
+// pebbleOptions are what every opening of a store has in common, tuned as measured
+// for the message path: bloom filters, as a client message id is looked up that
+// mostly is not there, and 32 KiB blocks.
+func pebbleOptions(fs vfs.FS, lock *pebble.Lock) *pebble.Options {
+	o := &pebble.Options{FS: fs, Lock: lock, FormatMajorVersion: pebble.FormatNewest}
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = 32 << 10
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -116,8 +179,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 
 // Close waits for nothing: whoever writes must have been told to end before.
 func (s *Store) Close() error {
-	err := s.db.Close()
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(s.db.Close(), s.mark.close(), s.lock.Close())
 }
 
 // broken is the error that ended this store's writing, nil while it can write.

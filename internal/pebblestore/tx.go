@@ -168,6 +168,6 @@ func (t *tx) commit(applied func()) error {
 	if err := t.batch.SyncWait(); err != nil {
 		return s.fail(fmt.Errorf("pebblestore: %s: sync: %w", s.dir, err))
 	}
-	s.synced(n)
+	s.mark.synced(n)
 	return t.batch.Close()
 }
