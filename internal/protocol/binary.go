@@ -24,13 +24,22 @@ func DecodeBinary(data []byte) (*Frame, error) {
 	return f, nil
 }
 
-// AppendBinary appends f as protobuf.
+// AppendBinary appends f as protobuf. As in JSON, what is not UTF-8 (never from a
+// client's frame) becomes U+FFFD.
 func AppendBinary(b []byte, f *Frame) []byte {
-	b, err := proto.MarshalOptions{}.MarshalAppend(b, f)
-	if err != nil { // a string that is not UTF-8: never one that a client gave
-		panic("protocol: " + err.Error())
+	out, err := proto.MarshalOptions{}.MarshalAppend(b, f)
+	if err == nil {
+		return out
 	}
-	return b
+	cleaned, _ := DecodeJSON(AppendJSON(nil, f)) // the one thing that Marshal refuses is such a string
+	if cleaned == nil {
+		cleaned = Fail(nil, err)
+	}
+	out, err = proto.MarshalOptions{}.MarshalAppend(b, cleaned)
+	if err != nil {
+		return b
+	}
+	return out
 }
 
 func appendBinaryTail(b []byte, sendID string, to UserID, offset int64) []byte {

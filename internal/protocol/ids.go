@@ -71,30 +71,22 @@ func IsP2P(id SessionID) bool { return strings.HasPrefix(id, p2pPrefix) }
 // base32, lower case. The words of REST paths (recent, topics, …) are none. The
 // error is a BAD_REQUEST.
 func ParseSessionID(s string) (SessionID, error) {
-	if _, ok := sessionKey(s); !ok {
+	if !isSessionID(s) {
 		return "", BadRequest("not a session id")
 	}
 	return s, nil
 }
 
-// SessionKey is a session id in 11 bytes: whether it is a p2p session's, and its 80 bits.
-type SessionKey [1 + idBytes]byte
-
-// KeyOf gives the short form of a session id; false: it is no session id.
-func KeyOf(id SessionID) (key SessionKey, ok bool) { return sessionKey(id) }
-
-// SessionID gives the id back that the key was made of.
-func (k SessionKey) SessionID() SessionID {
-	return string(k[:1]) + "_" + base32Lower.EncodeToString(k[1:])
-}
-
-func sessionKey(s string) (key SessionKey, ok bool) {
-	if len(s) != 2+idChars || s[1] != '_' || s[0] != sessionPrefix[0] && s[0] != p2pPrefix[0] {
-		return key, false
+func isSessionID(s string) bool {
+	if len(s) != 2+idChars || s[:2] != sessionPrefix && s[:2] != p2pPrefix {
+		return false
 	}
-	key[0] = s[0]
-	n, err := base32Lower.Decode(key[1:], []byte(s[2:]))
-	return key, err == nil && n == idBytes
+	for _, c := range []byte(s[2:]) {
+		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseUserID checks a user id, ours or an outside system's: 1 to 128 bytes of
@@ -135,7 +127,7 @@ func ParseMessageID(id string) (session SessionID, seq int64, err error) {
 	if dot < 0 {
 		return "", 0, bad
 	}
-	if _, ok := sessionKey(id[:dot]); !ok {
+	if !isSessionID(id[:dot]) {
 		return "", 0, bad
 	}
 	seq, nerr := strconv.ParseInt(id[dot+1:], 10, 64)
