@@ -154,8 +154,7 @@ type Event struct {
 	Ephemeral bool             // typing and the like: not kept for a resume
 	Only      protocol.UserID  // for this user only; "": for every member of the subject's session
 	Not       protocol.UserID  // for all but this user
-	Skip      string           // a connection that does not get it, as it gets the answer
-	Burst     *Burst           // of this node only, see Burst
+	Skip      int64            // a connection that does not get it, as it gets the answer; 0: none
 }
 
 // SessionSubject and UserSubject name what Streams carries.

@@ -64,6 +64,13 @@ func P2PSessionID(a, b UserID) SessionID {
 	return p2pPrefix + base32Lower.EncodeToString(sum[:idBytes])
 }
 
+// NamedSessionID is the id of the session that creator makes by a request with this
+// client message id, so that the request made again finds the same session.
+func NamedSessionID(creator UserID, id ClientMsgID) SessionID {
+	sum := sha256.Sum256([]byte("session\x00" + creator + "\x00" + id))
+	return sessionPrefix + base32Lower.EncodeToString(sum[:idBytes])
+}
+
 // IsP2P says whether a session id is one that P2PSessionID makes.
 func IsP2P(id SessionID) bool { return strings.HasPrefix(id, p2pPrefix) }
 

@@ -2713,8 +2713,12 @@ func (m *SessionCreateReply) appendFields(b []byte) []byte {
 	if m.Entities != nil {
 		b = appendObject(append(b, `,"entities":`...), m.Entities)
 	}
-	b = appendString(append(b, `,"model":`...), m.Model)
-	b = appendStrings(append(b, `,"result":`...), m.Result)
+	if m.Model != "" {
+		b = appendString(append(b, `,"model":`...), m.Model)
+	}
+	if len(m.Result) > 0 {
+		b = appendStrings(append(b, `,"result":`...), m.Result)
+	}
 	return b
 }
 
@@ -2725,7 +2729,7 @@ var namesSessionCreateReply = []string{
 }
 
 func (*SessionCreateReply) names() []string { return namesSessionCreateReply }
-func (*SessionCreateReply) needs() uint64   { return 0x6 }
+func (*SessionCreateReply) needs() uint64   { return 0x0 }
 
 func (*SessionCreateReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -2886,9 +2890,15 @@ func (m *SessionAddUserReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendStrings(append(b, `,"members":`...), m.Members)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if len(m.Members) > 0 {
+		b = appendStrings(append(b, `,"members":`...), m.Members)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -2899,7 +2909,7 @@ var namesSessionAddUserReply = []string{
 }
 
 func (*SessionAddUserReply) names() []string { return namesSessionAddUserReply }
-func (*SessionAddUserReply) needs() uint64   { return 0x7 }
+func (*SessionAddUserReply) needs() uint64   { return 0x0 }
 
 func (*SessionAddUserReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3001,9 +3011,15 @@ func (m *SessionRemoveUserReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendStrings(append(b, `,"members":`...), m.Members)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if len(m.Members) > 0 {
+		b = appendStrings(append(b, `,"members":`...), m.Members)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -3014,7 +3030,7 @@ var namesSessionRemoveUserReply = []string{
 }
 
 func (*SessionRemoveUserReply) names() []string { return namesSessionRemoveUserReply }
-func (*SessionRemoveUserReply) needs() uint64   { return 0x7 }
+func (*SessionRemoveUserReply) needs() uint64   { return 0x0 }
 
 func (*SessionRemoveUserReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3110,8 +3126,12 @@ func (m *SessionExitReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -3121,7 +3141,7 @@ var namesSessionExitReply = []string{
 }
 
 func (*SessionExitReply) names() []string { return namesSessionExitReply }
-func (*SessionExitReply) needs() uint64   { return 0x3 }
+func (*SessionExitReply) needs() uint64   { return 0x0 }
 
 func (*SessionExitReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3242,7 +3262,9 @@ func (m *SessionListReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendObjects(append(b, `,"sessions":`...), m.Sessions)
+	if len(m.Sessions) > 0 {
+		b = appendObjects(append(b, `,"sessions":`...), m.Sessions)
+	}
 	if m.Next != "" {
 		b = appendString(append(b, `,"next":`...), m.Next)
 	}
@@ -3259,7 +3281,7 @@ var namesSessionListReply = []string{
 }
 
 func (*SessionListReply) names() []string { return namesSessionListReply }
-func (*SessionListReply) needs() uint64   { return 0x1 }
+func (*SessionListReply) needs() uint64   { return 0x0 }
 
 func (*SessionListReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3544,7 +3566,9 @@ func (m *SessionSetReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
 	if m.Seq != 0 {
 		b = appendInt(append(b, `,"seq":`...), m.Seq)
 	}
@@ -3557,7 +3581,7 @@ var namesSessionSetReply = []string{
 }
 
 func (*SessionSetReply) names() []string { return namesSessionSetReply }
-func (*SessionSetReply) needs() uint64   { return 0x1 }
+func (*SessionSetReply) needs() uint64   { return 0x0 }
 
 func (*SessionSetReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3696,11 +3720,21 @@ func (m *MsgSendReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendString(append(b, `,"clientMsgId":`...), m.ClientMsgId)
-	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
-	b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.ClientMsgId != "" {
+		b = appendString(append(b, `,"clientMsgId":`...), m.ClientMsgId)
+	}
+	if m.MessagerecvId != "" {
+		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
+	if m.CreatedAt != 0 {
+		b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
+	}
 	if m.Duplicate {
 		b = appendBool(append(b, `,"duplicate":`...), m.Duplicate)
 	}
@@ -3717,7 +3751,7 @@ var namesMsgSendReply = []string{
 }
 
 func (*MsgSendReply) names() []string { return namesMsgSendReply }
-func (*MsgSendReply) needs() uint64   { return 0x1f }
+func (*MsgSendReply) needs() uint64   { return 0x0 }
 
 func (*MsgSendReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3843,8 +3877,12 @@ func (m *MsgRecvReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -3854,7 +3892,7 @@ var namesMsgRecvReply = []string{
 }
 
 func (*MsgRecvReply) names() []string { return namesMsgRecvReply }
-func (*MsgRecvReply) needs() uint64   { return 0x3 }
+func (*MsgRecvReply) needs() uint64   { return 0x0 }
 
 func (*MsgRecvReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3953,8 +3991,12 @@ func (m *MsgReadReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendInt(append(b, `,"readSeq":`...), m.ReadSeq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.ReadSeq != 0 {
+		b = appendInt(append(b, `,"readSeq":`...), m.ReadSeq)
+	}
 	if m.Unread != 0 {
 		b = appendInt(append(b, `,"unread":`...), m.Unread)
 	}
@@ -3972,7 +4014,7 @@ var namesMsgReadReply = []string{
 }
 
 func (*MsgReadReply) names() []string { return namesMsgReadReply }
-func (*MsgReadReply) needs() uint64   { return 0x3 }
+func (*MsgReadReply) needs() uint64   { return 0x0 }
 
 func (*MsgReadReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4074,7 +4116,9 @@ func (m *MsgEditingReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
 	if m.UserId != "" {
 		b = appendString(append(b, `,"userId":`...), m.UserId)
 	}
@@ -4087,7 +4131,7 @@ var namesMsgEditingReply = []string{
 }
 
 func (*MsgEditingReply) names() []string { return namesMsgEditingReply }
-func (*MsgEditingReply) needs() uint64   { return 0x1 }
+func (*MsgEditingReply) needs() uint64   { return 0x0 }
 
 func (*MsgEditingReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4186,9 +4230,15 @@ func (m *MsgCancelReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.MessagerecvId != "" {
+		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -4199,7 +4249,7 @@ var namesMsgCancelReply = []string{
 }
 
 func (*MsgCancelReply) names() []string { return namesMsgCancelReply }
-func (*MsgCancelReply) needs() uint64   { return 0x7 }
+func (*MsgCancelReply) needs() uint64   { return 0x0 }
 
 func (*MsgCancelReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4317,9 +4367,15 @@ func (m *MsgEditReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.MessagerecvId != "" {
+		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -4330,7 +4386,7 @@ var namesMsgEditReply = []string{
 }
 
 func (*MsgEditReply) names() []string { return namesMsgEditReply }
-func (*MsgEditReply) needs() uint64   { return 0x7 }
+func (*MsgEditReply) needs() uint64   { return 0x0 }
 
 func (*MsgEditReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4450,9 +4506,15 @@ func (m *MsgReactReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.MessagerecvId != "" {
+		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -4463,7 +4525,7 @@ var namesMsgReactReply = []string{
 }
 
 func (*MsgReactReply) names() []string { return namesMsgReactReply }
-func (*MsgReactReply) needs() uint64   { return 0x7 }
+func (*MsgReactReply) needs() uint64   { return 0x0 }
 
 func (*MsgReactReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4575,9 +4637,15 @@ func (m *MsgAcceptReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.MessagerecvId != "" {
+		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -4588,7 +4656,7 @@ var namesMsgAcceptReply = []string{
 }
 
 func (*MsgAcceptReply) names() []string { return namesMsgAcceptReply }
-func (*MsgAcceptReply) needs() uint64   { return 0x7 }
+func (*MsgAcceptReply) needs() uint64   { return 0x0 }
 
 func (*MsgAcceptReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4700,9 +4768,15 @@ func (m *MsgRefuseReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendString(append(b, `,"session":`...), m.Session)
-	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.MessagerecvId != "" {
+		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	}
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
 	return b
 }
 
@@ -4713,7 +4787,7 @@ var namesMsgRefuseReply = []string{
 }
 
 func (*MsgRefuseReply) names() []string { return namesMsgRefuseReply }
-func (*MsgRefuseReply) needs() uint64   { return 0x7 }
+func (*MsgRefuseReply) needs() uint64   { return 0x0 }
 
 func (*MsgRefuseReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -5358,7 +5432,9 @@ func (m *PresenceWatchReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	b = appendObjects(append(b, `,"users":`...), m.Users)
+	if len(m.Users) > 0 {
+		b = appendObjects(append(b, `,"users":`...), m.Users)
+	}
 	return b
 }
 
@@ -5367,7 +5443,7 @@ var namesPresenceWatchReply = []string{
 }
 
 func (*PresenceWatchReply) names() []string { return namesPresenceWatchReply }
-func (*PresenceWatchReply) needs() uint64   { return 0x1 }
+func (*PresenceWatchReply) needs() uint64   { return 0x0 }
 
 func (*PresenceWatchReply) fieldOf(name []byte) int {
 	switch string(name) {

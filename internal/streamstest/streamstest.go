@@ -131,11 +131,11 @@ func kept(t *testing.T, c Cluster) {
 	n := start(t, c)
 	n.follow("u:ann")
 	n.Publish("u:ann", []*actors.Event{{
-		Shared: shared(5), Ephemeral: true, Only: "ann", Not: "bob", Skip: "c1",
+		Shared: shared(5), Ephemeral: true, Only: "ann", Not: "bob", Skip: 7,
 	}}, nil)
 	n.want("u:ann", []int{5})
 	e := n.got("u:ann")[0]
-	if !e.Ephemeral || e.Only != "ann" || e.Not != "bob" || e.Skip != "c1" {
+	if !e.Ephemeral || e.Only != "ann" || e.Not != "bob" || e.Skip != 7 {
 		t.Errorf("got %+v, want what was published", e)
 	}
 }

@@ -1,0 +1,279 @@
+package actors
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Connection is a transport's handle on the actor of one socket.
+type Connection struct {
+	node *Node
+	id   int64
+	pid  *actor.PID
+}
+
+// Remote is what a transport knows of the other side.
+type Remote struct {
+	Address   string // as seen by the server
+	Transport string // ws, sse, …
+}
+
+// Connect starts the actor of a new socket. The transport gives it frames by
+// Tell, an identity by Authenticated, and ends it by Gone.
+func (n *Node) Connect(link Link, remote Remote) *Connection {
+	a := &connection{node: n, link: link}
+	c := &Connection{node: n, id: n.nextConn.Add(1), pid: n.spawn(a)}
+	a.id, a.pid = c.id, c.pid
+	n.mu.Lock()
+	n.connections[c.id] = c
+	n.mu.Unlock()
+	return c
+}
+
+// Tell gives a frame that was read. It does not block, and keeps the frame.
+func (c *Connection) Tell(f *protocol.Frame) { c.node.tell(c.pid, f) }
+
+// Authenticated says that the token in an auth frame is good, and whose it is.
+func (c *Connection) Authenticated(who protocol.Identity, f *protocol.Frame) {
+	c.node.tell(c.pid, &authenticated{who: &who, frame: f})
+}
+
+// Gone says that the socket is closed. Nothing may be told afterwards.
+func (c *Connection) Gone(why string) { c.node.tell(c.pid, &gone{why: why}) }
+
+type authenticated struct {
+	who   *protocol.Identity
+	frame *protocol.Frame
+}
+
+type gone struct{ why string }
+
+// lapse asks a connection to look at its token's time.
+type lapse struct{ now time.Time }
+
+// connection is the actor of one socket: who speaks on it, how fast it may, what
+// it has not been answered yet. Frames from sessions do not pass it: the User puts
+// them into the link's queue at once.
+type connection struct {
+	node *Node
+	id   int64
+	pid  *actor.PID
+	link Link
+
+	who      *protocol.Identity // nil: not authenticated
+	user     *actor.PID
+	inFlight int
+	writes   bucket
+	others   bucket
+	closed   bool
+}
+
+func (c *connection) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *protocol.Frame:
+		c.frame(m)
+	case *answers:
+		c.answers(m)
+	case *authenticated:
+		c.authenticated(m)
+	case *settled:
+		c.inFlight--
+	case *lapse:
+		c.lapse(m)
+	case *kick:
+		c.kick(m)
+	case *goaway:
+		if c.who != nil {
+			c.link.Deliver([]Outgoing{{Shared: m.frame}}, nil)
+		}
+	case *gone:
+		c.gone(ctx)
+	}
+}
+
+// frame serves one frame of the client. A panic is a bug: it answers the request
+// and touches nobody else.
+func (c *connection) frame(f *protocol.Frame) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.node.panicked("connection", r)
+			c.fail(f, protocol.Errorf(protocol.Code_INTERNAL, "internal error"))
+		}
+	}()
+	switch {
+	case c.closed:
+		return
+	case c.who == nil:
+		c.fail(f, protocol.Unauthorized("the first frame must be auth"))
+		c.close(protocol.Code_UNAUTHORIZED, "not authenticated")
+		return
+	case c.node.stopping.Load():
+		c.fail(f, protocol.Errorf(protocol.Code_GOAWAY, "the server restarts, come again"))
+		return
+	case c.inFlight >= c.node.cfg.InFlight:
+		e := protocol.Errorf(protocol.Code_BUSY, "%d frames of this connection have no answer yet", c.inFlight)
+		e.RetryAfterMs = 100
+		c.fail(f, e)
+		return
+	}
+	if wait := c.limit(f); wait > 0 {
+		e := protocol.Errorf(protocol.Code_RATE_LIMITED, "too many frames, slow down")
+		e.RetryAfterMs = max(1, wait.Milliseconds())
+		c.fail(f, e)
+		return
+	}
+	c.inFlight++
+	r := &request{from: c.pid, conn: c.id, who: c.who, frame: f}
+	if err := c.node.route(r); err != nil {
+		c.inFlight--
+		c.fail(f, err)
+	}
+}
+
+// limit takes a token for f, or says how long the client should wait.
+func (c *connection) limit(f *protocol.Frame) time.Duration {
+	rate, burst := c.node.cfg.Rate, float64(c.node.cfg.RateBurst)
+	if rate < 0 {
+		return 0
+	}
+	if writes(f) {
+		return c.writes.take(rate, burst)
+	}
+	return c.others.take(10*rate, 10*burst)
+}
+
+// writes says that f makes others see something.
+func writes(f *protocol.Frame) bool {
+	switch f.Body.(type) {
+	case *protocol.Frame_MsgRecv, *protocol.Frame_MsgRead, *protocol.Frame_Heartbeat, *protocol.Frame_Sync,
+		*protocol.Frame_SessionList, *protocol.Frame_SessionGet:
+		return false
+	}
+	return true
+}
+
+// bucket is a token bucket; its zero value is full.
+type bucket struct {
+	spent float64 // tokens missing
+	at    int64   // Unix nanoseconds
+}
+
+func (b *bucket) take(rate, burst float64) time.Duration {
+	now := time.Now().UnixNano()
+	if b.at != 0 {
+		b.spent = max(0, b.spent-float64(now-b.at)*rate/1e9)
+	}
+	b.at = now
+	if b.spent+1 > burst {
+		return time.Duration((b.spent + 1 - burst) / rate * 1e9)
+	}
+	b.spent++
+	return 0
+}
+
+func (c *connection) answers(m *answers) {
+	c.inFlight -= len(m.frames)
+	if c.closed {
+		return
+	}
+	var room [4]Outgoing
+	out := room[:0]
+	for _, f := range m.frames {
+		out = append(out, Outgoing{Frame: f})
+	}
+	c.link.Deliver(out, m.burst)
+	if len(m.frames) == 1 {
+		if f, ok := m.frames[0].Body.(*protocol.Frame_LogoutReply); ok && f != nil {
+			c.close(protocol.Code_OK, "logged out")
+		}
+	}
+}
+
+// authenticated signs the connection in, or renews its token.
+func (c *connection) authenticated(m *authenticated) {
+	if c.closed {
+		return
+	}
+	if c.who != nil && c.who.User != m.who.User {
+		c.fail(m.frame, protocol.Denied("this connection is %s's", c.who.User))
+		return
+	}
+	auth := m.frame.GetAuth()
+	who := *m.who
+	if who.Device == "" {
+		who.Device = auth.GetDevice()
+	}
+	if who.Platform == "" {
+		who.Platform = auth.GetPlatform()
+	}
+	if who.Version == "" {
+		who.Version = auth.GetVersion()
+	}
+	renewed := c.who != nil
+	c.who = &who
+	if renewed {
+		c.link.Deliver([]Outgoing{{Frame: c.welcome(m.frame, true)}}, nil)
+		return
+	}
+	c.user = c.node.user(who.User)
+	c.inFlight++
+	c.node.tell(c.user, &attach{conn: c.id, pid: c.pid, link: c.link, who: c.who, frame: m.frame, welcome: c.welcome(m.frame, false)})
+}
+
+// welcome makes the answer to auth, as far as the connection knows it.
+func (c *connection) welcome(f *protocol.Frame, renewed bool) *protocol.Frame {
+	reply := &protocol.AuthReply{
+		UserId:      c.who.User,
+		Connection:  strconv.FormatInt(c.id, 36),
+		ServerTime:  time.Now().UnixMilli(),
+		HeartbeatMs: c.node.cfg.Heartbeat.Milliseconds(),
+		Resumed:     renewed,
+	}
+	if !c.who.Expires.IsZero() {
+		reply.ExpiresAt = c.who.Expires.UnixMilli()
+	}
+	return &protocol.Frame{Id: f.Id, Body: &protocol.Frame_AuthReply{AuthReply: reply}}
+}
+
+// tokenLeeway is how long a connection lives on after its token has expired, as
+// clocks differ and a renewal may be on its way (reliability 4.1: 60 s).
+const tokenLeeway = time.Minute
+
+func (c *connection) lapse(m *lapse) {
+	if c.who != nil && !c.who.Expires.IsZero() && m.now.After(c.who.Expires.Add(tokenLeeway)) {
+		c.close(protocol.Code_TOKEN_EXPIRED, "the token has expired")
+	}
+}
+
+func (c *connection) kick(m *kick) {
+	if m.user != "" && (c.who == nil || c.who.User != m.user) || m.login != "" && c.who.Login != m.login {
+		return
+	}
+	c.close(m.code, m.why)
+}
+
+func (c *connection) fail(f *protocol.Frame, err error) {
+	c.link.Deliver([]Outgoing{{Frame: protocol.Fail(f, err)}}, nil)
+}
+
+func (c *connection) close(code protocol.Code, why string) {
+	if !c.closed {
+		c.closed = true
+		c.link.Close(code.CloseCode(), why)
+	}
+}
+
+func (c *connection) gone(ctx actor.Context) {
+	c.closed = true
+	if c.user != nil {
+		c.node.tell(c.user, &detach{conn: c.id})
+	}
+	c.node.mu.Lock()
+	delete(c.node.connections, c.id)
+	c.node.mu.Unlock()
+	ctx.Stop(ctx.Self())
+}

@@ -1,0 +1,121 @@
+package actors
+
+// window knows the messages that were sent in a session by their SentKey: the
+// newest exactly, the older ones by a filter that may say "perhaps" of one that
+// was never sent, and never "no" of one that was. So nearly every new message is
+// known to be new without asking the store.
+type window struct {
+	recent map[[16]byte]*known
+	order  [][16]byte // of recent, oldest first
+	older  filter
+	// complete says that the filter holds every older message; while it is being
+	// filled, "not in it" says nothing.
+	complete bool
+}
+
+// known is a message by its client message id. While it is not durable, waiting
+// is what will answer.
+type known struct {
+	Sent
+	waiting *pending
+}
+
+// windowSize bounds the exact part. A client that repeats a message does so
+// within seconds: 256 messages are more than a connection may have in flight.
+const windowSize = 256
+
+func newWindow() *window { return &window{recent: map[[16]byte]*known{}} }
+
+// find gives what is known of key; perhaps says that only the store can tell.
+func (w *window) find(key [16]byte) (k *known, perhaps bool) {
+	if k := w.recent[key]; k != nil {
+		return k, false
+	}
+	return nil, !w.complete || w.older.mayHold(key)
+}
+
+func (w *window) add(key [16]byte, k *known) {
+	if w.recent[key] == nil {
+		w.order = append(w.order, key)
+	}
+	w.recent[key] = k
+	for len(w.order) > windowSize {
+		oldest := w.order[0]
+		if w.recent[oldest].waiting != nil {
+			return // not durable yet: the store could not tell
+		}
+		w.order = w.order[1:]
+		delete(w.recent, oldest)
+		w.older.add(oldest)
+	}
+}
+
+// forget takes back a message that did not become durable.
+func (w *window) forget(key [16]byte) {
+	delete(w.recent, key)
+	for i, k := range w.order {
+		if k == key {
+			w.order = append(w.order[:i:i], w.order[i+1:]...)
+			return
+		}
+	}
+}
+
+// filter is a Bloom filter of 10 bits and 7 probes a key, so about 1 in 100 keys
+// asks the store in vain (Bloom 1970: k = ln 2 · m/n). It grows by layers, each
+// twice the size of the one before. The keys are hashes already.
+type filter struct {
+	layers []layer
+}
+
+type layer struct {
+	bits []uint64
+	room int // keys it still takes
+}
+
+const (
+	bitsPerKey = 10
+	probes     = 7
+	firstLayer = 256 // keys
+)
+
+func (f *filter) add(key [16]byte) {
+	if n := len(f.layers); n == 0 || f.layers[n-1].room == 0 {
+		keys := firstLayer << n
+		f.layers = append(f.layers, layer{bits: make([]uint64, keys*bitsPerKey/64), room: keys})
+	}
+	l := &f.layers[len(f.layers)-1]
+	l.room--
+	each(key, len(l.bits), func(word int, bit uint64) bool {
+		l.bits[word] |= bit
+		return true
+	})
+}
+
+func (f *filter) mayHold(key [16]byte) bool {
+	for i := range f.layers {
+		bits := f.layers[i].bits
+		if each(key, len(bits), func(word int, bit uint64) bool { return bits[word]&bit != 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
+// each calls f for the key's probes while it says true, and says whether it always did.
+func each(key [16]byte, words int, f func(word int, bit uint64) bool) bool {
+	var h1, h2 uint64
+	for i := range 8 {
+		h1 = h1<<8 | uint64(key[i])
+		h2 = h2<<8 | uint64(key[8+i])
+	}
+	n := uint64(words) * 64
+	for range probes {
+		at := h1 % n
+		if !f(int(at/64), 1<<(at%64)) {
+			return false
+		}
+		h1 += h2 | 1
+	}
+	return true
+}

@@ -1,0 +1,63 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// request is one frame that somebody sent, on its way to a session or a user.
+// It is answered to from with *answers.
+type request struct {
+	from  *actor.PID
+	conn  int64 // of the sender, 0: none
+	who   *protocol.Identity
+	frame *protocol.Frame
+	link  Link // of the sender's connection, with a request to a User
+}
+
+// answers are answering frames for a connection (or the desk), in order.
+type answers struct {
+	frames []*protocol.Frame
+	burst  *Burst
+}
+
+// committed tells a session what became of its appends, in order.
+type committed struct {
+	done  []*pending
+	burst *Burst
+}
+
+// delivery is a session's (or user's) events for a user.
+type delivery struct {
+	subject string
+	events  []*Event
+	burst   *Burst
+}
+
+// done brings back what was done away from the mailbox, as a function that is run in it.
+type done func()
+
+// passivate asks an actor that was idle to stop; forwarded messages find the next one.
+type passivate struct{}
+
+// end stops an actor that has passivated: by then nobody holds its address.
+type end struct{}
+
+type kick struct {
+	user  protocol.UserID // "": whoever it is
+	login string          // "": every login
+	code  protocol.Code
+	why   string
+}
+
+type goaway struct{ frame *protocol.Shared }
+
+// expire asks a session to expire a message whose time has come.
+type expire struct{ seq int64 }
+
+// ok makes an answer to r.
+func (r *request) ok(f *protocol.Frame) *protocol.Frame {
+	f.Id = r.frame.Id
+	return f
+}

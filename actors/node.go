@@ -1,0 +1,268 @@
+// Package actors is the heart of Troupe: every connection, every user with a
+// connection and every active session is an actor. Sessions put messages in
+// order, the committer makes them durable, streams carry them to the nodes where
+// members are, users give them to their connections.
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Config bounds what clients may do. A zero field means its written default.
+type Config struct {
+	Rate           float64       // writing frames per second and connection; default 20, below 0: no limit
+	RateBurst      int           // default 50
+	Heartbeat      time.Duration // named to clients; default 30 s
+	RecallWindow   time.Duration // for one's own messages; default 2 min
+	EditWindow     time.Duration // for one's own messages; default 15 min
+	MaxText        int           // bytes of a message's text; default 8 KiB
+	MaxMembers     int           // of one call; default 500
+	MaxSessionName int           // characters; default 128
+	ReceiptSize    int           // members of a session above which receipts and typing are off; default 200
+	InFlight       int           // unanswered frames of one connection; default 1,000
+	SessionIdle    time.Duration // until a session passivates; default 5 min
+	UserLinger     time.Duration // until a user without a connection passivates; default 2 min
+	// Platforms says per platform ("*": any other) what a new connection does to the
+	// same user's connections of other devices: "allow" (default) or "replace".
+	Platforms map[string]string
+	// Fatal is called once when the journal can no longer be written. It should end
+	// the process. Default: panic.
+	Fatal func(error)
+}
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	defInt := func(d *int, v int) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if c.Rate == 0 {
+		c.Rate = 20
+	}
+	defInt(&c.RateBurst, 50)
+	def(&c.Heartbeat, 30*time.Second)
+	def(&c.RecallWindow, 2*time.Minute)
+	def(&c.EditWindow, 15*time.Minute)
+	defInt(&c.MaxText, 8<<10)
+	defInt(&c.MaxMembers, 500)
+	defInt(&c.MaxSessionName, 128)
+	defInt(&c.ReceiptSize, 200)
+	defInt(&c.InFlight, 1000)
+	def(&c.SessionIdle, 5*time.Minute)
+	def(&c.UserLinger, 2*time.Minute)
+	if c.Fatal == nil {
+		c.Fatal = func(err error) { panic(err) }
+	}
+	return c
+}
+
+// Node is all the actors of one process.
+type Node struct {
+	cfg     Config
+	journal Journal
+	streams Streams
+	users   Users
+	log     *slog.Logger
+
+	system    *actor.ActorSystem
+	root      *actor.RootContext
+	committer *committer
+	audience  audience
+	sessions  registry // of Session actors by session
+	people    registry // of User actors by user
+	desk      desk
+	work      chan func()
+	gate      sync.RWMutex // of ended
+	ended     bool
+	busy      sync.WaitGroup // work under way
+	stop      chan struct{}
+	stopping  atomic.Bool
+	sweeper   sync.WaitGroup
+
+	props    *actor.Props
+	spawning sync.Mutex
+	newborn  actor.Actor
+
+	mu          sync.Mutex
+	connections map[int64]*Connection
+	nextConn    atomic.Int64
+
+	stats Stats
+}
+
+// Stats counts what a node did since it started; read them with sync/atomic loads.
+type Stats struct {
+	Acked     atomic.Int64 // messages made durable and answered
+	Delivered atomic.Int64 // frames queued to connections from sessions
+	Panics    atomic.Int64
+}
+
+// New starts a node. Close ends it.
+func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Logger) *Node {
+	n := &Node{
+		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
+		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
+	}
+	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(quiet{log.Handler()})
+	}))
+	n.root = n.system.Root
+	n.props = actor.PropsFromProducer(n.born, actor.WithMailbox(newMailbox))
+	n.committer = newCommitter(journal, n.root, log, n.cfg.Fatal)
+	n.desk.start(n)
+	for range 4 * runtime.GOMAXPROCS(0) {
+		go n.worker()
+	}
+	streams.Start(n)
+	n.sweeper.Add(1)
+	go n.sweep()
+	return n
+}
+
+// spawn starts a as an actor. All actors share one Props, as one of its own per
+// actor costs 600 bytes each; so a is handed over through a field.
+func (n *Node) spawn(a actor.Actor) *actor.PID {
+	n.spawning.Lock()
+	defer n.spawning.Unlock()
+	n.newborn = a
+	pid := n.root.Spawn(n.props)
+	n.newborn = nil
+	return pid
+}
+
+// born is the producer of every actor. Without a newborn it is asked for a restart,
+// which never happens to an actor that catches its own panics: then it stops.
+func (n *Node) born() actor.Actor {
+	if n.newborn != nil {
+		return n.newborn
+	}
+	return actor.ReceiveFunc(func(c actor.Context) { c.Stop(c.Self()) })
+}
+
+// Stats gives the node's counters.
+func (n *Node) Stats() *Stats { return &n.stats }
+
+// Connections is how many sockets are open on this node.
+func (n *Node) Connections() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.connections)
+}
+
+// Loaded is how many sessions and users have an actor now.
+func (n *Node) Loaded() (sessions, users int) { return n.sessions.len(), n.people.len() }
+
+// Online says whether user has a connection on this node, and when the user was last active.
+func (n *Node) Online(user protocol.UserID) (bool, time.Time) {
+	r := n.people.find(user)
+	if r == nil {
+		return false, time.Time{}
+	}
+	return r.connections.Load() > 0, time.UnixMilli(r.active.Load())
+}
+
+// session gives the actor of a session, which is started when there is none.
+func (n *Node) session(id protocol.SessionID) *actor.PID {
+	return n.sessions.get(id, func(r *ref) *actor.PID {
+		s := &Session{node: n, ref: r, id: id}
+		s.pid = n.spawn(s)
+		return s.pid
+	})
+}
+
+func (n *Node) user(id protocol.UserID) *actor.PID {
+	return n.people.get(id, func(r *ref) *actor.PID {
+		u := &User{node: n, ref: r, id: id}
+		u.pid = n.spawn(u)
+		return u.pid
+	})
+}
+
+// off runs f, which may wait, away from every mailbox. It never blocks the caller.
+// After the node has ended f is dropped: the store is closed by then.
+func (n *Node) off(f func()) {
+	n.gate.RLock()
+	defer n.gate.RUnlock()
+	if n.ended {
+		return
+	}
+	n.busy.Add(1)
+	select {
+	case n.work <- f:
+	default:
+		go n.do(f) // all workers are busy and the queue is full: rather a goroutine than a deadlock
+	}
+}
+
+func (n *Node) do(f func()) {
+	defer n.busy.Done()
+	f()
+}
+
+func (n *Node) worker() {
+	for f := range n.work {
+		n.do(f)
+	}
+}
+
+func (n *Node) tell(pid *actor.PID, message any) { n.root.Send(pid, message) }
+
+// background is the context of work that nobody waits for with a deadline of their own.
+func (n *Node) background() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 10*time.Second)
+}
+
+// Kick closes the connections of user that were made with login ("": all of them).
+func (n *Node) Kick(user protocol.UserID, login string, code protocol.Code, why string) {
+	for _, c := range n.all() {
+		n.tell(c.pid, &kick{user: user, login: login, code: code, why: why})
+	}
+}
+
+func (n *Node) all() []*Connection {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := make([]*Connection, 0, len(n.connections))
+	for _, c := range n.connections {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Drain tells every connection to come back in retryIn (spread by the client),
+// closes them, commits what is queued and ends the node. New frames are refused.
+func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
+	if n.stopping.Swap(true) {
+		return
+	}
+	away := protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: retryIn.Milliseconds()}}})
+	for _, c := range n.all() {
+		n.tell(c.pid, &goaway{frame: away})
+	}
+	n.desk.wait(ctx)
+	close(n.stop)
+	n.sweeper.Wait()
+	n.committer.close()
+	for _, c := range n.all() {
+		n.tell(c.pid, &kick{code: protocol.Code_GOAWAY, why: "the server restarts"})
+	}
+	n.gate.Lock()
+	n.ended = true
+	n.gate.Unlock()
+	n.busy.Wait()
+	close(n.work)
+}

@@ -1,0 +1,270 @@
+package actors
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// change runs op on the entry at seq as it now stands. Changes of one entry run
+// one after the other: the next begins when the one before is durable, so each
+// sees what the store holds. op makes the append of the change (the new entry and
+// the rewritten target), or an answer, or an error.
+func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry) (*pending, *protocol.Entry, error)) {
+	start := func() {
+		s.node.off(func() {
+			ctx, cancel := s.node.background()
+			defer cancel()
+			found, err := s.node.journal.Range(ctx, s.id, seq, seq, 1, 1)
+			s.node.tell(s.pid, done(func() { s.fetched(r, seq, found, err, op) }))
+		})
+	}
+	if s.targets == nil {
+		s.targets = map[int64][]func(){}
+	}
+	if behind, ok := s.targets[seq]; ok {
+		s.targets[seq] = append(behind, start)
+		return
+	}
+	s.targets[seq] = nil
+	start()
+}
+
+func (s *Session) fetched(r *request, seq int64, found []*protocol.Entry, err error, op func(*protocol.Entry) (*pending, *protocol.Entry, error)) {
+	if _, ok := s.targets[seq]; !ok {
+		if r != nil {
+			s.request(r) // the session was loaded again meanwhile
+		}
+		return
+	}
+	refuse := func(err error) {
+		if r != nil {
+			s.fail(r, err)
+		}
+		s.changed(seq)
+	}
+	switch {
+	case err != nil:
+		s.node.log.Error("reading an entry", "session", s.id, "seq", seq, "err", err)
+		refuse(protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
+		return
+	case len(found) == 0 || r != nil && s.members[r.who.User] == nil:
+		refuse(protocol.NotFound("message %s", protocol.MessageID(s.id, seq)))
+		return
+	}
+	p, e, err := op(found[0])
+	switch {
+	case err != nil:
+		refuse(err)
+	case e == nil: // as it should be already
+		if r != nil {
+			s.reply(r, p.answer)
+		}
+		s.changed(seq)
+	default:
+		p.req = r
+		p.failed = func() { s.changed(seq) }
+		p.after = func(*Burst) { s.changed(seq) }
+		e.Target, e.TargetSender = seq, found[0].Sender
+		s.appendEntry(p, e)
+		fillSeq(p.answer, e.Seq)
+	}
+}
+
+// changed lets the next change of the entry begin.
+func (s *Session) changed(seq int64) {
+	behind := s.targets[seq]
+	if len(behind) == 0 {
+		delete(s.targets, seq)
+		return
+	}
+	s.targets[seq] = behind[1:]
+	behind[0]()
+}
+
+// fillSeq puts the seq of the change into its answer.
+func fillSeq(f *protocol.Frame, seq int64) {
+	switch m := f.GetBody().(type) {
+	case *protocol.Frame_MsgCancelReply:
+		m.MsgCancelReply.Seq = seq
+	case *protocol.Frame_MsgEditReply:
+		m.MsgEditReply.Seq = seq
+	case *protocol.Frame_MsgReactReply:
+		m.MsgReactReply.Seq = seq
+	case *protocol.Frame_MsgAcceptReply:
+		m.MsgAcceptReply.Seq = seq
+	case *protocol.Frame_MsgRefuseReply:
+		m.MsgRefuseReply.Seq = seq
+	}
+}
+
+// seqOf reads a message id of this session, of an entry that the asker may read.
+func (s *Session) seqOf(r *request, id string) (int64, error) {
+	id, _, _ = strings.Cut(id, "@") // a delivery's id names the message too
+	session, seq, err := protocol.ParseMessageID(id)
+	if err != nil {
+		return 0, protocol.BadRequest("%.80q is no message id", id)
+	}
+	if session != s.id || seq < 1 || seq > s.head || seq < s.members[r.who.User].Floor {
+		return 0, protocol.NotFound("message %.80s", id)
+	}
+	return seq, nil
+}
+
+// cancel recalls a message: one's own within the window, anybody's for the owner
+// and admins. What it said is gone from the log.
+func (s *Session) cancel(r *request, m *protocol.MsgCancel) {
+	seq, err := s.seqOf(r, m.MessagerecvId)
+	if err != nil {
+		s.fail(r, err)
+		return
+	}
+	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgCancelReply{MsgCancelReply: &protocol.MsgCancelReply{
+			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
+		}}}}
+		me := s.members[r.who.User]
+		switch {
+		case target.Kind != protocol.Kind_MESSAGE:
+			return nil, nil, protocol.BadRequest("%s is no message", protocol.MessageID(s.id, seq))
+		case me.Role == protocol.Role_MEMBER && target.Sender != me.User:
+			return nil, nil, protocol.Denied("%s may not recall another's message", me.User)
+		case target.Recalled:
+			return p, nil, nil
+		case me.Role == protocol.Role_MEMBER && tooOld(target, s.node.cfg.RecallWindow):
+			return nil, nil, protocol.Errorf(protocol.Code_WINDOW_OVER, "a message is recalled within %s", s.node.cfg.RecallWindow)
+		}
+		p.Rewrites = []*protocol.Entry{hollow(target, func(h *protocol.Entry) { h.Recalled = true })}
+		return p, &protocol.Entry{Kind: protocol.Kind_RECALL, Sender: me.User}, nil
+	})
+}
+
+func tooOld(e *protocol.Entry, window time.Duration) bool {
+	return window >= 0 && time.Since(time.UnixMilli(e.CreatedAt)) > window
+}
+
+// edit replaces what one's own message says.
+func (s *Session) edit(r *request, m *protocol.MsgEdit) {
+	seq, err := s.seqOf(r, m.MessagerecvId)
+	if err != nil {
+		s.fail(r, err)
+		return
+	}
+	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgEditReply{MsgEditReply: &protocol.MsgEditReply{
+			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
+		}}}}
+		switch {
+		case target.Kind != protocol.Kind_MESSAGE:
+			return nil, nil, protocol.BadRequest("%s is no message", protocol.MessageID(s.id, seq))
+		case target.Sender != r.who.User:
+			return nil, nil, protocol.Denied("%s may not edit another's message", r.who.User)
+		case current(target, time.Now()).Content == nil:
+			return nil, nil, protocol.Conflict("message %s is gone", protocol.MessageID(s.id, seq))
+		case target.Content.Type != m.Content.Type:
+			return nil, nil, protocol.BadRequest("msg_edit.content.type: an edit keeps the message's type")
+		case len(m.Content.Forwarded) > 0:
+			return nil, nil, protocol.BadRequest("msg_edit.content.forwarded: a forward is not edited")
+		case proto.Equal(target.Content, m.Content):
+			return p, nil, nil
+		case tooOld(target, s.node.cfg.EditWindow):
+			return nil, nil, protocol.Errorf(protocol.Code_WINDOW_OVER, "a message is edited within %s", s.node.cfg.EditWindow)
+		}
+		edited := proto.CloneOf(target)
+		edited.Content = m.Content
+		edited.EditedAt = max(s.last, time.Now().UnixMilli())
+		p.Rewrites = []*protocol.Entry{edited}
+		return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: r.who.User, Content: m.Content}, nil
+	})
+}
+
+// maxReactions bounds the different reactions to one message.
+const maxReactions = 32
+
+// react adds or takes back the member's reaction to a message.
+func (s *Session) react(r *request, m *protocol.MsgReact) {
+	seq, err := s.seqOf(r, m.MessagerecvId)
+	if err != nil {
+		s.fail(r, err)
+		return
+	}
+	me := r.who.User
+	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgReactReply{MsgReactReply: &protocol.MsgReactReply{
+			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
+		}}}}
+		if target.Kind != protocol.Kind_MESSAGE || current(target, time.Now()).Content == nil {
+			return nil, nil, protocol.Conflict("message %s is gone", protocol.MessageID(s.id, seq))
+		}
+		now := proto.CloneOf(target)
+		i := slices.IndexFunc(now.Reactions, func(x *protocol.Reaction) bool { return x.Reaction == m.Reaction })
+		has := i >= 0 && slices.Contains(now.Reactions[i].Users, me)
+		switch {
+		case has != m.Removed:
+			return p, nil, nil
+		case m.Removed:
+			x := now.Reactions[i]
+			x.Users = slices.DeleteFunc(x.Users, func(u string) bool { return u == me })
+			if len(x.Users) == 0 {
+				now.Reactions = slices.Delete(now.Reactions, i, i+1)
+			}
+		case i >= 0:
+			now.Reactions[i].Users = append(now.Reactions[i].Users, me)
+		case len(now.Reactions) >= maxReactions:
+			return nil, nil, protocol.Errorf(protocol.Code_TOO_MANY, "a message has at most %d different reactions", maxReactions)
+		default:
+			now.Reactions = append(now.Reactions, &protocol.Reaction{Reaction: m.Reaction, Users: []string{me}})
+		}
+		p.Rewrites = []*protocol.Entry{now}
+		return p, &protocol.Entry{Kind: protocol.Kind_REACT, Sender: me, Reaction: m.Reaction, Removed: m.Removed}, nil
+	})
+}
+
+// answerCall says that a member accepts or refuses a call invitation.
+func (s *Session) answerCall(r *request, answer, recvID, sendID string) {
+	if recvID == "" {
+		recvID = sendID
+	}
+	seq, err := s.seqOf(r, recvID)
+	if err != nil {
+		s.fail(r, err)
+		return
+	}
+	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+		id := protocol.MessageID(s.id, seq)
+		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgAcceptReply{MsgAcceptReply: &protocol.MsgAcceptReply{Session: s.id, MessagerecvId: id}}}}
+		if answer == "refuse" {
+			p.answer = &protocol.Frame{Body: &protocol.Frame_MsgRefuseReply{MsgRefuseReply: &protocol.MsgRefuseReply{Session: s.id, MessagerecvId: id}}}
+		}
+		c := current(target, time.Now()).Content
+		switch {
+		case c == nil || c.Type != protocol.ContentType_LIVEAUDIO && c.Type != protocol.ContentType_LIVEVIDEO:
+			return nil, nil, protocol.BadRequest("message %s is no call invitation", id)
+		case target.Sender == r.who.User && answer == "accept":
+			return nil, nil, protocol.Denied("one does not accept one's own call")
+		}
+		return p, &protocol.Entry{Kind: protocol.Kind_ANSWER, Sender: r.who.User, Answer: answer}, nil
+	})
+}
+
+// expire takes away what a message said, as its time has come.
+func (s *Session) expire(m *expire) {
+	if !s.ready(m) || s.info == nil {
+		return
+	}
+	if _, busy := s.targets[m.seq]; busy {
+		return // asked again in a second
+	}
+	s.change(nil, m.seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+		p := &pending{}
+		if target.Expired || target.Recalled || current(target, time.Now()).Content != nil {
+			return p, nil, nil
+		}
+		p.Rewrites = []*protocol.Entry{hollow(target, func(h *protocol.Entry) { h.Expired = true })}
+		return p, &protocol.Entry{Kind: protocol.Kind_EXPIRE, Sender: target.Sender}, nil
+	})
+}

@@ -1,0 +1,215 @@
+package actors
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// read1 loads the session and the window of what was sent in it. Small logs fill
+// the window's filter at once, larger ones in the background (fill).
+func (s *Session) read1(ctx context.Context) (*Stored, *window, error) {
+	stored, err := s.node.journal.Load(ctx, s.id)
+	if err != nil {
+		return nil, nil, err
+	}
+	newest, err := s.node.journal.Backward(ctx, s.id, stored.Head, stored.Head, 1, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range newest {
+		stored.Info.UpdatedAt = max(stored.Info.UpdatedAt, e.CreatedAt)
+	}
+	w := newWindow()
+	const atOnce = 4096 // entries: some milliseconds
+	from := max(1, stored.Head-atOnce+1)
+	err = s.node.journal.SentKeys(ctx, s.id, from, stored.Head, func(key [16]byte, sent Sent) {
+		w.add(key, &known{Sent: sent})
+	})
+	w.complete = from == 1
+	if !w.complete {
+		s.node.off(func() { s.fill(w, from-1) })
+	}
+	return stored, w, err
+}
+
+// fill adds the older part of a large log to the filter, away from the mailbox.
+// Until it is done, a message that the window does not know is asked of the store.
+func (s *Session) fill(w *window, to int64) {
+	var older filter
+	const step = 20_000
+	for from := int64(1); from <= to; from += step {
+		ctx, cancel := s.node.background()
+		err := s.node.journal.SentKeys(ctx, s.id, from, min(to, from+step-1), func(key [16]byte, _ Sent) { older.add(key) })
+		cancel()
+		if err != nil || s.node.stopping.Load() {
+			return // the store goes on being asked
+		}
+	}
+	s.node.tell(s.pid, done(func() {
+		w.older.layers = append(older.layers, w.older.layers...)
+		w.complete = true
+	}))
+}
+
+// send puts a message into the session. It is answered once it is durable.
+func (s *Session) send(r *request, m *protocol.MsgSend) {
+	if behind, ok := s.held[r.who.User]; ok {
+		s.held[r.who.User] = append(behind, r)
+		return
+	}
+	if s.info.SessionType == protocol.SessionType_SYSTEM_SESSION {
+		s.fail(r, protocol.Denied("only the server writes in session %s", s.id))
+		return
+	}
+	key := protocol.SentKey(r.who.User, m.ClientMsgId)
+	hash := protocol.SendHash(m)
+	known, perhaps := s.sent.find(key)
+	switch {
+	case plantedNoDedupe:
+		s.accept(r, m, key, hash, m.Content)
+	case known != nil:
+		s.again(r, m, known, hash)
+	case perhaps || len(m.Content.Forwarded) > 0:
+		s.ask(r, m, key, hash, perhaps)
+	default:
+		s.accept(r, m, key, hash, m.Content)
+	}
+}
+
+// again answers a message that was sent before: with the first answer when it asks
+// for the same, else it is refused.
+func (s *Session) again(r *request, m *protocol.MsgSend, k *known, hash [8]byte) {
+	switch {
+	case k.Hash != hash:
+		s.fail(r, protocol.Conflict("clientMsgId %.64q was used for another message", m.ClientMsgId))
+	case k.waiting != nil:
+		k.waiting.also = append(k.waiting.also, r)
+	default:
+		s.reply(r, stored(s.id, m.ClientMsgId, k.Seq, k.CreatedAt, true))
+	}
+}
+
+// stored is the answer to msg_send.
+func stored(session protocol.SessionID, id protocol.ClientMsgID, seq, createdAt int64, duplicate bool) *protocol.Frame {
+	return &protocol.Frame{Body: &protocol.Frame_MsgSendReply{MsgSendReply: &protocol.MsgSendReply{
+		Session: session, ClientMsgId: id, MessagerecvId: protocol.MessageID(session, seq),
+		Seq: seq, CreatedAt: createdAt, Duplicate: duplicate,
+	}}}
+}
+
+// ask has a worker look into the store (was this sent before?) and at the messages
+// that are forwarded. The sender's later messages wait behind it, so that they keep
+// their order; nobody else's do.
+func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, perhaps bool) {
+	if s.held == nil {
+		s.held = map[protocol.UserID][]*request{}
+	}
+	s.held[r.who.User] = nil
+	s.node.off(func() {
+		ctx, cancel := s.node.background()
+		defer cancel()
+		var sent Sent
+		var err error
+		if perhaps {
+			sent, err = s.node.journal.Sent(ctx, s.id, r.who.User, m.ClientMsgId)
+		}
+		content := m.Content
+		if err == nil && sent.Seq == 0 && len(m.Content.Forwarded) > 0 {
+			content, err = s.node.forward(ctx, r.who, m.Content)
+		}
+		s.node.tell(s.pid, done(func() { s.asked(r, m, key, hash, sent, content, err) }))
+	})
+}
+
+func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, sent Sent, content *protocol.Content, err error) {
+	if _, ok := s.held[r.who.User]; !ok {
+		s.request(r) // the session was loaded again meanwhile
+		return
+	}
+	behind := s.held[r.who.User]
+	delete(s.held, r.who.User)
+	switch {
+	case err != nil:
+		if protocol.AsError(err).Code == protocol.Code_INTERNAL {
+			s.node.log.Error("asking for a sent message", "session", s.id, "err", err)
+		}
+		s.fail(r, protocol.AsError(err))
+	case s.members[r.who.User] == nil:
+		s.fail(r, s.unknown())
+	case sent.Seq != 0:
+		s.again(r, m, &known{Sent: sent}, hash)
+	default:
+		s.accept(r, m, key, hash, content)
+	}
+	for i, next := range behind {
+		if _, again := s.held[r.who.User]; again {
+			s.held[r.who.User] = append(s.held[r.who.User], behind[i:]...)
+			return
+		}
+		s.request(next)
+	}
+}
+
+// accept gives a new message its seq and hands it to the committer.
+func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, content *protocol.Content) {
+	if m.ReplyTo != "" {
+		if session, seq, err := protocol.ParseMessageID(m.ReplyTo); err != nil || session != s.id || seq > s.head || seq < s.members[r.who.User].Floor {
+			s.fail(r, protocol.BadRequest("msg_send.replyTo: %.80q is no message of this session", m.ReplyTo))
+			return
+		}
+	}
+	for _, u := range m.Mentions {
+		if u != "*" && s.members[u] == nil {
+			s.fail(r, protocol.BadRequest("msg_send.mentions: %.64q is no member of this session", u))
+			return
+		}
+	}
+	p := &pending{req: r, key: key}
+	p.Vouched = true
+	p.oneH[0] = hash
+	p.Hashes = p.oneH[:]
+	e := &protocol.Entry{
+		Sender: r.who.User, ClientMsgId: m.ClientMsgId, Content: content, Expire: m.Expire,
+		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Platform: r.who.Platform,
+	}
+	s.appendEntry(p, e)
+	s.sent.add(key, &known{Sent: Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: hash}, waiting: p})
+}
+
+// forward fills in what a forward repeats, as the sender may read it: nobody can
+// put words into another's mouth.
+func (n *Node) forward(ctx context.Context, who *protocol.Identity, c *protocol.Content) (*protocol.Content, error) {
+	filled := proto.CloneOf(c)
+	for _, f := range filled.Forwarded {
+		session, seq, err := protocol.ParseMessageID(f.MessagerecvId)
+		if err != nil {
+			return nil, protocol.BadRequest("content.forwarded: %.80q is no message id", f.MessagerecvId)
+		}
+		after := seq - 1
+		reply, err := n.Ask(ctx, *who, &protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: session, AfterSeq: &after, Limit: 1}}})
+		if err != nil {
+			return nil, err
+		}
+		found := reply.GetSyncReply().GetMessages()
+		i := slices.IndexFunc(found, func(e *protocol.Entry) bool { return e.Seq == seq && e.Content != nil })
+		if i < 0 {
+			return nil, protocol.NotFound("message %s", f.MessagerecvId)
+		}
+		f.Session, f.Sender, f.CreatedAt, f.Text = session, found[i].Sender, found[i].CreatedAt, found[i].Content.Text
+		if f.Text == "" && len(filled.Forwarded) == 1 && filled.File == "" && filled.Url == "" {
+			forwardFile(filled, found[i].Content)
+		}
+	}
+	return filled, nil
+}
+
+// forwardFile lets a forward of one picture or file carry it.
+func forwardFile(to, from *protocol.Content) {
+	to.File, to.Files, to.Name, to.Mime, to.Url, to.Thumb = from.File, from.Files, from.Name, from.Mime, from.Url, from.Thumb
+	to.Size, to.Width, to.Height, to.Duration = from.Size, from.Width, from.Height, from.Duration
+	to.Title, to.Digest = from.Title, from.Digest
+}

@@ -1,0 +1,355 @@
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// User is a user with a connection on this node: its connections, its home list
+// with what is unread, and the ring of recent events that makes a resume cheap.
+// Every event gets its offset here, so all of the user's connections agree on it.
+// It is loaded from the store, and lingers a while after the last connection.
+type User struct {
+	node *Node
+	ref  *ref
+	pid  *actor.PID
+	id   protocol.UserID
+
+	state   state
+	stashed []any             // what came while it was loading
+	late    []*protocol.Entry // entries that came while it was loading
+
+	rows    map[protocol.SessionID]*row
+	unread  int64           // of all rows
+	devices map[string]bool // whose received marks are in the rows
+
+	epoch  string // of the offsets: new with every activation
+	offset int64  // of the newest event
+	ring   []ringed
+	conns  []*attached
+	coming map[int64]bool // connections whose device is being read about
+	out    []Outgoing     // room for one delivery
+}
+
+// attached is one of the user's connections.
+type attached struct {
+	attach
+	beat int64 // offset at the last heartbeat
+}
+
+// attach signs a connection in. The User answers the auth frame, as what follows
+// must not overtake it.
+type attach struct {
+	conn    int64
+	pid     *actor.PID
+	link    Link
+	who     *protocol.Identity
+	frame   *protocol.Frame
+	welcome *protocol.Frame
+}
+
+type detach struct{ conn int64 }
+
+// ringed is an event that a resume may ask for.
+type ringed struct {
+	offset int64
+	shared *protocol.Shared
+}
+
+// ringSize is how many events a resume can be behind: a phone that was in a tunnel
+// for minutes. The frames are shared with everybody who got them.
+const ringSize = 256
+
+func (u *User) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *delivery:
+		u.deliver(m)
+	case *attach:
+		u.attach(m)
+	case *detach:
+		u.detach(m)
+	case *request:
+		u.request(m)
+	case done:
+		u.guard(m)
+	case *lost:
+		u.lost()
+	case *passivate:
+		u.passivate()
+	case *end:
+		c.Stop(c.Self())
+	}
+}
+
+// guard keeps a panic of f from taking the connections' state along.
+func (u *User) guard(f func()) {
+	defer func() {
+		if e := recover(); e != nil {
+			u.node.panicked("user", e)
+		}
+	}()
+	f()
+}
+
+// ready says whether m can be served now. Otherwise it is kept, or sent on.
+func (u *User) ready(m any) bool {
+	u.ref.active.Store(time.Now().UnixMilli())
+	switch u.state {
+	case active:
+		return true
+	case leaving:
+		u.node.tell(u.node.user(u.id), m)
+		return false
+	case unloaded:
+		device := ""
+		if a, ok := m.(*attach); ok {
+			device = a.who.Device
+		}
+		u.load(device)
+	}
+	u.stashed = append(u.stashed, m)
+	return false
+}
+
+// load follows the user's sessions and reads the home list, in this order: what
+// comes between the two is in late, so nothing falls between.
+func (u *User) load(device string) {
+	u.state = loading
+	u.epoch = newEpoch()
+	u.node.off(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		rows, err := u.read(ctx, device)
+		u.node.tell(u.pid, done(func() { u.loaded(rows, device, err) }))
+	})
+}
+
+func newEpoch() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
+	n := u.node
+	n.audience.join(UserSubject(u.id), u.pid)
+	if err := n.streams.Follow(ctx, UserSubject(u.id)); err != nil {
+		return nil, err
+	}
+	sessions, err := n.journal.SessionsOf(ctx, u.id)
+	if err != nil || len(sessions) == 0 {
+		return nil, err
+	}
+	for _, s := range sessions {
+		if err := u.follow(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	return n.journal.Home(ctx, u.id, device)
+}
+
+// follow makes the session's events arrive here.
+func (u *User) follow(ctx context.Context, session protocol.SessionID) error {
+	if u.node.audience.join(SessionSubject(session), u.pid) {
+		return u.node.streams.Follow(ctx, SessionSubject(session))
+	}
+	return nil
+}
+
+func (u *User) unfollow(session protocol.SessionID) {
+	if u.node.audience.leave(SessionSubject(session), u.pid) {
+		u.node.streams.Unfollow(SessionSubject(session))
+	}
+}
+
+func (u *User) loaded(rows []*HomeRow, device string, err error) {
+	stashed, late := u.stashed, u.late
+	u.stashed, u.late = nil, nil
+	if err != nil {
+		u.node.log.Error("loading a user", "user", u.id, "err", err)
+		u.state = unloaded
+		for _, m := range stashed {
+			u.turnAway(m)
+		}
+		return
+	}
+	u.state = active
+	if len(rows) > 0 {
+		u.rows = make(map[protocol.SessionID]*row, len(rows))
+		u.devices = map[string]bool{device: true}
+	}
+	for _, h := range rows {
+		r := &row{}
+		r.adopt(h, device)
+		u.rows[h.Info.Session] = r
+		u.unread += r.unread
+	}
+	for _, e := range late {
+		if r := u.rows[e.Session]; r != nil && e.Seq > r.head {
+			u.count(r, e)
+		}
+	}
+	for _, m := range stashed {
+		switch m := m.(type) {
+		case *attach:
+			u.attach(m)
+		case *detach:
+			u.detach(m)
+		case *request:
+			u.request(m)
+		}
+	}
+}
+
+// turnAway answers what cannot be served as the store cannot be read.
+func (u *User) turnAway(m any) {
+	busy := protocol.Errorf(protocol.Code_BUSY, "the home list cannot be read now")
+	switch m := m.(type) {
+	case *attach:
+		u.node.tell(m.pid, &answers{frames: []*protocol.Frame{protocol.Fail(m.frame, busy)}})
+		u.node.tell(m.pid, &kick{code: protocol.Code_GOAWAY, why: "not ready"})
+	case *request:
+		u.node.tell(m.from, &answers{frames: []*protocol.Frame{protocol.Fail(m.frame, busy)}})
+	}
+}
+
+// attach signs a connection in: with what it missed when that is in the ring, else
+// with a snapshot of the home list.
+func (u *User) attach(m *attach) {
+	if !u.ready(m) {
+		return
+	}
+	resume := m.frame.GetAuth().GetResume()
+	missed, resumed := u.missed(resume)
+	if !resumed && !u.devices[m.who.Device] && len(u.rows) > 0 {
+		u.readDevice(m)
+		return
+	}
+	u.replaceOthers(m.who)
+	reply := m.welcome.GetAuthReply()
+	reply.Epoch, reply.Resumed = u.epoch, resumed
+	if m.welcome.Offset = u.offset; resumed {
+		m.welcome.Offset = resume.Offset // the missed events move it on one by one
+	}
+	out := make([]Outgoing, 0, 1+len(missed))
+	out = append(out, Outgoing{Frame: m.welcome})
+	if resumed {
+		for _, e := range missed {
+			out = append(out, u.outgoing(e.shared, e.offset))
+		}
+	} else {
+		reply.Snapshot = u.snapshot(m.who.Device)
+	}
+	m.link.Deliver(out, nil)
+	u.conns = append(u.conns, &attached{attach: *m, beat: u.offset})
+	u.ref.connections.Add(1)
+	u.node.tell(m.pid, &settled{})
+}
+
+// settled tells a connection that its auth frame is answered.
+type settled struct{}
+
+// missed gives the events after a resume's position, if all of them are known.
+func (u *User) missed(r *protocol.Resume) ([]ringed, bool) {
+	if r == nil || r.Epoch != u.epoch || r.Offset > u.offset || r.Offset < 0 {
+		return nil, false
+	}
+	behind := int(u.offset - r.Offset)
+	if behind > len(u.ring) {
+		return nil, false
+	}
+	return u.ring[len(u.ring)-behind:], true
+}
+
+// readDevice reads how far another device has come, then attaches it.
+func (u *User) readDevice(m *attach) {
+	if u.coming == nil {
+		u.coming = map[int64]bool{}
+	}
+	u.coming[m.conn] = true
+	u.node.off(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		rows, err := u.node.journal.Home(ctx, u.id, m.who.Device)
+		u.node.tell(u.pid, done(func() {
+			if !u.coming[m.conn] {
+				return // it went meanwhile
+			}
+			delete(u.coming, m.conn)
+			if err != nil {
+				u.node.log.Error("reading a device's marks", "user", u.id, "err", err)
+			}
+			for _, h := range rows {
+				if r := u.rows[h.Info.Session]; r != nil {
+					r.received(m.who.Device, h.DeviceRecv)
+				}
+			}
+			if u.devices == nil {
+				u.devices = map[string]bool{}
+			}
+			u.devices[m.who.Device] = true
+			u.attach(m)
+		}))
+	})
+}
+
+// replaceOthers closes the user's connections that the platform's policy does not
+// allow beside a new one.
+func (u *User) replaceOthers(who *protocol.Identity) {
+	policy, ok := u.node.cfg.Platforms[who.Platform]
+	if !ok {
+		policy = u.node.cfg.Platforms["*"]
+	}
+	if policy != "replace" {
+		return
+	}
+	for _, c := range u.conns {
+		if c.who.Platform == who.Platform && c.who.Device != who.Device {
+			u.node.tell(c.pid, &kick{code: protocol.Code_REPLACED, why: "signed in on another device"})
+		}
+	}
+}
+
+func (u *User) detach(m *detach) {
+	if u.state == leaving {
+		return
+	}
+	if u.state == loading {
+		u.stashed = append(u.stashed, m)
+		return
+	}
+	delete(u.coming, m.conn)
+	for i, c := range u.conns {
+		if c.conn == m.conn {
+			u.conns = append(u.conns[:i:i], u.conns[i+1:]...)
+			u.ref.connections.Add(-1)
+			u.ref.active.Store(time.Now().UnixMilli())
+			return
+		}
+	}
+}
+
+// passivate lets the user go when there is no connection any more. A resume after
+// that gets a snapshot.
+func (u *User) passivate() {
+	idle := time.Since(time.UnixMilli(u.ref.active.Load())) >= u.node.cfg.UserLinger
+	if !idle || len(u.conns) > 0 || len(u.coming) > 0 || u.state == loading || u.state == leaving {
+		return
+	}
+	u.state = leaving
+	u.node.people.remove(u.id, u.ref)
+	for id := range u.rows {
+		u.unfollow(id)
+	}
+	if u.node.audience.leave(UserSubject(u.id), u.pid) {
+		u.node.streams.Unfollow(UserSubject(u.id))
+	}
+	pid := u.pid
+	time.AfterFunc(leaveTime, func() { u.node.tell(pid, &end{}) })
+}

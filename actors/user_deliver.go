@@ -1,0 +1,273 @@
+package actors
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Receive takes what streams bring to this node and gives it to the users there.
+func (n *Node) Receive(subject string, events []*Event, burst *Burst) {
+	audience := n.audience.of(subject)
+	if len(audience) == 0 {
+		return
+	}
+	d := &delivery{subject: subject, events: events, burst: burst}
+	for _, user := range audience {
+		n.tell(user, d)
+	}
+}
+
+// Lost is told by streams that may have missed events.
+func (n *Node) Lost() {
+	n.people.each(func(_ string, r *ref) { n.tell(r.pid, &lost{}) })
+}
+
+// lost says that events may be missing.
+type lost struct{}
+
+// lost reads every row again. The next heartbeat names the heads that moved.
+func (u *User) lost() {
+	if u.state != active {
+		return
+	}
+	for id := range u.rows {
+		u.reread(id, 0, true, false)
+	}
+}
+
+// deliver gives events their offsets and puts them into the queues of the user's
+// connections: one batch per connection.
+func (u *User) deliver(d *delivery) {
+	defer func() {
+		if e := recover(); e != nil {
+			u.node.panicked("user", e)
+		}
+	}()
+	if u.state != active {
+		if u.state == loading {
+			u.keep(d)
+		}
+		return
+	}
+	out := u.out[:0]
+	var skip []int64 // per frame of out, the connection that does not get it
+	for _, e := range d.events {
+		if e.Only != "" && e.Only != u.id || e.Not != "" && e.Not == u.id {
+			continue
+		}
+		shared := e.Shared
+		switch m := shared.Frame.Body.(type) {
+		case *protocol.Frame_MsgPush:
+			if !u.sees(m.MsgPush, e) {
+				continue
+			}
+		case *protocol.Frame_Receipt:
+			if m.Receipt.UserId == u.id {
+				u.flush(&out, &skip, d.burst)
+				u.marked(m.Receipt, d.burst)
+				continue
+			}
+		case *protocol.Frame_SessionUpdate:
+			if !m.SessionUpdate.Gone {
+				u.reread(m.SessionUpdate.Session, m.SessionUpdate.GetHead().GetHeadSeq(), false, true)
+				continue
+			}
+			u.drop(m.SessionUpdate.Session)
+		}
+		if e.Ephemeral {
+			out = append(out, Outgoing{Shared: shared})
+		} else {
+			out = append(out, u.ringIn(shared))
+		}
+		if e.Skip != 0 && skip == nil {
+			skip = make([]int64, len(out)-1, len(d.events))
+		}
+		if skip != nil {
+			skip = append(skip, e.Skip)
+		}
+	}
+	u.flush(&out, &skip, d.burst)
+	clear(out[:cap(out)]) // nothing is held for a user who is idle
+	if u.out = out[:0]; cap(out) > 64 {
+		u.out = nil
+	}
+}
+
+// keep holds on to the entries that come while the home list is being read.
+func (u *User) keep(d *delivery) {
+	for _, e := range d.events {
+		switch m := e.Shared.Frame.Body.(type) {
+		case *protocol.Frame_MsgPush:
+			u.late = append(u.late, m.MsgPush)
+		case *protocol.Frame_SessionUpdate, *protocol.Frame_Receipt:
+			one := &delivery{subject: d.subject, events: []*Event{e}}
+			u.stashed = append(u.stashed, done(func() { u.deliver(one) }))
+		}
+	}
+}
+
+// flush queues out on every connection that should get it.
+func (u *User) flush(out *[]Outgoing, skip *[]int64, burst *Burst) {
+	if len(*out) == 0 {
+		return
+	}
+	for _, c := range u.conns {
+		frames := *out
+		if *skip != nil && slices.Contains(*skip, c.conn) {
+			frames = make([]Outgoing, 0, len(*out))
+			for i, f := range *out {
+				if (*skip)[i] != c.conn {
+					frames = append(frames, f)
+				}
+			}
+		}
+		if len(frames) > 0 {
+			c.link.Deliver(frames, burst)
+			u.node.stats.Delivered.Add(int64(len(frames)))
+		}
+	}
+	*out = (*out)[:0]
+	*skip = nil
+}
+
+// ringIn gives an event its offset and remembers it for a resume.
+func (u *User) ringIn(s *protocol.Shared) Outgoing {
+	u.offset++
+	if len(u.ring) == 2*ringSize {
+		u.ring = append(u.ring[:0], u.ring[ringSize:]...)
+	}
+	u.ring = append(u.ring, ringed{offset: u.offset, shared: s})
+	return u.outgoing(s, u.offset)
+}
+
+func (u *User) outgoing(s *protocol.Shared, offset int64) Outgoing {
+	o := Outgoing{Shared: s, Offset: offset}
+	if s.Frame.GetMsgPush() != nil {
+		o.To = u.id
+	}
+	return o
+}
+
+// emit sends an event of the user's own to all connections.
+func (u *User) emit(s *protocol.Shared, burst *Burst) {
+	out := []Outgoing{u.ringIn(s)}
+	for _, c := range u.conns {
+		c.link.Deliver(out, burst)
+	}
+}
+
+// emitSkipping sends an event to all connections but one.
+func (u *User) emitSkipping(s *protocol.Shared, skip int64) {
+	out := []Outgoing{u.ringIn(s)}
+	for _, c := range u.conns {
+		if c.conn != skip {
+			c.link.Deliver(out, nil)
+		}
+	}
+}
+
+// recount reads a row again as only the store can count what is left unread.
+func (u *User) recount(session protocol.SessionID, r *row) {
+	if r.reading != nil {
+		r.reading.again = true
+		return
+	}
+	u.reread(session, r.head, false, false)
+}
+
+// sees counts an entry in its row. False: connections do not get it now, as it is
+// known already, waits behind a gap, or the user is not in the session any more.
+func (u *User) sees(e *protocol.Entry, event *Event) bool {
+	r := u.rows[e.Session]
+	if r == nil {
+		return false
+	}
+	if r.reading == nil {
+		if e.Seq <= r.head {
+			return false
+		}
+		if e.Seq == r.head+1 {
+			u.count(r, e)
+			return true
+		}
+		u.reread(e.Session, 0, true, false)
+	}
+	r.reading.held = append(r.reading.held, &held{entry: e, shared: event.Shared, skip: event.Skip})
+	return !r.reading.gap
+}
+
+// count moves the row on by one entry.
+func (u *User) count(r *row, e *protocol.Entry) {
+	r.head = e.Seq
+	r.headAt = u.offset + 1
+	switch e.Kind {
+	case protocol.Kind_MESSAGE:
+		r.last, r.updated = e, e.CreatedAt
+		if e.Sender != u.id && e.Seq > r.member.ReadSeq {
+			r.unread++
+			u.unread++
+			r.mentioned = r.mentioned || slices.Contains(e.Mentions, u.id) || slices.Contains(e.Mentions, "*")
+		}
+	case protocol.Kind_RECALL, protocol.Kind_EXPIRE:
+		if e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor {
+			r.unread--
+			u.unread--
+		}
+		if r.last != nil && r.last.Seq == e.Target {
+			r.last = hollow(r.last, func(h *protocol.Entry) {
+				h.Recalled, h.Expired = e.Kind == protocol.Kind_RECALL, e.Kind == protocol.Kind_EXPIRE
+			})
+		}
+	case protocol.Kind_EDIT:
+		if r.last != nil && r.last.Seq == e.Target {
+			edited := proto.CloneOf(r.last)
+			edited.Content, edited.EditedAt = e.Content, e.CreatedAt
+			r.last = edited
+		}
+	case protocol.Kind_JOIN, protocol.Kind_LEAVE, protocol.Kind_CHANGE:
+		info := proto.CloneOf(r.info)
+		switch e.Kind {
+		case protocol.Kind_JOIN:
+			info.MemberCount += int64(len(e.Members))
+		case protocol.Kind_LEAVE:
+			info.MemberCount -= int64(len(e.Members))
+		}
+		if e.Name != "" {
+			info.Name = e.Name
+		}
+		if e.Owner != "" {
+			info.Owner = e.Owner
+		}
+		r.info = info
+		for _, m := range e.Members {
+			if m == u.id && e.Kind == protocol.Kind_CHANGE {
+				r.member.Role = e.Role
+			}
+		}
+	}
+}
+
+// marked moves the user's own read mark, and tells every device what is unread now.
+func (u *User) marked(m *protocol.Receipt, burst *Burst) {
+	r := u.rows[m.Session]
+	if r == nil || m.ReadSeq <= r.member.ReadSeq {
+		return
+	}
+	r.member.ReadSeq = m.ReadSeq
+	if m.ReadSeq < r.head || r.reading != nil {
+		u.recount(m.Session, r) // some are left: the store counts them
+		return
+	}
+	u.unread -= r.unread
+	r.unread, r.mentioned = 0, false
+	u.emitUnread(r, burst)
+}
+
+func (u *User) emitUnread(r *row, burst *Burst) {
+	u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Unread{Unread: &protocol.Unread{
+		Session: r.info.Session, ReadSeq: r.member.ReadSeq, Unread: r.unread, UnreadTotal: u.unread,
+	}}}), burst)
+}

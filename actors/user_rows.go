@@ -1,0 +1,328 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// row is one session in the user's home list.
+type row struct {
+	info      *protocol.SessionInfo // changed only by putting another in its place
+	logEpoch  string
+	head      int64
+	headAt    int64 // the user's offset when head last changed
+	last      *protocol.Entry
+	updated   int64 // of the newest message, else the session's making
+	member    MemberRow
+	unread    int64
+	mentioned bool
+	recv      map[string]int64 // by device
+	reading   *reading         // nil: the row is as the log says
+}
+
+func (r *row) adopt(h *HomeRow, device string) {
+	r.info, r.logEpoch, r.head, r.last = h.Info, h.LogEpoch, h.Head, h.Last
+	r.member, r.unread, r.mentioned = h.Member, h.Unread, h.Mentioned
+	r.updated = h.Info.CreatedAt
+	if h.Last != nil {
+		r.updated = h.Last.CreatedAt
+	}
+	if device != "" {
+		r.received(device, h.DeviceRecv)
+	}
+}
+
+func (r *row) received(device string, seq int64) {
+	if seq == 0 || device == "" {
+		return
+	}
+	if r.recv == nil {
+		r.recv = map[string]int64{}
+	}
+	r.recv[device] = max(r.recv[device], seq)
+}
+
+// head is the row as a client sees it.
+func (u *User) head(r *row, device string) *protocol.SessionHead {
+	h := &protocol.SessionHead{
+		Session: r.info.Session, SessionType: r.info.SessionType, Name: r.info.Name, HeadSeq: r.head,
+		ReadSeq: r.member.ReadSeq, RecvSeq: r.recv[device], Unread: r.unread, UpdatedAt: r.updated,
+		Sticky: r.member.Sticky, Muted: r.member.Muted, Epoch: r.logEpoch, MemberCount: r.info.MemberCount,
+		Mentioned: r.mentioned, BusinessType: r.info.BusinessType, FloorSeq: r.member.Floor,
+	}
+	if r.last != nil && r.last.Seq >= r.member.Floor {
+		h.Last = current(r.last, time.Now())
+	}
+	for _, m := range r.info.Members {
+		h.Members = append(h.Members, m.User)
+	}
+	return h
+}
+
+// firstPage is how many sessions come with the answer to auth.
+const firstPage = 50
+
+func (u *User) snapshot(device string) *protocol.Snapshot {
+	list, next := u.page("", firstPage, nil, device)
+	return &protocol.Snapshot{Sessions: list, UnreadTotal: u.unread, Next: next}
+}
+
+// place orders the home list: sticky first, then by activity, newest first.
+type place struct {
+	sticky  bool
+	updated int64
+	session protocol.SessionID
+}
+
+func (r *row) place() place { return place{r.member.Sticky, r.updated, r.info.Session} }
+
+func (p place) compare(q place) int {
+	if p.sticky != q.sticky {
+		if p.sticky {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(q.updated, p.updated), cmp.Compare(p.session, q.session))
+}
+
+func (p place) cursor() string {
+	s := 0
+	if p.sticky {
+		s = 1
+	}
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%d.%s", s, p.updated, p.session))
+}
+
+func parsePlace(cursor string) (p place, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return p, err
+	}
+	var s int
+	_, err = fmt.Sscanf(string(b), "%d.%d.%s", &s, &p.updated, &p.session)
+	p.sticky = s == 1
+	return p, err
+}
+
+// page gives a part of the home list behind cursor, and the cursor of the next.
+func (u *User) page(cursor string, limit int, keep func(*row) bool, device string) ([]*protocol.SessionHead, string) {
+	var after place
+	if cursor != "" {
+		after, _ = parsePlace(cursor) // checked before
+	}
+	rows := make([]*row, 0, len(u.rows))
+	for _, r := range u.rows {
+		if (keep == nil || keep(r)) && (cursor == "" || after.compare(r.place()) < 0) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *row) int { return a.place().compare(b.place()) })
+	next := ""
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = rows[limit-1].place().cursor()
+	}
+	heads := make([]*protocol.SessionHead, len(rows))
+	for i, r := range rows {
+		heads[i] = u.head(r, device)
+	}
+	return heads, next
+}
+
+func (u *User) request(r *request) {
+	if !u.ready(r) {
+		return
+	}
+	defer func() {
+		if e := recover(); e != nil {
+			u.node.panicked("user", e)
+			u.answer(r, protocol.Fail(r.frame, protocol.Errorf(protocol.Code_INTERNAL, "internal error")))
+		}
+	}()
+	switch m := r.frame.Body.(type) {
+	case *protocol.Frame_SessionList:
+		u.list(r, m.SessionList)
+	case *protocol.Frame_Heartbeat:
+		u.heartbeat(r)
+	default:
+		u.answer(r, protocol.Fail(r.frame, protocol.Errorf(protocol.Code_UNKNOWN_TYPE, "a user does not serve %s", r.frame.Type())))
+	}
+}
+
+func (u *User) answer(r *request, f *protocol.Frame) {
+	u.node.tell(r.from, &answers{frames: []*protocol.Frame{f}})
+}
+
+func (u *User) list(r *request, m *protocol.SessionList) {
+	if m.Cursor != "" {
+		if _, err := parsePlace(m.Cursor); err != nil {
+			u.answer(r, protocol.Fail(r.frame, protocol.BadRequest("session_list.cursor: give back what next said")))
+			return
+		}
+	}
+	limit := int(m.Limit)
+	if limit <= 0 || limit > maxPage {
+		limit = firstPage
+	}
+	heads, next := u.page(m.Cursor, limit, func(w *row) bool {
+		return (!m.Filter || w.info.SessionType == m.SessionType) && (m.BusinessType == 0 || w.info.BusinessType == m.BusinessType)
+	}, r.who.Device)
+	u.answer(r, r.ok(&protocol.Frame{Body: &protocol.Frame_SessionListReply{SessionListReply: &protocol.SessionListReply{
+		Sessions: heads, Next: next, UnreadTotal: u.unread,
+	}}}))
+}
+
+// heartbeat names the heads that changed since this connection's last one, so that
+// a client notices a message that got lost on its way.
+func (u *User) heartbeat(r *request) {
+	reply := &protocol.HeartbeatReply{ServerTime: time.Now().UnixMilli(), Heads: map[string]int64{}}
+	for _, c := range u.conns {
+		if c.conn != r.conn {
+			continue
+		}
+		if c.beat != u.offset {
+			for id, w := range u.rows {
+				if w.headAt > c.beat {
+					reply.Heads[id] = w.head
+				}
+			}
+			c.beat = u.offset
+		}
+	}
+	u.answer(r, r.ok(&protocol.Frame{Body: &protocol.Frame_HeartbeatReply{HeartbeatReply: reply}}))
+}
+
+// reading is a row's visit to the store, as it is new, has a gap, or changed by
+// something that the log does not say. Meanwhile its entries are kept: behind a gap
+// they wait, so that connections get every entry once and in order.
+type reading struct {
+	gap   bool    // entries after head are missing, held is to be delivered
+	tell  bool    // connections get the row when it is there
+	again bool    // read once more after this
+	held  []*held // entries that came meanwhile
+}
+
+type held struct {
+	entry  *protocol.Entry
+	shared *protocol.Shared
+	skip   int64
+}
+
+// catchUp bounds how many missing entries are delivered; behind more than that a
+// client reads the log by itself, as the head tells it to.
+const catchUp = 5 * maxPage
+
+// reread reads a row from the store; head is what is known of a row that is new.
+func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
+	r := u.rows[session]
+	if r == nil {
+		r = &row{info: &protocol.SessionInfo{Session: session}, head: head}
+		if u.rows == nil {
+			u.rows = map[protocol.SessionID]*row{}
+		}
+		u.rows[session] = r
+		gap = true // what came before the session was followed
+	}
+	if r.reading != nil {
+		r.reading.again = r.reading.again || tell && !r.reading.tell
+		r.reading.tell = r.reading.tell || tell
+		return
+	}
+	r.reading = &reading{gap: gap, tell: tell}
+	device := ""
+	if len(u.conns) > 0 {
+		device = u.conns[0].who.Device
+	}
+	from := r.head + 1
+	u.node.off(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		h, missing, err := u.readRow(ctx, session, device, from, gap)
+		u.node.tell(u.pid, done(func() { u.rereadDone(session, r, h, missing, device, err) }))
+	})
+}
+
+// readRow reads a row, and behind a gap the entries from from on.
+func (u *User) readRow(ctx context.Context, session protocol.SessionID, device string, from int64, gap bool) (*HomeRow, []*protocol.Entry, error) {
+	if err := u.follow(ctx, session); err != nil {
+		return nil, nil, err
+	}
+	h, err := u.node.journal.HomeOf(ctx, u.id, session, device)
+	if err != nil || !gap {
+		return h, nil, err
+	}
+	var missing []*protocol.Entry
+	for from = max(from, h.Member.Floor); from <= h.Head && len(missing) < catchUp; {
+		part, err := u.node.journal.Range(ctx, session, from, h.Head, maxPage, pageBytes)
+		if err != nil || len(part) == 0 {
+			return h, missing, err
+		}
+		missing = append(missing, part...)
+		from = part[len(part)-1].Seq + 1
+	}
+	return h, missing, nil
+}
+
+func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, missing []*protocol.Entry, device string, err error) {
+	if u.rows[session] != r {
+		if u.rows[session] == nil {
+			u.unfollow(session) // the user is out of it meanwhile
+		}
+		return
+	}
+	was := r.reading
+	r.reading = nil
+	switch {
+	case protocol.Code_NOT_FOUND.Is(err):
+		u.drop(session)
+		return
+	case err != nil:
+		// The next entry shows the gap again, and every heartbeat the head.
+		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		return
+	}
+	u.unread -= r.unread
+	r.adopt(h, device)
+	u.unread += r.unread
+	r.headAt = u.offset + 1
+	if was.tell {
+		u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{Session: session, Head: u.head(r, "")}}}), nil)
+	}
+	skips := map[int64]int64{}
+	for _, x := range was.held {
+		skips[x.entry.Seq] = x.skip
+	}
+	for _, e := range missing {
+		u.emitSkipping(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: e}}), skips[e.Seq])
+	}
+	for _, x := range was.held {
+		if x.entry.Seq > h.Head {
+			u.count(r, x.entry)
+			if was.gap {
+				u.emitSkipping(x.shared, x.skip)
+			}
+		}
+	}
+	if !was.tell {
+		u.emitUnread(r, nil)
+	}
+	if was.again {
+		u.reread(session, r.head, false, true)
+	}
+}
+
+// drop takes a session out of the home list.
+func (u *User) drop(session protocol.SessionID) {
+	if r := u.rows[session]; r != nil {
+		u.unread -= r.unread
+		delete(u.rows, session)
+	}
+	u.unfollow(session)
+}
