@@ -129,7 +129,7 @@ func (d disk) with(t testing.TB, changed string, content []byte) vfs.FS {
 // used makes a store with files of every kind, and gives its directory as it is
 // while the store is open: as a killed process leaves it.
 func used(t testing.TB) (killed, closed disk, heads map[protocol.SessionID]int64) {
-	fs := vfs.NewMem()
+	fs := vfs.NewCrashableMem()
 	s, err := Open("data", small(fs))
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,8 @@ func used(t testing.TB) (killed, closed disk, heads map[protocol.SessionID]int64
 		}
 		say(t, s, otherRoom, n+1, n+1)
 	}
-	killed = read(t, fs, "data")
+	// All that was written is kept, synced or not, at one moment.
+	killed = read(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))}), "data")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,7 @@ func TestADamagedFileIsNamedOrDoesNoHarm(t *testing.T) {
 // offsets are a file's ends and some places between, more in a longer test.
 func offsets(size int) (at []int) {
 	random := rand.New(rand.NewPCG(1, uint64(size)))
-	edge, middle := 16, 16
+	edge, middle := 7, 6
 	if os.Getenv("TROUPE_TEST_LONG") != "" {
 		edge, middle = 200, 400
 	}

@@ -134,8 +134,8 @@ func verifyLogs(fs vfs.FS, dir string, counter, least int64) (int64, error) {
 	if err != nil {
 		return counter, fmt.Errorf("pebblestore: %s: %w", dir, err)
 	}
-	last := "no .log file is there: the store"
-	for _, log := range logs {
+	last, tables := "no .log file is there: the store", counter
+	for i, log := range logs {
 		_, path := log.SegmentLocation(0)
 		before, shortfall := counter, last
 		r := log.OpenForRead()
@@ -145,7 +145,12 @@ func verifyLogs(fs vfs.FS, dir string, counter, least int64) (int64, error) {
 			if err == nil {
 				n, err = changeNumber(rec)
 			}
-			if err == io.EOF || errors.Is(err, record.ErrUnexpectedEOF) {
+			torn := errors.Is(err, record.ErrUnexpectedEOF)
+			if torn && i < len(logs)-1 && counter > tables {
+				// A log that others follow was ended properly, unless the tables have all of it.
+				return counter, errors.Join(fmt.Errorf("pebblestore: %s is damaged at its end: %w", path, err), r.Close())
+			}
+			if err == io.EOF || torn {
 				break
 			}
 			if err != nil {
@@ -201,7 +206,10 @@ func (fs noLogs) List(dir string) ([]string, error) {
 	return kept, err
 }
 
-var fileNumber = regexp.MustCompile(`\b\d{6,}\b`)
+var (
+	fileNumber  = regexp.MustCompile(`\b\d{6,}\b`)
+	replayedLog = regexp.MustCompile(`replaying wal (\d+)`)
+)
 
 // blame makes an error of Pebble's name the file that it is about, where it says only its number.
 func blame(fs vfs.FS, dir string, err error) error {
@@ -210,7 +218,11 @@ func blame(fs vfs.FS, dir string, err error) error {
 	if e != nil {
 		return err
 	}
-	for _, number := range fileNumber.FindAllString(err.Error(), -1) {
+	numbers := fileNumber.FindAllString(err.Error(), -1)
+	if log := replayedLog.FindStringSubmatch(fmt.Sprintf("%+v", err)); log != nil {
+		numbers = append(numbers, fmt.Sprintf("%06s", log[1]))
+	}
+	for _, number := range numbers {
 		for _, name := range names {
 			if strings.HasPrefix(name, number+".") && !strings.Contains(err.Error(), name) {
 				err = fmt.Errorf("%w (%s)", err, fs.PathJoin(dir, name))
