@@ -13,10 +13,15 @@ import (
 func DecodeBinary(data []byte) (*Frame, error) {
 	f := new(Frame)
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: 100}).Unmarshal(data, f); err != nil {
-		return nil, BadRequest("not a frame in protobuf")
+		failed, _ := start([]byte(f.Type()))
+		if failed == nil {
+			failed = new(Frame)
+		}
+		failed.Id = f.Id
+		return failed, BadRequest("not a frame in protobuf")
 	}
 	if f.Body == nil {
-		return f, &Error{Code: Code_UNKNOWN_TYPE, Detail: "unknown type"}
+		return f, Errorf(Code_UNKNOWN_TYPE, "unknown type")
 	}
 	if err := check(f); err != nil {
 		return f, err

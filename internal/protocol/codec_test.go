@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -140,6 +141,30 @@ func TestASharedFrameWithItsTailIsTheWholeFrame(t *testing.T) {
 		if n := len(shared.AppendBinary(nil, "u_ann", 0)); shared.SizeBinary() > n || shared.SizeBinary() < n-60 {
 			t.Errorf("%s: %d shared bytes of %d in binary", s.name, shared.SizeBinary(), n)
 		}
+	}
+}
+
+func TestASharedFrameIsEncodedOnceWhoeverAsksFirst(t *testing.T) {
+	shared := protocol.NewShared(withoutTail(decode(t, pushJSON)))
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if out := string(shared.AppendJSON(nil, "u_bcdefghijklmnopq", 1043)); out != pushJSON {
+				t.Error(out)
+			}
+			if f, err := protocol.DecodeBinary(shared.AppendBinary(nil, "u_ann", 5)); err != nil || f.Offset != 5 {
+				t.Errorf("%v, %v", f, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestAHalfBinaryFrameStillHasItsID(t *testing.T) {
+	data := protocol.AppendBinary(nil, decode(t, `{"type":"msg_read","id":"9","session":"s","seq":5}`))
+	f, err := protocol.DecodeBinary(data[:len(data)-1])
+	if err == nil || f.GetId() != "9" {
+		t.Errorf("%v, %v", f, err)
 	}
 }
 

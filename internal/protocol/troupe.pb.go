@@ -31,10 +31,10 @@ const (
 type SessionType int32
 
 const (
-	SessionType_SYSTEM_SESSION SessionType = 0
-	SessionType_MUC            SessionType = 1
-	SessionType_P2P            SessionType = 2
-	SessionType_GROUP          SessionType = 3
+	SessionType_SYSTEM_SESSION SessionType = 0 // what the installation tells a user
+	SessionType_MUC            SessionType = 1 // a consultation of several
+	SessionType_P2P            SessionType = 2 // the one session of two people
+	SessionType_GROUP          SessionType = 3 // any number of people
 )
 
 // Enum value maps for SessionType.
@@ -236,14 +236,14 @@ func (ContentType) EnumDescriptor() ([]byte, []int) {
 type Kind int32
 
 const (
-	Kind_MESSAGE Kind = 0
-	Kind_RECALL  Kind = 1
-	Kind_EDIT    Kind = 2
-	Kind_REACT   Kind = 3
+	Kind_MESSAGE Kind = 0 // somebody said something
+	Kind_RECALL  Kind = 1 // target was taken back
+	Kind_EDIT    Kind = 2 // target has this content now
+	Kind_REACT   Kind = 3 // sender reacted to target
 	Kind_JOIN    Kind = 4 // members came in; sender invited them
 	Kind_LEAVE   Kind = 5 // members left or were removed by sender
 	Kind_CHANGE  Kind = 6 // name, owner or roles changed
-	Kind_EXPIRE  Kind = 7
+	Kind_EXPIRE  Kind = 7 // the time of target is over
 	Kind_ANSWER  Kind = 8 // a call invitation was accepted or refused
 )
 
@@ -303,8 +303,8 @@ func (Kind) EnumDescriptor() ([]byte, []int) {
 type RequestKind int32
 
 const (
-	RequestKind_FRIEND_REQUEST RequestKind = 0
-	RequestKind_GROUP_REQUEST  RequestKind = 1
+	RequestKind_FRIEND_REQUEST RequestKind = 0 // target is a user
+	RequestKind_GROUP_REQUEST  RequestKind = 1 // target is a session
 )
 
 // Enum value maps for RequestKind.
@@ -352,31 +352,31 @@ type Code int32
 
 const (
 	Code_OK                 Code = 0
-	Code_INTERNAL           Code = 1
-	Code_BAD_REQUEST        Code = 2
-	Code_UNAUTHORIZED       Code = 3
-	Code_TOKEN_EXPIRED      Code = 4
-	Code_DENIED             Code = 5
-	Code_NOT_FOUND          Code = 6
-	Code_CONFLICT           Code = 7
-	Code_TOO_LARGE          Code = 8
-	Code_RATE_LIMITED       Code = 9
-	Code_BUSY               Code = 10
-	Code_UNKNOWN_TYPE       Code = 11
-	Code_OUT_OF_RANGE       Code = 12
-	Code_UNSUPPORTED        Code = 13
-	Code_WINDOW_OVER        Code = 14
-	Code_EPOCH_CHANGED      Code = 15
-	Code_TOO_MANY           Code = 16
-	Code_METHOD_NOT_ALLOWED Code = 17
-	Code_GOAWAY             Code = 30
-	Code_FORGET_POSITIONS   Code = 31
-	Code_TOO_SLOW           Code = 32
-	Code_ORIGIN_REFUSED     Code = 33
-	Code_REPLACED           Code = 34
-	Code_CLIENT_TOO_OLD     Code = 35
-	Code_FRAME_TOO_LARGE    Code = 36
-	Code_IDLE               Code = 37
+	Code_INTERNAL           Code = 1  // our fault; nothing about it is told
+	Code_BAD_REQUEST        Code = 2  // not JSON, a field missing or of the wrong type
+	Code_UNAUTHORIZED       Code = 3  // no token, or one that is not good
+	Code_TOKEN_EXPIRED      Code = 4  // get a new token and come again
+	Code_DENIED             Code = 5  // not allowed to this member
+	Code_NOT_FOUND          Code = 6  // not there, or not for this user to see
+	Code_CONFLICT           Code = 7  // the id is taken by something else
+	Code_TOO_LARGE          Code = 8  // a text, name or file over its limit
+	Code_RATE_LIMITED       Code = 9  // too many; retryAfterMs says when again
+	Code_BUSY               Code = 10 // not done, try again; retryAfterMs may say when
+	Code_UNKNOWN_TYPE       Code = 11 // no such frame
+	Code_OUT_OF_RANGE       Code = 12 // a number beyond what is possible
+	Code_UNSUPPORTED        Code = 13 // understood, but not done here
+	Code_WINDOW_OVER        Code = 14 // too late to recall or edit
+	Code_EPOCH_CHANGED      Code = 15 // the log may have gone back: load it again
+	Code_TOO_MANY           Code = 16 // more members or items than one call takes
+	Code_METHOD_NOT_ALLOWED Code = 17 // REST only
+	Code_GOAWAY             Code = 30 // the server restarts: reconnect
+	Code_FORGET_POSITIONS   Code = 31 // reconnect without resume
+	Code_TOO_SLOW           Code = 32 // more waited for the client than is kept: reconnect and sync
+	Code_ORIGIN_REFUSED     Code = 33 // the page's origin is not on the list, or the user is banned
+	Code_REPLACED           Code = 34 // another device of the same platform took over
+	Code_CLIENT_TOO_OLD     Code = 35 // needs an update
+	Code_FRAME_TOO_LARGE    Code = 36 // a frame over the size limit
+	Code_IDLE               Code = 37 // no sign of life, or no auth in time
 )
 
 // Enum value maps for Code.
@@ -1773,7 +1773,7 @@ type Entry struct {
 	ClientMsgId   string                 `protobuf:"bytes,6,opt,name=client_msg_id,json=clientMsgId,proto3" json:"client_msg_id,omitempty"`
 	Content       *Content               `protobuf:"bytes,7,opt,name=content,proto3" json:"content,omitempty"`
 	CreatedAt     int64                  `protobuf:"varint,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Expire        int64                  `protobuf:"varint,9,opt,name=expire,proto3" json:"expire,omitempty"`                                 // seconds after created_at, 0: never
+	Expire        int64                  `protobuf:"varint,9,opt,name=expire,proto3" json:"expire,omitempty"`                                 // seconds after createdAt, 0: never
 	ReplyTo       string                 `protobuf:"bytes,10,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`                // a messagerecvId of this session
 	Mentions      []string               `protobuf:"bytes,11,rep,name=mentions,proto3" json:"mentions,omitempty"`                             // user ids; "*" is everybody
 	Target        int64                  `protobuf:"varint,12,opt,name=target,proto3" json:"target,omitempty"`                                // the seq of the entry that this one changes
@@ -6607,11 +6607,11 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\ttemporary\x18\x04 \x01(\bR\ttemporary\x12\"\n" +
 	"\rclient_msg_id\x18\x05 \x01(\tR\vclientMsgId\x12\x18\n" +
 	"\ahistory\x18\x06 \x01(\tR\ahistory\x12#\n" +
-	"\rbusiness_type\x18\a \x01(\x03R\fbusinessType\"s\n" +
+	"\rbusiness_type\x18\a \x01(\x03R\fbusinessType\"\x7f\n" +
 	"\x12SessionCreateReply\x12/\n" +
-	"\bentities\x18\x01 \x01(\v2\x13.troupe.v1.EntitiesR\bentities\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n" +
-	"\x06result\x18\x03 \x03(\tR\x06result\"\xa0\x01\n" +
+	"\bentities\x18\x01 \x01(\v2\x13.troupe.v1.EntitiesR\bentities\x12\x1a\n" +
+	"\x05model\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x05model\x12\x1c\n" +
+	"\x06result\x18\x03 \x03(\tB\x04\x88\xb5\x18\x01R\x06result\"\xa0\x01\n" +
 	"\bEntities\x12@\n" +
 	"\asession\x18\x01 \x03(\v2 .troupe.v1.Entities.SessionEntryB\x04\x88\xb5\x18\x01R\asession\x1aR\n" +
 	"\fSessionEntry\x12\x10\n" +
@@ -6619,31 +6619,31 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x16.troupe.v1.SessionInfoR\x05value:\x028\x01\"P\n" +
 	"\x0eSessionAddUser\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x1e\n" +
-	"\amembers\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\amembers\"[\n" +
-	"\x13SessionAddUserReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x18\n" +
-	"\amembers\x18\x02 \x03(\tR\amembers\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"S\n" +
+	"\amembers\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\amembers\"m\n" +
+	"\x13SessionAddUserReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x1e\n" +
+	"\amembers\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\amembers\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"S\n" +
 	"\x11SessionRemoveUser\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x1e\n" +
-	"\amembers\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\amembers\"^\n" +
-	"\x16SessionRemoveUserReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x18\n" +
-	"\amembers\x18\x02 \x03(\tR\amembers\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"-\n" +
+	"\amembers\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\amembers\"p\n" +
+	"\x16SessionRemoveUserReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x1e\n" +
+	"\amembers\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\amembers\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"-\n" +
 	"\vSessionExit\x12\x1e\n" +
-	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\">\n" +
-	"\x10SessionExitReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x03R\x03seq\"\xb3\x01\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\"J\n" +
+	"\x10SessionExitReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
+	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"\xb3\x01\n" +
 	"\vSessionList\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x03R\x05limit\x129\n" +
 	"\fsession_type\x18\x03 \x01(\x0e2\x16.troupe.v1.SessionTypeR\vsessionType\x12\x16\n" +
 	"\x06filter\x18\x04 \x01(\bR\x06filter\x12#\n" +
-	"\rbusiness_type\x18\x05 \x01(\x03R\fbusinessType\"}\n" +
-	"\x10SessionListReply\x122\n" +
-	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadR\bsessions\x12\x12\n" +
+	"\rbusiness_type\x18\x05 \x01(\x03R\fbusinessType\"\x83\x01\n" +
+	"\x10SessionListReply\x128\n" +
+	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadB\x04\x88\xb5\x18\x01R\bsessions\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12!\n" +
 	"\funread_total\x18\x03 \x01(\x03R\vunreadTotal\"Z\n" +
 	"\n" +
@@ -6667,9 +6667,9 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\a_stickyB\b\n" +
 	"\x06_mutedB\b\n" +
 	"\x06_ownerB\a\n" +
-	"\x05_role\"=\n" +
-	"\x0fSessionSetReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x10\n" +
+	"\x05_role\"C\n" +
+	"\x0fSessionSetReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\"\xd6\x01\n" +
 	"\aMsgSend\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12(\n" +
@@ -6677,76 +6677,76 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\acontent\x18\x03 \x01(\v2\x12.troupe.v1.ContentB\x04\x88\xb5\x18\x01R\acontent\x12\x16\n" +
 	"\x06expire\x18\x04 \x01(\x03R\x06expire\x12\x19\n" +
 	"\breply_to\x18\x05 \x01(\tR\areplyTo\x12\x1a\n" +
-	"\bmentions\x18\x06 \x03(\tR\bmentions\"\xc2\x01\n" +
-	"\fMsgSendReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\"\n" +
-	"\rclient_msg_id\x18\x02 \x01(\tR\vclientMsgId\x12%\n" +
-	"\x0emessagerecv_id\x18\x03 \x01(\tR\rmessagerecvId\x12\x10\n" +
-	"\x03seq\x18\x04 \x01(\x03R\x03seq\x12\x1d\n" +
+	"\bmentions\x18\x06 \x03(\tR\bmentions\"\xe0\x01\n" +
+	"\fMsgSendReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12(\n" +
+	"\rclient_msg_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\vclientMsgId\x12+\n" +
+	"\x0emessagerecv_id\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12\x16\n" +
+	"\x03seq\x18\x04 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12#\n" +
 	"\n" +
-	"created_at\x18\x05 \x01(\x03R\tcreatedAt\x12\x1c\n" +
+	"created_at\x18\x05 \x01(\x03B\x04\x88\xb5\x18\x01R\tcreatedAt\x12\x1c\n" +
 	"\tduplicate\x18\x06 \x01(\bR\tduplicate\"b\n" +
 	"\aMsgRecv\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12%\n" +
-	"\x0emessagesend_id\x18\x03 \x01(\tR\rmessagesendId\":\n" +
-	"\fMsgRecvReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x03R\x03seq\"A\n" +
+	"\x0emessagesend_id\x18\x03 \x01(\tR\rmessagesendId\"F\n" +
+	"\fMsgRecvReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
+	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"A\n" +
 	"\aMsgRead\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
-	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"~\n" +
-	"\fMsgReadReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x19\n" +
-	"\bread_seq\x18\x02 \x01(\x03R\areadSeq\x12\x16\n" +
+	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"\x8a\x01\n" +
+	"\fMsgReadReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x1f\n" +
+	"\bread_seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\areadSeq\x12\x16\n" +
 	"\x06unread\x18\x03 \x01(\x03R\x06unread\x12!\n" +
 	"\funread_total\x18\x04 \x01(\x03R\vunreadTotal\",\n" +
 	"\n" +
 	"MsgEditing\x12\x1e\n" +
-	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\"D\n" +
-	"\x0fMsgEditingReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12\x17\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\"J\n" +
+	"\x0fMsgEditingReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\"X\n" +
 	"\tMsgCancel\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
-	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\"c\n" +
-	"\x0eMsgCancelReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12%\n" +
-	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"\x8a\x01\n" +
+	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\"u\n" +
+	"\x0eMsgCancelReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
+	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"\x8a\x01\n" +
 	"\aMsgEdit\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
 	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x122\n" +
-	"\acontent\x18\x03 \x01(\v2\x12.troupe.v1.ContentB\x04\x88\xb5\x18\x01R\acontent\"a\n" +
-	"\fMsgEditReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12%\n" +
-	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"\x93\x01\n" +
+	"\acontent\x18\x03 \x01(\v2\x12.troupe.v1.ContentB\x04\x88\xb5\x18\x01R\acontent\"s\n" +
+	"\fMsgEditReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
+	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"\x93\x01\n" +
 	"\bMsgReact\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
 	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12 \n" +
 	"\breaction\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01R\breaction\x12\x18\n" +
-	"\aremoved\x18\x04 \x01(\bR\aremoved\"b\n" +
-	"\rMsgReactReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12%\n" +
-	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"y\n" +
+	"\aremoved\x18\x04 \x01(\bR\aremoved\"t\n" +
+	"\rMsgReactReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
+	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"y\n" +
 	"\tMsgAccept\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12%\n" +
 	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12%\n" +
-	"\x0emessagesend_id\x18\x03 \x01(\tR\rmessagesendId\"c\n" +
-	"\x0eMsgAcceptReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12%\n" +
-	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"y\n" +
+	"\x0emessagesend_id\x18\x03 \x01(\tR\rmessagesendId\"u\n" +
+	"\x0eMsgAcceptReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
+	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"y\n" +
 	"\tMsgRefuse\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12%\n" +
 	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12%\n" +
-	"\x0emessagesend_id\x18\x03 \x01(\tR\rmessagesendId\"c\n" +
-	"\x0eMsgRefuseReply\x12\x18\n" +
-	"\asession\x18\x01 \x01(\tR\asession\x12%\n" +
-	"\x0emessagerecv_id\x18\x02 \x01(\tR\rmessagerecvId\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x03R\x03seq\"\xb5\x01\n" +
+	"\x0emessagesend_id\x18\x03 \x01(\tR\rmessagesendId\"u\n" +
+	"\x0eMsgRefuseReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12+\n" +
+	"\x0emessagerecv_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\rmessagerecvId\x12\x16\n" +
+	"\x03seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"\xb5\x01\n" +
 	"\x04Sync\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12 \n" +
 	"\tafter_seq\x18\x02 \x01(\x03H\x00R\bafterSeq\x88\x01\x01\x12\"\n" +
@@ -6790,9 +6790,9 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x12RequestAnswerReply\x12,\n" +
 	"\arequest\x18\x01 \x01(\v2\x12.troupe.v1.RequestR\arequest\"+\n" +
 	"\rPresenceWatch\x12\x1a\n" +
-	"\x05users\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"?\n" +
-	"\x12PresenceWatchReply\x12)\n" +
-	"\x05users\x18\x01 \x03(\v2\x13.troupe.v1.PresenceR\x05users\"\xfe\x01\n" +
+	"\x05users\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"E\n" +
+	"\x12PresenceWatchReply\x12/\n" +
+	"\x05users\x18\x01 \x03(\v2\x13.troupe.v1.PresenceB\x04\x88\xb5\x18\x01R\x05users\"\xfe\x01\n" +
 	"\tMsgStream\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12!\n" +
 	"\tstream_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\bstreamId\x12\x1c\n" +

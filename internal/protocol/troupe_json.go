@@ -2713,12 +2713,8 @@ func (m *SessionCreateReply) appendFields(b []byte) []byte {
 	if m.Entities != nil {
 		b = appendObject(append(b, `,"entities":`...), m.Entities)
 	}
-	if m.Model != "" {
-		b = appendString(append(b, `,"model":`...), m.Model)
-	}
-	if len(m.Result) > 0 {
-		b = appendStrings(append(b, `,"result":`...), m.Result)
-	}
+	b = appendString(append(b, `,"model":`...), m.Model)
+	b = appendStrings(append(b, `,"result":`...), m.Result)
 	return b
 }
 
@@ -2729,7 +2725,7 @@ var namesSessionCreateReply = []string{
 }
 
 func (*SessionCreateReply) names() []string { return namesSessionCreateReply }
-func (*SessionCreateReply) needs() uint64   { return 0x0 }
+func (*SessionCreateReply) needs() uint64   { return 0x6 }
 
 func (*SessionCreateReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -2890,15 +2886,9 @@ func (m *SessionAddUserReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if len(m.Members) > 0 {
-		b = appendStrings(append(b, `,"members":`...), m.Members)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendStrings(append(b, `,"members":`...), m.Members)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -2909,7 +2899,7 @@ var namesSessionAddUserReply = []string{
 }
 
 func (*SessionAddUserReply) names() []string { return namesSessionAddUserReply }
-func (*SessionAddUserReply) needs() uint64   { return 0x0 }
+func (*SessionAddUserReply) needs() uint64   { return 0x7 }
 
 func (*SessionAddUserReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3011,15 +3001,9 @@ func (m *SessionRemoveUserReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if len(m.Members) > 0 {
-		b = appendStrings(append(b, `,"members":`...), m.Members)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendStrings(append(b, `,"members":`...), m.Members)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -3030,7 +3014,7 @@ var namesSessionRemoveUserReply = []string{
 }
 
 func (*SessionRemoveUserReply) names() []string { return namesSessionRemoveUserReply }
-func (*SessionRemoveUserReply) needs() uint64   { return 0x0 }
+func (*SessionRemoveUserReply) needs() uint64   { return 0x7 }
 
 func (*SessionRemoveUserReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3126,12 +3110,8 @@ func (m *SessionExitReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -3141,7 +3121,7 @@ var namesSessionExitReply = []string{
 }
 
 func (*SessionExitReply) names() []string { return namesSessionExitReply }
-func (*SessionExitReply) needs() uint64   { return 0x0 }
+func (*SessionExitReply) needs() uint64   { return 0x3 }
 
 func (*SessionExitReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3262,9 +3242,7 @@ func (m *SessionListReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if len(m.Sessions) > 0 {
-		b = appendObjects(append(b, `,"sessions":`...), m.Sessions)
-	}
+	b = appendObjects(append(b, `,"sessions":`...), m.Sessions)
 	if m.Next != "" {
 		b = appendString(append(b, `,"next":`...), m.Next)
 	}
@@ -3281,7 +3259,7 @@ var namesSessionListReply = []string{
 }
 
 func (*SessionListReply) names() []string { return namesSessionListReply }
-func (*SessionListReply) needs() uint64   { return 0x0 }
+func (*SessionListReply) needs() uint64   { return 0x1 }
 
 func (*SessionListReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3566,9 +3544,7 @@ func (m *SessionSetReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
 	if m.Seq != 0 {
 		b = appendInt(append(b, `,"seq":`...), m.Seq)
 	}
@@ -3581,7 +3557,7 @@ var namesSessionSetReply = []string{
 }
 
 func (*SessionSetReply) names() []string { return namesSessionSetReply }
-func (*SessionSetReply) needs() uint64   { return 0x0 }
+func (*SessionSetReply) needs() uint64   { return 0x1 }
 
 func (*SessionSetReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3720,21 +3696,11 @@ func (m *MsgSendReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.ClientMsgId != "" {
-		b = appendString(append(b, `,"clientMsgId":`...), m.ClientMsgId)
-	}
-	if m.MessagerecvId != "" {
-		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
-	if m.CreatedAt != 0 {
-		b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"clientMsgId":`...), m.ClientMsgId)
+	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
 	if m.Duplicate {
 		b = appendBool(append(b, `,"duplicate":`...), m.Duplicate)
 	}
@@ -3751,7 +3717,7 @@ var namesMsgSendReply = []string{
 }
 
 func (*MsgSendReply) names() []string { return namesMsgSendReply }
-func (*MsgSendReply) needs() uint64   { return 0x0 }
+func (*MsgSendReply) needs() uint64   { return 0x1f }
 
 func (*MsgSendReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3877,12 +3843,8 @@ func (m *MsgRecvReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -3892,7 +3854,7 @@ var namesMsgRecvReply = []string{
 }
 
 func (*MsgRecvReply) names() []string { return namesMsgRecvReply }
-func (*MsgRecvReply) needs() uint64   { return 0x0 }
+func (*MsgRecvReply) needs() uint64   { return 0x3 }
 
 func (*MsgRecvReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -3991,12 +3953,8 @@ func (m *MsgReadReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.ReadSeq != 0 {
-		b = appendInt(append(b, `,"readSeq":`...), m.ReadSeq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendInt(append(b, `,"readSeq":`...), m.ReadSeq)
 	if m.Unread != 0 {
 		b = appendInt(append(b, `,"unread":`...), m.Unread)
 	}
@@ -4014,7 +3972,7 @@ var namesMsgReadReply = []string{
 }
 
 func (*MsgReadReply) names() []string { return namesMsgReadReply }
-func (*MsgReadReply) needs() uint64   { return 0x0 }
+func (*MsgReadReply) needs() uint64   { return 0x3 }
 
 func (*MsgReadReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4116,9 +4074,7 @@ func (m *MsgEditingReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
 	if m.UserId != "" {
 		b = appendString(append(b, `,"userId":`...), m.UserId)
 	}
@@ -4131,7 +4087,7 @@ var namesMsgEditingReply = []string{
 }
 
 func (*MsgEditingReply) names() []string { return namesMsgEditingReply }
-func (*MsgEditingReply) needs() uint64   { return 0x0 }
+func (*MsgEditingReply) needs() uint64   { return 0x1 }
 
 func (*MsgEditingReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4230,15 +4186,9 @@ func (m *MsgCancelReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.MessagerecvId != "" {
-		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -4249,7 +4199,7 @@ var namesMsgCancelReply = []string{
 }
 
 func (*MsgCancelReply) names() []string { return namesMsgCancelReply }
-func (*MsgCancelReply) needs() uint64   { return 0x0 }
+func (*MsgCancelReply) needs() uint64   { return 0x7 }
 
 func (*MsgCancelReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4367,15 +4317,9 @@ func (m *MsgEditReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.MessagerecvId != "" {
-		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -4386,7 +4330,7 @@ var namesMsgEditReply = []string{
 }
 
 func (*MsgEditReply) names() []string { return namesMsgEditReply }
-func (*MsgEditReply) needs() uint64   { return 0x0 }
+func (*MsgEditReply) needs() uint64   { return 0x7 }
 
 func (*MsgEditReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4506,15 +4450,9 @@ func (m *MsgReactReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.MessagerecvId != "" {
-		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -4525,7 +4463,7 @@ var namesMsgReactReply = []string{
 }
 
 func (*MsgReactReply) names() []string { return namesMsgReactReply }
-func (*MsgReactReply) needs() uint64   { return 0x0 }
+func (*MsgReactReply) needs() uint64   { return 0x7 }
 
 func (*MsgReactReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4637,15 +4575,9 @@ func (m *MsgAcceptReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.MessagerecvId != "" {
-		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -4656,7 +4588,7 @@ var namesMsgAcceptReply = []string{
 }
 
 func (*MsgAcceptReply) names() []string { return namesMsgAcceptReply }
-func (*MsgAcceptReply) needs() uint64   { return 0x0 }
+func (*MsgAcceptReply) needs() uint64   { return 0x7 }
 
 func (*MsgAcceptReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -4768,15 +4700,9 @@ func (m *MsgRefuseReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if m.Session != "" {
-		b = appendString(append(b, `,"session":`...), m.Session)
-	}
-	if m.MessagerecvId != "" {
-		b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
-	}
-	if m.Seq != 0 {
-		b = appendInt(append(b, `,"seq":`...), m.Seq)
-	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"messagerecvId":`...), m.MessagerecvId)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
 	return b
 }
 
@@ -4787,7 +4713,7 @@ var namesMsgRefuseReply = []string{
 }
 
 func (*MsgRefuseReply) names() []string { return namesMsgRefuseReply }
-func (*MsgRefuseReply) needs() uint64   { return 0x0 }
+func (*MsgRefuseReply) needs() uint64   { return 0x7 }
 
 func (*MsgRefuseReply) fieldOf(name []byte) int {
 	switch string(name) {
@@ -5432,9 +5358,7 @@ func (m *PresenceWatchReply) appendFields(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	if len(m.Users) > 0 {
-		b = appendObjects(append(b, `,"users":`...), m.Users)
-	}
+	b = appendObjects(append(b, `,"users":`...), m.Users)
 	return b
 }
 
@@ -5443,7 +5367,7 @@ var namesPresenceWatchReply = []string{
 }
 
 func (*PresenceWatchReply) names() []string { return namesPresenceWatchReply }
-func (*PresenceWatchReply) needs() uint64   { return 0x0 }
+func (*PresenceWatchReply) needs() uint64   { return 0x1 }
 
 func (*PresenceWatchReply) fieldOf(name []byte) int {
 	switch string(name) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,10 @@ func writeTables(plugin *protogen.Plugin, s *schema) error {
 		"roles":    s.enumTable("Role"),
 		"asks":     s.enumTable("RequestKind"),
 	}
+	examples, err := readExamples()
+	if err != nil {
+		return err
+	}
 	g := plugin.NewGeneratedFile(docsFile, "")
 	rest := string(page)
 	for {
@@ -41,6 +46,9 @@ func writeTables(plugin *protogen.Plugin, s *schema) error {
 		name, after, _ := strings.Cut(after, " -->")
 		_, after, ended := strings.Cut(after, "<!-- end -->\n")
 		table, ok := tables[name]
+		if example, is := strings.CutPrefix(name, "example "); is {
+			table, ok = examples[example]
+		}
 		if !ok || !ended {
 			return errors.New(docsFile + ": no such table, or no end of it: " + name)
 		}
@@ -48,6 +56,30 @@ func writeTables(plugin *protogen.Plugin, s *schema) error {
 		g.P(table, "<!-- end -->")
 		rest = after
 	}
+}
+
+// readExamples gives the corpus's frames by their names, as Markdown.
+func readExamples() (map[string]string, error) {
+	files, err := filepath.Glob("internal/protocol/testdata/frames/*.txt")
+	if err != nil {
+		return nil, err
+	}
+	examples := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		name := ""
+		for _, line := range strings.Split(string(text), "\n") {
+			if rest, ok := strings.CutPrefix(line, "# "); ok {
+				name = rest
+			} else if rest, ok := strings.CutPrefix(line, "> "); ok {
+				examples[name] = "```json\n" + rest + "\n```\n"
+			}
+		}
+	}
+	return examples, nil
 }
 
 // frameTable has one row per frame, a request together with its answer.
@@ -123,7 +155,10 @@ func (s *schema) fieldTable(fields []*protogen.Field) string {
 	var b strings.Builder
 	b.WriteString("| field | type | |\n|---|---|---|\n")
 	for _, f := range fields {
-		typ := strings.ReplaceAll(tsType(s, f), "|", `\|`)
+		typ := tsType(s, f)
+		if s.raw(f) {
+			typ = "any JSON"
+		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.mark(f), typ, cell(comment(f.Comments)))
 	}
 	return b.String()

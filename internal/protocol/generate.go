@@ -1,3 +1,0 @@
-package protocol
-
-//go:generate go run ./gen protoc
