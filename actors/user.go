@@ -187,12 +187,14 @@ func (u *User) loaded(rows []*HomeRow, device string, err error) {
 	for _, h := range rows {
 		r := &row{}
 		r.adopt(h, device)
+		r.told = r.head // whoever attaches gets it in the snapshot
 		u.rows[h.Info.Session] = r
 		u.unread += r.unread
 	}
 	for _, e := range late {
 		if r := u.rows[e.Session]; r != nil && e.Seq > r.head {
 			u.count(r, e)
+			r.told = r.head
 		}
 	}
 	for _, m := range stashed {

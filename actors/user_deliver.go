@@ -185,18 +185,27 @@ func (u *User) sees(e *protocol.Entry, event *Event) bool {
 	if r == nil {
 		return false
 	}
+	next := e.Seq == r.told+1
 	if r.reading == nil {
-		if e.Seq <= r.head {
+		switch {
+		case e.Seq <= r.told:
 			return false
-		}
-		if e.Seq == r.head+1 {
+		case next && e.Seq <= r.head: // counted by the store, which was read before this came
+			r.told, r.headAt = e.Seq, u.offset+1
+			return true
+		case next:
 			u.count(r, e)
+			r.told = e.Seq
 			return true
 		}
 		u.reread(e.Session, 0, true, false)
 	}
-	r.reading.held = append(r.reading.held, &held{entry: e, shared: event.Shared, skip: event.Skip})
-	return !r.reading.gap
+	tell := next && !r.reading.gap
+	if tell {
+		r.told, r.headAt = e.Seq, u.offset+1
+	}
+	r.reading.held = append(r.reading.held, &held{entry: e, shared: event.Shared, skip: event.Skip, told: tell})
+	return tell
 }
 
 // count moves the row on by one entry.

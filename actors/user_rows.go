@@ -15,7 +15,8 @@ import (
 type row struct {
 	info      *protocol.SessionInfo // changed only by putting another in its place
 	logEpoch  string
-	head      int64
+	head      int64 // the log's, as far as it is counted in unread
+	told      int64 // the newest entry that connections got; behind head when a reading was faster than the streams
 	headAt    int64 // the user's offset when head last changed
 	last      *protocol.Entry
 	updated   int64 // of the newest message, else the session's making
@@ -213,6 +214,7 @@ type held struct {
 	entry  *protocol.Entry
 	shared *protocol.Shared
 	skip   int64
+	told   bool // connections got it when it came
 }
 
 // catchUp bounds how many missing entries are delivered; behind more than that a
@@ -223,7 +225,7 @@ const catchUp = 5 * maxPage
 func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 	r := u.rows[session]
 	if r == nil {
-		r = &row{info: &protocol.SessionInfo{Session: session}, head: head}
+		r = &row{info: &protocol.SessionInfo{Session: session}, head: head, told: head}
 		if u.rows == nil {
 			u.rows = map[protocol.SessionID]*row{}
 		}
@@ -240,7 +242,7 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 	if len(u.conns) > 0 {
 		device = u.conns[0].who.Device
 	}
-	from := r.head + 1
+	from := r.told + 1
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
@@ -286,6 +288,11 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, missin
 	case err != nil:
 		// The next entry shows the gap again, and every heartbeat the head.
 		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		for _, x := range was.held {
+			if x.told && x.entry.Seq > r.head {
+				u.count(r, x.entry)
+			}
+		}
 		return
 	}
 	u.unread -= r.unread
@@ -302,18 +309,30 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, missin
 	for _, e := range missing {
 		u.emitSkipping(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: e}}), skips[e.Seq])
 	}
+	if was.gap {
+		r.told = max(r.told, h.Head)
+	}
+	behind := false // entries are missing before one that came during the reading
 	for _, x := range was.held {
-		if x.entry.Seq > h.Head {
+		if x.entry.Seq > r.head {
 			u.count(r, x.entry)
-			if was.gap {
-				u.emitSkipping(x.shared, x.skip)
-			}
+		}
+		switch {
+		case x.told || x.entry.Seq <= r.told:
+		case x.entry.Seq == r.told+1:
+			r.told = x.entry.Seq
+			u.emitSkipping(x.shared, x.skip)
+		default:
+			behind = true
 		}
 	}
 	if !was.tell {
 		u.emitUnread(r, nil)
 	}
-	if was.again {
+	switch {
+	case behind:
+		u.reread(session, r.head, true, was.again)
+	case was.again:
 		u.reread(session, r.head, false, true)
 	}
 }
