@@ -70,24 +70,24 @@ func caller(ctx context.Context) (protocol.Identity, error) {
 	return id, nil
 }
 
-// remote is embedded by an input to learn where a request comes from.
-type remote struct{ address string }
+// Remote is embedded by an input to learn where a request comes from.
+type Remote struct{ address string }
 
 // Resolve fills huma.Resolver.
-func (r *remote) Resolve(ctx huma.Context) []error {
+func (r *Remote) Resolve(ctx huma.Context) []error {
 	r.address = ctx.RemoteAddr()
 	return nil
 }
 
-// clientBody is what a client says of itself when it signs in.
-type clientBody struct {
+// ClientBody is what a client says of itself when it signs in.
+type ClientBody struct {
 	Device     string `json:"device,omitempty" maxLength:"128" doc:"The client's own name for this device, the same at every sign-in. Without one the answer gives one"`
 	DeviceName string `json:"deviceName,omitempty" maxLength:"64" doc:"The device's name for people"`
 	Platform   string `json:"platform,omitempty" maxLength:"128" example:"web" doc:"web, ios, android, ..."`
 	Version    string `json:"version,omitempty" maxLength:"128" doc:"The client's version"`
 }
 
-func (b clientBody) client(address string) Client {
+func (b ClientBody) client(address string) Client {
 	return Client{Device: b.Device, Name: b.DeviceName, Platform: b.Platform, Version: b.Version, Address: address}
 }
 
@@ -116,14 +116,14 @@ func (c *Center) answer(g *Grant, err error) (*grantAnswer, error) {
 }
 
 func (c *Center) postUser(ctx context.Context, in *struct {
-	remote
+	Remote
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"64" doc:"To sign in with: letters, digits and . _ - + @"`
 		Password string `json:"password" minLength:"8" maxLength:"256"`
 		Nickname string `json:"nickname,omitempty" maxLength:"64" doc:"To be shown, the name by default"`
 		Avatar   string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
 		Code     string `json:"code,omitempty" maxLength:"128" doc:"An invitation code"`
-		clientBody
+		ClientBody
 	}
 }) (*grantAnswer, error) {
 	b := &in.Body
@@ -133,11 +133,11 @@ func (c *Center) postUser(ctx context.Context, in *struct {
 }
 
 func (c *Center) postLogin(ctx context.Context, in *struct {
-	remote
+	Remote
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"64"`
 		Password string `json:"password" minLength:"1" maxLength:"256"`
-		clientBody
+		ClientBody
 	}
 }) (*grantAnswer, error) {
 	return c.answer(c.Login(ctx, in.Body.Name, in.Body.Password, in.Body.client(in.address)))

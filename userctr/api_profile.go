@@ -7,8 +7,8 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-// profile is what everybody who has signed in may know of a user.
-type profile struct {
+// Profile is what everybody who has signed in may know of a user.
+type Profile struct {
 	UserID   string `json:"userId"`
 	Name     string `json:"name,omitempty" doc:"To find the user by; none for a user of an outside system"`
 	Nickname string `json:"nickname"`
@@ -16,15 +16,15 @@ type profile struct {
 	Kind     Kind   `json:"kind" enum:"human,bot,guest,device,system"`
 }
 
-func profileOf(u *User) profile {
-	return profile{UserID: u.ID, Name: u.Name, Nickname: u.Nickname, Avatar: u.Avatar, Kind: u.Kind}
+func profileOf(u *User) Profile {
+	return Profile{UserID: u.ID, Name: u.Name, Nickname: u.Nickname, Avatar: u.Avatar, Kind: u.Kind}
 }
 
-type profileAnswer struct{ Body profile }
+type profileAnswer struct{ Body Profile }
 
 // me is what a user may know of itself besides.
 type me struct {
-	profile
+	Profile
 	Admin     bool      `json:"admin"`
 	CreatedAt time.Time `json:"createdAt"`
 }
@@ -32,7 +32,7 @@ type me struct {
 type meAnswer struct{ Body me }
 
 func meOf(u *User) *meAnswer {
-	return &meAnswer{me{profile: profileOf(u), Admin: u.Admin, CreatedAt: u.Created}}
+	return &meAnswer{me{Profile: profileOf(u), Admin: u.Admin, CreatedAt: u.Created}}
 }
 
 func (c *Center) getMe(ctx context.Context, _ *struct{}) (*meAnswer, error) {
@@ -82,7 +82,7 @@ func (c *Center) getUser(ctx context.Context, in *byID) (*profileAnswer, error) 
 
 type usersAnswer struct {
 	Body struct {
-		Items []profile `json:"items"`
+		Items []Profile `json:"items"`
 		Next  string    `json:"next,omitempty" doc:"The cursor of the next page"`
 	}
 }
@@ -95,7 +95,7 @@ func (c *Center) findUsers(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &usersAnswer{}
-	out.Body.Items = []profile{}
+	out.Body.Items = []Profile{}
 	if in.Name == "" {
 		if in.Kind != Bot { // nobody reads the whole directory
 			return nil, protocol.BadRequest("say a name, or kind=bot")

@@ -117,7 +117,7 @@ func (c *Center) prepare(n NewUser) (*User, error) {
 	if err := checkAvatar(n.Avatar); err != nil {
 		return nil, err
 	}
-	return &User{ID: newID("u_"), Name: n.Name, Folded: folded, Nickname: nickname, Avatar: n.Avatar, Created: c.now()}, nil
+	return &User{ID: protocol.NewUserID(), Name: n.Name, Folded: folded, Nickname: nickname, Avatar: n.Avatar, Created: c.now()}, nil
 }
 
 func (c *Center) add(ctx context.Context, u *User, password, invite string) error {

@@ -84,13 +84,15 @@ func checkPassword(password string) error {
 	return nil
 }
 
-// segments are the words that stand where a user id stands in a path.
-var segments = map[string]bool{"me": true, "login": true, "logout": true, "refresh": true, "invites": true}
+// segments are words that stand where a user id stands in a path or a mention.
+var segments = map[string]bool{
+	"*": true, ".": true, "..": true, "me": true, "login": true, "logout": true, "refresh": true, "invites": true,
+}
 
-// checkUserID takes the subject of an outside token as a user's id: 1 to 128 bytes of
-// UTF-8, no control characters, no "/", not "*" (which is everybody) and not a word of our paths.
+// checkUserID takes the subject of an outside token as a user's id: what
+// protocol.ParseUserID takes, but "*", which is everybody, and the words of our paths.
 func checkUserID(id string) error {
-	if len(id) < 1 || len(id) > maxID || !printable(id) || strings.Contains(id, "/") || id == "*" || segments[id] || id == "." || id == ".." {
+	if _, err := protocol.ParseUserID(id); err != nil || segments[id] {
 		return protocol.Unauthorized("the token's subject cannot be a user id")
 	}
 	return nil
