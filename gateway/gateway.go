@@ -69,6 +69,9 @@ type Config struct {
 	Compress    bool          // offer permessage-deflate
 	AuthWorkers int           // goroutines that check tokens: 8
 
+	Rate      float64 // writing REST requests per second and user: 20; below 0: no limit
+	RateBurst int     // of them at once: 50
+
 	Version string // of the program, shown in the API's description
 }
 
@@ -93,6 +96,10 @@ func (c Config) withDefaults() Config {
 	def(&c.Fragments, 64)
 	def(&c.Queue, 256<<10)
 	def(&c.AuthWorkers, 8)
+	def(&c.RateBurst, 50)
+	if c.Rate == 0 {
+		c.Rate = 20
+	}
 	within(&c.AuthWithin, 10*time.Second)
 	within(&c.FrameWithin, 10*time.Second)
 	within(&c.Heartbeat, 30*time.Second)

@@ -101,6 +101,18 @@ var hook = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return newProblem(status, msg, errs)
 	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		p := newProblem(status, msg, errs)
+		for k, v := range p.GetHeaders() {
+			ctx.SetHeader(k, v[0])
+		}
+		if p.Code == protocol.Code_INTERNAL.Word() {
+			if s, ok := ctx.Context().Value(serverKey{}).(*Server); ok {
+				s.log.Error("a request failed", "operation", ctx.Operation().OperationID, "err", errors.Join(errs...))
+			}
+		}
+		return p
+	}
 })
 
 // newProblem turns what huma, or a handler through it, reports into a Problem. The
@@ -112,12 +124,19 @@ func newProblem(status int, msg string, errs []error) *Problem {
 		if errors.As(err, &e) {
 			return problem(e)
 		}
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			return problem(protocol.TooLarge("the body may have %d bytes", long.Limit))
+		}
 		var d *huma.ErrorDetail
 		if errors.As(err, &d) {
 			fields = append(fields, ProblemField{Location: d.Location, Message: d.Message}) // without Value, which may be a password
 		}
 	}
 	code := codeOf(status)
+	if status == 0 || msg == "" {
+		msg = http.StatusText(status)
+	}
 	p := problem(&protocol.Error{Code: code, Detail: msg})
 	if code == protocol.Code_INTERNAL {
 		p.Detail = "internal error"

@@ -267,16 +267,32 @@ func (g *WS) all() []*socket {
 	return all
 }
 
-// Drain refuses new connections and asks the clients of the others to come back
-// later, each after a time of its own between one and five seconds. It returns when
-// all have gone, or when ctx is done and the rest were cut off.
-func (g *WS) Drain(ctx context.Context) {
+func (g *WS) count() int {
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.sockets)
+}
+
+func (g *WS) refusing() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leaving
+}
+
+func (g *WS) refuse() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.leaving = true
 	if len(g.sockets) == 0 {
 		g.emptied()
 	}
-	g.mu.Unlock()
+}
+
+// Drain refuses new connections and asks the clients of the others to come back
+// later, each after a time of its own between one and five seconds. It returns when
+// all have gone, or when ctx is done and the rest were cut off.
+func (g *WS) Drain(ctx context.Context) {
+	g.refuse()
 	for i, s := range g.all() {
 		wait := int64(1000 + i*7919%4000)
 		s.Deliver([]actors.Outgoing{{Frame: &protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: wait}}}}}, nil)
