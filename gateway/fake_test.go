@@ -38,7 +38,7 @@ type fakeConn struct {
 	onTell func(*protocol.Frame)
 }
 
-func (s *stage) Connect(link actors.Link, _ Remote) Conn {
+func (s *stage) Connect(link actors.Link, _ actors.Remote) Conn {
 	c := &fakeConn{link: link}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // Actors is what the gateway needs of the actors behind it.
 type Actors interface {
 	// Connect starts the actor of a new connection, which speaks through link.
-	Connect(link actors.Link, remote Remote) Conn
+	Connect(link actors.Link, remote actors.Remote) Conn
 	// Ask does what one frame asks for, for a user without a connection. A refusal
 	// comes back as a *protocol.Error.
 	Ask(ctx context.Context, who protocol.Identity, frame *protocol.Frame) (*protocol.Frame, error)
@@ -32,10 +32,13 @@ type Conn interface {
 	Gone(reason string)
 }
 
-// Remote is the other end of a connection, as the transport knows it.
-type Remote struct {
-	Address   string // IP address, without port
-	Transport string // ws
+// OfNode makes a node's actors the gateway's.
+func OfNode(n *actors.Node) Actors { return node{n} }
+
+type node struct{ *actors.Node }
+
+func (n node) Connect(link actors.Link, remote actors.Remote) Conn {
+	return n.Node.Connect(link, remote)
 }
 
 // Authenticator knows whose a token is.

@@ -130,7 +130,7 @@ func (g *WS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.guard.raised = true
 	s.guard.since = g.limits.now()
 	s.guard.heard = s.guard.since
-	s.actor = g.actors.Connect(s, Remote{Address: addr.String(), Transport: "ws"})
+	s.actor = g.actors.Connect(s, actors.Remote{Address: addr.String(), Transport: "ws"})
 	go s.read(c) // not in net/http's goroutine, whose stack and buffers are to be freed
 }
 
