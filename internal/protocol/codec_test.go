@@ -273,6 +273,31 @@ func TestEncodingJSONGoesThroughOurCodec(t *testing.T) {
 	}
 }
 
+func TestEncodingJSONRefusesWhatOurCodecRefuses(t *testing.T) {
+	for in, into := range map[string]any{
+		`{"type":"msg_read"}`:           new(protocol.Frame),
+		`{"type":"text","Text":"x"}`:    new(protocol.Content),
+		`{"type":"text","size":1.5}`:    new(protocol.Content),
+		`"nonsense"`:                    new(protocol.Kind),
+		`77`:                            new(protocol.Role),
+		`{"heads":{"a":1}}`:             new(protocol.HeartbeatReply),
+		`{"session":"s","seq":1e400}`:   new(protocol.MsgRead),
+		`{"session":"a","session":"b"}`: new(protocol.MsgEditing),
+	} {
+		if err := json.Unmarshal([]byte(in), into); err == nil {
+			t.Errorf("%s is read as %v", in, into)
+		}
+	}
+	kind := protocol.Kind_RECALL
+	if err := json.Unmarshal([]byte(`null`), &kind); err != nil || kind != protocol.Kind_RECALL {
+		t.Errorf("null: %v, %v", kind, err)
+	}
+	if out, err := json.Marshal([]any{protocol.Kind(99), &protocol.Location{UserId: "u", Lat: math.Inf(1)}, &protocol.Heartbeat{}}); err != nil ||
+		string(out) != `[99,{"userId":"u","lat":0,"lng":0,"at":0},{}]` {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 func TestEveryGeneratedTypeHasItsOwnJSON(t *testing.T) {
 	messages := protocol.File_internal_protocol_troupe_proto.Messages()
 	for i := range messages.Len() {

@@ -50,6 +50,10 @@ func samples(tb testing.TB) (list []*sample) {
 				s.out = s.in
 			case "<":
 				s.out = rest
+			case "<<":
+				if s.out, err = strconv.Unquote(rest); err != nil {
+					tb.Fatalf("%s:%d: %v", file, n+1, err)
+				}
 			case "!":
 				s.code, s.detail, _ = strings.Cut(rest, " ")
 			case "=":

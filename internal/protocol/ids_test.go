@@ -145,3 +145,24 @@ func TestSendHashTellsARetryFromAnotherMessage(t *testing.T) {
 		t.Error("session and clientMsgId are part of it")
 	}
 }
+
+func TestASessionMadeByAClientMsgIDIsFoundAgain(t *testing.T) {
+	id := protocol.NamedSessionID("u_ann", "c1")
+	if _, err := protocol.ParseSessionID(id); err != nil || protocol.NamedSessionID("u_ann", "c1") != id {
+		t.Errorf("%s: %v", id, err)
+	}
+	if protocol.NamedSessionID("u_bob", "c1") == id || protocol.NamedSessionID("u_ann", "c2") == id {
+		t.Error("another one's request has the same session")
+	}
+}
+
+func TestSentKeysDifferBySenderAndID(t *testing.T) {
+	seen := map[[16]byte]bool{}
+	for _, in := range [][2]string{{"ann", "1"}, {"ann", "2"}, {"bob", "1"}, {"an", "n1"}, {"ann1", ""}, {"", "ann1"}} {
+		key := protocol.SentKey(in[0], in[1])
+		if seen[key] {
+			t.Errorf("%v is taken for another message", in)
+		}
+		seen[key] = true
+	}
+}
