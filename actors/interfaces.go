@@ -140,6 +140,10 @@ type Streams interface {
 	Start(receiver Receiver)
 }
 
+// Instant is said by streams whose Follow never waits, so that a mailbox may call
+// it: then next to nothing is missed by a user who is new in a session.
+type Instant interface{ FollowsAtOnce() }
+
 // Receiver takes what streams bring to this node.
 type Receiver interface {
 	// Receive takes events of one subject, in order.

@@ -189,8 +189,8 @@ func (n *Node) forward(ctx context.Context, who *protocol.Identity, c *protocol.
 		if err != nil {
 			return nil, protocol.BadRequest("content.forwarded: %.80q is no message id", f.MessagerecvId)
 		}
-		after := seq - 1
-		reply, err := n.Ask(ctx, *who, &protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: session, AfterSeq: &after, Limit: 1}}})
+		before := seq + 1
+		reply, err := n.Ask(ctx, *who, &protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: session, BeforeSeq: &before, Limit: 1}}})
 		if err != nil {
 			return nil, err
 		}

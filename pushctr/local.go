@@ -96,6 +96,9 @@ func (l *Local) Follow(ctx context.Context, subject string) error {
 	return nil
 }
 
+// FollowsAtOnce says that Follow only counts: it never waits (actors.Instant).
+func (l *Local) FollowsAtOnce() {}
+
 // Unfollow takes one interest back; with the last one events of subject end, but
 // for those being published at this moment. One too many changes nothing.
 func (l *Local) Unfollow(subject string) {

@@ -1,0 +1,182 @@
+package actors_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+func cancel(session protocol.SessionID, seq int64) *protocol.Frame {
+	return &protocol.Frame{Body: &protocol.Frame_MsgCancel{MsgCancel: &protocol.MsgCancel{Session: session, MessagerecvId: protocol.MessageID(session, seq)}}}
+}
+
+func edit(session protocol.SessionID, seq int64, to string) *protocol.Frame {
+	return &protocol.Frame{Body: &protocol.Frame_MsgEdit{MsgEdit: &protocol.MsgEdit{Session: session, MessagerecvId: protocol.MessageID(session, seq), Content: text(to)}}}
+}
+
+func react(session protocol.SessionID, seq int64, with string, removed bool) *protocol.Frame {
+	return &protocol.Frame{Body: &protocol.Frame_MsgReact{MsgReact: &protocol.MsgReact{Session: session, MessagerecvId: protocol.MessageID(session, seq), Reaction: with, Removed: removed}}}
+}
+
+func TestARecalledMessageIsGoneFromEverywhere(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.p2p("bob")
+	ann.send(id, "c1", "one")
+	ann.send(id, "c2", "secret")
+	bob.push(2)
+	bob.refused(cancel(id, 2), protocol.Code_DENIED)
+	bob.refused(cancel(id, 9), protocol.Code_NOT_FOUND)
+	bob.refused(cancel(protocol.NewSessionID(), 1), protocol.Code_NOT_FOUND)
+	a := ann.must(cancel(id, 2)).GetMsgCancelReply()
+	if a.Seq != 3 {
+		t.Errorf("answer = %v", a)
+	}
+	if e := bob.push(3); e.Kind != protocol.Kind_RECALL || e.Target != 2 || e.TargetSender != "ann" || e.Content != nil {
+		t.Errorf("entry = %v", e)
+	}
+	if row := bob.row(id); row.Unread != 1 || row.Last.Content != nil || !row.Last.Recalled {
+		t.Errorf("row = %v", row)
+	}
+	ann.must(cancel(id, 2)) // again: as it should be
+	ann.refused(edit(id, 2, "x"), protocol.Code_CONFLICT)
+	ann.refused(react(id, 2, "👍", false), protocol.Code_CONFLICT)
+	for range 2 {
+		log := bob.history(id)
+		if len(log) != 3 || log[1].Content != nil || !log[1].Recalled || log[0].Content.Text != "one" {
+			t.Errorf("log = %v", log)
+		}
+		s.restart()
+		bob = s.dial("bob", "d")
+		if row := bob.row(id); row.Unread != 1 {
+			t.Errorf("after a restart: %v", row)
+		}
+	}
+}
+
+func TestTheOwnerRecallsAnybodysMessageAndTimeBoundsTheOthers(t *testing.T) {
+	s := newStage(t, actors.Config{RecallWindow: time.Nanosecond, EditWindow: time.Nanosecond})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.create(protocol.SessionType_GROUP, "bob")
+	bob.send(id, "c1", "one")
+	eventually(t, "the window is over", func() bool { return bob.ask(cancel(id, 1)).Errcode == int32(protocol.Code_WINDOW_OVER) })
+	bob.refused(edit(id, 1, "two"), protocol.Code_WINDOW_OVER)
+	ann.must(cancel(id, 1))
+}
+
+func TestAnEditReplacesWhatWasSaid(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.p2p("bob")
+	ann.send(id, "c1", "helo")
+	bob.refused(edit(id, 1, "mine"), protocol.Code_DENIED)
+	ann.refused(edit(id, 1, ""), protocol.Code_BAD_REQUEST)
+	ann.must(edit(id, 1, "hello"))
+	if e := bob.push(2); e.Kind != protocol.Kind_EDIT || e.Target != 1 || e.Content.Text != "hello" {
+		t.Errorf("entry = %v", e)
+	}
+	if row := bob.row(id); row.Unread != 1 || row.Last.Content.Text != "hello" || row.Last.EditedAt == 0 {
+		t.Errorf("row = %v", row)
+	}
+	ann.refused(edit(id, 2, "x"), protocol.Code_BAD_REQUEST) // an edit is no message
+	if again := ann.send(id, "c1", "helo"); !again.Duplicate || again.Seq != 1 {
+		t.Errorf("the first send again = %v", again)
+	}
+	if log := bob.history(id); log[0].Content.Text != "hello" {
+		t.Errorf("log = %v", log)
+	}
+}
+
+func TestReactionsOfManyAreCountedOnce(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	names := []string{"u0", "u1", "u2", "u3", "u4", "u5"}
+	var people []*client
+	for _, n := range names {
+		people = append(people, s.dial(n, "d"))
+	}
+	id := people[0].create(protocol.SessionType_GROUP, names...)
+	people[0].send(id, "c1", "vote")
+	for range 2 {
+		var asked []string
+		for _, c := range people {
+			asked = append(asked, c.post(react(id, 1, "👍", false)))
+		}
+		for i, c := range people {
+			if a := c.answer(asked[i]); a.Errcode != 0 {
+				t.Errorf("answer = %v", a)
+			}
+		}
+	}
+	people[3].must(react(id, 1, "👍", true))
+	people[3].must(react(id, 1, "👍", true))
+	log := people[0].history(id)
+	if len(log) != 1+6+1 || len(log[0].Reactions) != 1 || len(log[0].Reactions[0].Users) != 5 {
+		t.Errorf("log = %v", log)
+	}
+	people[0].refused(react(id, 1, "", false), protocol.Code_BAD_REQUEST)
+	for i := range 40 {
+		f := people[0].ask(react(id, 1, fmt.Sprint("r", i), false))
+		if want := i >= 31; (f.Errcode == int32(protocol.Code_TOO_MANY)) != want {
+			t.Errorf("reaction %d = %v", i, f)
+		}
+	}
+}
+
+func TestAnExpiredMessageIsGone(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.p2p("bob")
+	f := send(id, "c1", "for a second")
+	f.GetMsgSend().Expire = 1
+	ann.must(f)
+	e := bob.push(2)
+	if e.Kind != protocol.Kind_EXPIRE || e.Target != 1 {
+		t.Errorf("entry = %v", e)
+	}
+	if row := bob.row(id); row.Unread != 0 || row.Last.Content != nil {
+		t.Errorf("row = %v", row)
+	}
+	if log := bob.history(id); len(log) != 2 || log[0].Content != nil || !log[0].Expired {
+		t.Errorf("log = %v", log)
+	}
+}
+
+func TestAForwardCarriesWhatWasReallySaid(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	from, to := ann.p2p("bob"), bob.p2p("cid")
+	ann.send(from, "c1", "the original")
+	forward := func(id, of string) *protocol.Frame {
+		return &protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{Session: to, ClientMsgId: id,
+			Content: &protocol.Content{Type: protocol.ContentType_FORWARD, Forwarded: []*protocol.Forwarded{{MessagerecvId: of, Sender: "eve", Text: "forged"}}}}}}
+	}
+	first := bob.post(forward("f1", from+".1"))
+	second := bob.post(send(to, "c2", "behind it"))
+	if a, b := bob.answer(first).GetMsgSendReply(), bob.answer(second).GetMsgSendReply(); a.Seq != 1 || b.Seq != 2 {
+		t.Errorf("answers = %v, %v", a, b)
+	}
+	f := bob.history(to)[0].Content.Forwarded[0]
+	if f.Text != "the original" || f.Sender != "ann" || f.Session != from {
+		t.Errorf("forwarded = %v", f)
+	}
+	bob.refused(forward("f2", from+".7"), protocol.Code_NOT_FOUND)
+	bob.refused(forward("f3", protocol.NewSessionID()+".1"), protocol.Code_NOT_FOUND)
+	bob.refused(forward("f4", "rubbish"), protocol.Code_BAD_REQUEST)
+}
+
+func TestACallIsAnsweredInTheLog(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.p2p("bob")
+	ann.must(&protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{Session: id, ClientMsgId: "c1", Content: &protocol.Content{Type: protocol.ContentType_LIVEVIDEO}}}})
+	call := bob.push(1)
+	bob.must(&protocol.Frame{Body: &protocol.Frame_MsgAccept{MsgAccept: &protocol.MsgAccept{Session: id, MessagesendId: protocol.DeliveryID(call.MessagerecvId, "bob")}}})
+	if e := ann.push(2); e.Kind != protocol.Kind_ANSWER || e.Answer != "accept" || e.Target != 1 {
+		t.Errorf("entry = %v", e)
+	}
+	ann.must(&protocol.Frame{Body: &protocol.Frame_MsgRefuse{MsgRefuse: &protocol.MsgRefuse{Session: id, MessagerecvId: call.MessagerecvId}}})
+	ann.refused(&protocol.Frame{Body: &protocol.Frame_MsgAccept{MsgAccept: &protocol.MsgAccept{Session: id, MessagerecvId: id + ".2"}}}, protocol.Code_BAD_REQUEST)
+}
