@@ -236,6 +236,19 @@ func TestStaticSegmentsWinOverParameters(t *testing.T) {
 func TestRESTAsksTheFrameItMeans(t *testing.T) {
 	d := newDesk(t, Config{})
 	const s = "/api/v2/sessions/" + ours
+	replies := map[string]*protocol.Frame{
+		"session_set_reply":         {Body: &protocol.Frame_SessionSetReply{SessionSetReply: &protocol.SessionSetReply{}}},
+		"msg_read_reply":            {Body: &protocol.Frame_MsgReadReply{MsgReadReply: &protocol.MsgReadReply{}}},
+		"msg_recv_reply":            {Body: &protocol.Frame_MsgRecvReply{MsgRecvReply: &protocol.MsgRecvReply{}}},
+		"session_exit_reply":        {Body: &protocol.Frame_SessionExitReply{SessionExitReply: &protocol.SessionExitReply{}}},
+		"msg_send_reply":            {Body: &protocol.Frame_MsgSendReply{MsgSendReply: &protocol.MsgSendReply{MessagerecvId: ours + ".10", Seq: 10, CreatedAt: 5}}},
+		"msg_edit_reply":            {Body: &protocol.Frame_MsgEditReply{MsgEditReply: &protocol.MsgEditReply{}}},
+		"msg_cancel_reply":          {Body: &protocol.Frame_MsgCancelReply{MsgCancelReply: &protocol.MsgCancelReply{}}},
+		"msg_react_reply":           {Body: &protocol.Frame_MsgReactReply{MsgReactReply: &protocol.MsgReactReply{}}},
+		"session_add_user_reply":    {Body: &protocol.Frame_SessionAddUserReply{SessionAddUserReply: &protocol.SessionAddUserReply{}}},
+		"session_remove_user_reply": {Body: &protocol.Frame_SessionRemoveUserReply{SessionRemoveUserReply: &protocol.SessionRemoveUserReply{Members: []string{"x"}}}},
+		"sync_reply":                {Body: &protocol.Frame_SyncReply{SyncReply: &protocol.SyncReply{HeadSeq: 1}}},
+	}
 	yes := func(body string) *protocol.Frame {
 		f, err := protocol.DecodeJSON([]byte(body))
 		if err != nil {
@@ -244,33 +257,33 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		return f
 	}
 	for _, row := range []struct{ method, path, body, frame, reply string }{
-		{"PUT", "/sticky", "", `{"type":"session_set","session":"` + ours + `","sticky":true}`, `{"type":"session_set_reply"}`},
-		{"DELETE", "/sticky", "", `{"type":"session_set","session":"` + ours + `","sticky":false}`, `{"type":"session_set_reply"}`},
-		{"PUT", "/mute", "", `{"type":"session_set","session":"` + ours + `","muted":true}`, `{"type":"session_set_reply"}`},
-		{"DELETE", "/mute", "", `{"type":"session_set","session":"` + ours + `","muted":false}`, `{"type":"session_set_reply"}`},
-		{"PUT", "", `{"name":"new","owner":"bob"}`, `{"type":"session_set","session":"` + ours + `","name":"new","owner":"bob"}`, `{"type":"session_set_reply"}`},
-		{"PUT", "/read", `{"seq":3}`, `{"type":"msg_read","session":"` + ours + `","seq":3}`, `{"type":"msg_read_reply"}`},
-		{"PUT", "/read", `{}`, `{"type":"msg_read","session":"` + ours + `","seq":9}`, `{"type":"msg_read_reply"}`},
-		{"PUT", "/recv", `{"seq":3}`, `{"type":"msg_recv","session":"` + ours + `","seq":3}`, `{"type":"msg_recv_reply"}`},
-		{"POST", "/exit", "", `{"type":"session_exit","session":"` + ours + `"}`, `{"type":"session_exit_reply"}`},
+		{"PUT", "/sticky", "", `{"type":"session_set","session":"` + ours + `","sticky":true}`, "session_set_reply"},
+		{"DELETE", "/sticky", "", `{"type":"session_set","session":"` + ours + `","sticky":false}`, "session_set_reply"},
+		{"PUT", "/mute", "", `{"type":"session_set","session":"` + ours + `","muted":true}`, "session_set_reply"},
+		{"DELETE", "/mute", "", `{"type":"session_set","session":"` + ours + `","muted":false}`, "session_set_reply"},
+		{"PUT", "", `{"name":"new","owner":"bob"}`, `{"type":"session_set","session":"` + ours + `","name":"new","owner":"bob"}`, "session_set_reply"},
+		{"PUT", "/read", `{"seq":3}`, `{"type":"msg_read","session":"` + ours + `","seq":3}`, "msg_read_reply"},
+		{"PUT", "/read", `{}`, `{"type":"msg_read","session":"` + ours + `","seq":9}`, "msg_read_reply"},
+		{"PUT", "/recv", `{"seq":3}`, `{"type":"msg_recv","session":"` + ours + `","seq":3}`, "msg_recv_reply"},
+		{"POST", "/exit", "", `{"type":"session_exit","session":"` + ours + `"}`, "session_exit_reply"},
 		{"POST", "/messages", `{"clientMsgId":"c","content":{"type":1,"text":"hi","data":{"a":[1]}},"replyTo":"` + ours + `.1","mentions":["*"],"expire":5}`,
 			`{"type":"msg_send","session":"` + ours + `","clientMsgId":"c","content":{"type":"text","text":"hi","data":{"a":[1]}},"replyTo":"` + ours + `.1","mentions":["*"],"expire":5}`,
-			`{"type":"msg_send_reply","messagerecvId":"` + ours + `.10","seq":10,"createdAt":5}`},
-		{"PUT", "/messages/" + ours + ".3", `{"content":{"type":"text","text":"hi"}}`, `{"type":"msg_edit","session":"` + ours + `","messagerecvId":"` + ours + `.3","content":{"type":"text","text":"hi"}}`, `{"type":"msg_edit_reply"}`},
-		{"DELETE", "/messages/" + ours + ".3", "", `{"type":"msg_cancel","session":"` + ours + `","messagerecvId":"` + ours + `.3"}`, `{"type":"msg_cancel_reply"}`},
-		{"PUT", "/messages/" + ours + ".3/reactions/%F0%9F%91%8D", "", `{"type":"msg_react","session":"` + ours + `","messagerecvId":"` + ours + `.3","reaction":"👍"}`, `{"type":"msg_react_reply"}`},
-		{"DELETE", "/messages/" + ours + ".3/reactions/%F0%9F%91%8D", "", `{"type":"msg_react","session":"` + ours + `","messagerecvId":"` + ours + `.3","reaction":"👍","removed":true}`, `{"type":"msg_react_reply"}`},
-		{"POST", "/participants", `{"members":["x","y"]}`, `{"type":"session_add_user","session":"` + ours + `","members":["x","y"]}`, `{"type":"session_add_user_reply"}`},
-		{"DELETE", "/participants?members=x,y", "", `{"type":"session_remove_user","session":"` + ours + `","members":["x","y"]}`, `{"type":"session_remove_user_reply"}`},
-		{"DELETE", "/participants/x", "", `{"type":"session_remove_user","session":"` + ours + `","members":["x"]}`, `{"type":"session_remove_user_reply","members":["x"]}`},
-		{"POST", "/participant/update", `{"remove":["x"]}`, `{"type":"session_remove_user","session":"` + ours + `","members":["x"]}`, `{"type":"session_remove_user_reply"}`},
-		{"PUT", "/participant/update", `{"add":["x"]}`, `{"type":"session_add_user","session":"` + ours + `","members":["x"]}`, `{"type":"session_add_user_reply"}`},
-		{"GET", "/messages", "", `{"type":"sync","session":"` + ours + `","limit":50}`, `{"type":"sync_reply","session":"` + ours + `","messages":[],"headSeq":1,"hasMore":false}`},
-		{"GET", "/messages?after=0&limit=2", "", `{"type":"sync","session":"` + ours + `","afterSeq":0,"limit":2}`, `{"type":"sync_reply","session":"` + ours + `","messages":[],"headSeq":1,"hasMore":false}`},
-		{"GET", "/messages?before=7", "", `{"type":"sync","session":"` + ours + `","beforeSeq":7,"limit":50}`, `{"type":"sync_reply","session":"` + ours + `","messages":[],"headSeq":1,"hasMore":false}`},
-		{"GET", "/messages?cursor=b7", "", `{"type":"sync","session":"` + ours + `","beforeSeq":7,"limit":50}`, `{"type":"sync_reply","session":"` + ours + `","messages":[],"headSeq":1,"hasMore":false}`},
+			"msg_send_reply"},
+		{"PUT", "/messages/" + ours + ".3", `{"content":{"type":"text","text":"hi"}}`, `{"type":"msg_edit","session":"` + ours + `","messagerecvId":"` + ours + `.3","content":{"type":"text","text":"hi"}}`, "msg_edit_reply"},
+		{"DELETE", "/messages/" + ours + ".3", "", `{"type":"msg_cancel","session":"` + ours + `","messagerecvId":"` + ours + `.3"}`, "msg_cancel_reply"},
+		{"PUT", "/messages/" + ours + ".3/reactions/%F0%9F%91%8D", "", `{"type":"msg_react","session":"` + ours + `","messagerecvId":"` + ours + `.3","reaction":"👍"}`, "msg_react_reply"},
+		{"DELETE", "/messages/" + ours + ".3/reactions/%F0%9F%91%8D", "", `{"type":"msg_react","session":"` + ours + `","messagerecvId":"` + ours + `.3","reaction":"👍","removed":true}`, "msg_react_reply"},
+		{"POST", "/participants", `{"members":["x","y"]}`, `{"type":"session_add_user","session":"` + ours + `","members":["x","y"]}`, "session_add_user_reply"},
+		{"DELETE", "/participants?members=x,y", "", `{"type":"session_remove_user","session":"` + ours + `","members":["x","y"]}`, "session_remove_user_reply"},
+		{"DELETE", "/participants/x", "", `{"type":"session_remove_user","session":"` + ours + `","members":["x"]}`, "session_remove_user_reply"},
+		{"POST", "/participant/update", `{"remove":["x"]}`, `{"type":"session_remove_user","session":"` + ours + `","members":["x"]}`, "session_remove_user_reply"},
+		{"PUT", "/participant/update", `{"add":["x"]}`, `{"type":"session_add_user","session":"` + ours + `","members":["x"]}`, "session_add_user_reply"},
+		{"GET", "/messages", "", `{"type":"sync","session":"` + ours + `","limit":50}`, "sync_reply"},
+		{"GET", "/messages?after=0&limit=2", "", `{"type":"sync","session":"` + ours + `","afterSeq":0,"limit":2}`, "sync_reply"},
+		{"GET", "/messages?before=7", "", `{"type":"sync","session":"` + ours + `","beforeSeq":7,"limit":50}`, "sync_reply"},
+		{"GET", "/messages?cursor=b7", "", `{"type":"sync","session":"` + ours + `","beforeSeq":7,"limit":50}`, "sync_reply"},
 	} {
-		d.reply = func(*protocol.Frame) (*protocol.Frame, error) { return yes(row.reply), nil }
+		d.reply = func(*protocol.Frame) (*protocol.Frame, error) { return replies[row.reply], nil }
 		status, m := d.do(row.method, s+row.path, row.body)
 		if status >= 300 {
 			t.Errorf("%s %s = %d %v", row.method, row.path, status, m)
@@ -281,14 +294,15 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		}
 	}
 	d.reply = func(*protocol.Frame) (*protocol.Frame, error) {
-		return yes(`{"type":"msg_send_reply","messagerecvId":"` + ours + `.10","seq":10,"createdAt":5,"duplicate":true}`), nil
+		return &protocol.Frame{Body: &protocol.Frame_MsgSendReply{MsgSendReply: &protocol.MsgSendReply{MessagerecvId: ours + ".10", Seq: 10, Duplicate: true}}}, nil
 	}
 	status, m := d.do("POST", s+"/messages", `{"clientMsgId":"c","content":{"type":"text","text":"hi"}}`)
 	if status != 200 || m["duplicate"] != true || m["id"] != ours+".10" {
 		t.Errorf("sent again = %d %v, want 200 and the first answer", status, m)
 	}
 	d.reply = func(*protocol.Frame) (*protocol.Frame, error) {
-		return yes(`{"type":"session_create_reply","entities":{"session":{"` + ours + `":{"session":"` + ours + `","sessionType":"group","creator":"ann","createdAt":5}}},"model":"session","result":["` + ours + `"]}`), nil
+		return &protocol.Frame{Body: &protocol.Frame_SessionCreateReply{SessionCreateReply: &protocol.SessionCreateReply{
+			Entities: &protocol.Entities{Session: map[string]*protocol.SessionInfo{ours: {Session: ours, SessionType: protocol.SessionType_GROUP, Creator: "ann", CreatedAt: 5}}}}}}, nil
 	}
 	for _, typ := range []string{`"group"`, `3`} {
 		status, m = d.do("POST", "/api/v2/sessions", `{"type":`+typ+`,"members":["bob"],"clientMsgId":"k"}`)

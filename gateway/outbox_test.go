@@ -173,6 +173,7 @@ func TestTLSConnectionsAreWrittenByAGoroutine(t *testing.T) {
 	srv := httptest.NewTLSServer(ws)
 	defer srv.Close()
 	ctx := t.Context()
+	defer ws.Drain(ctx)
 	c, _, err := websocket.Dial(ctx, srv.URL, &websocket.DialOptions{HTTPClient: srv.Client()})
 	if err != nil {
 		t.Fatal(err)
