@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 )
 
-// secretsFile lies in the data directory, for its owner's eyes only.
-const secretsFile = "secrets.json"
+// SecretsFile lies in the data directory, for its owner's eyes only. A backup needs it.
+const SecretsFile = "secrets.json"
 
 // secretsForm is the file: what an installation has that no other has.
 type secretsForm struct {
@@ -35,7 +35,7 @@ type secrets struct {
 // loadSecrets reads the secrets of a data directory, and makes them at the first
 // start. A file that everybody on the machine may read or write is refused.
 func loadSecrets(dir string) (*secrets, error) {
-	path := filepath.Join(dir, secretsFile)
+	path := filepath.Join(dir, SecretsFile)
 	text, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeSecrets(dir, path); err != nil {
@@ -97,7 +97,7 @@ func makeSecrets(dir, path string) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, secretsFile+".*") // mode 0600
+	tmp, err := os.CreateTemp(dir, SecretsFile+".*") // mode 0600
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,65 @@
+# Go alone is needed for `make run`. `make test` also uses Node, and by apt gets
+# what else it misses.
+.PHONY: run build test check bench generate generated web typescript chaos fuzz needs format vet
+
+# Packages where goroutines meet: their tests run under the race detector.
+RACE = ./actors/... ./gateway/... ./pushctr/... ./userctr/... ./internal/pebblestore/...
+REST = $$(go list ./... | grep -v -E '^github.com/troupe-im/troupe/(actors|gateway|pushctr|userctr|internal/pebblestore)(/|$$)')
+
+run: build
+	./troupe serve
+
+build:
+	go build -o troupe .
+
+# Everything that has to hold before a change is merged. The tests come last, so
+# that their results are the last thing one reads.
+test: export TROUPE_TEST_NEED ?= chromium
+test: needs format vet generated typescript
+	go test -race -timeout 10m $(RACE)
+	go test -timeout 10m $(REST)
+
+# The same without installing anything.
+check: format vet generated typescript
+	go test -race -timeout 10m $(RACE)
+	go test -timeout 10m $(REST)
+
+needs:
+	@.ci/needs
+
+format:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt these:"; echo "$$unformatted"; exit 1; }
+
+vet:
+	go vet ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./internal/protocol ./pushctr ./actors ./internal/pebblestore
+	go run . load --spawn --floor p2p group
+
+generate:
+	go generate ./...
+
+# What is generated and committed is what the generator makes today.
+generated:
+	@.ci/generated
+
+typescript: web-embed/node_modules/.package-lock.json
+	cd web-embed && npx --no-install tsc --noEmit -p .
+
+web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json
+	npm ci --prefix web-embed --ignore-scripts --no-audit --no-fund
+
+web: typescript
+
+# Kills the real server under load, again and again, and checks what it kept.
+chaos:
+	go run ./cmd/chaos
+
+FUZZTIME ?= 30s
+fuzz:
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for test in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $$package | cut -d' ' -f2); do \
+			go test -run '^$$' -fuzz "^$$test$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/pebblestore"
+	"github.com/troupe-im/troupe/userctr"
+)
+
+// storeDir is the store's part of the data directory. Beside it lie the user
+// centre's secrets and, while a server runs, the admin socket.
+const storeDir = "store"
+
+// data is an open data directory: what is kept, and the user centre on it.
+type data struct {
+	dir   string
+	store *pebblestore.Store
+	users *userctr.Center
+}
+
+// openData opens c's data directory, and makes it when there is none. It fails
+// while another process has it open.
+func openData(c *Config, log *slog.Logger) (*data, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, err
+	}
+	opts := c.Store
+	opts.Log = log
+	store, err := pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
+	if err != nil {
+		return nil, err
+	}
+	users, err := userctr.New(c.Users, store, time.Now, log)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &data{dir: c.Data, store: store, users: users}, nil
+}
+
+func (d *data) close() error { return d.store.Close() }
+
+// backup copies everything into dir, which must not exist or be empty, so that
+// dir can stand in the place of the data directory.
+func (d *data) backup(dir string) error {
+	switch entries, err := os.ReadDir(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case len(entries) > 0:
+		return fmt.Errorf("%s is not empty", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := d.store.Backup(filepath.Join(dir, storeDir)); err != nil {
+		return err
+	}
+	secrets, err := os.ReadFile(filepath.Join(d.dir, userctr.SecretsFile))
+	if err != nil {
+		return err
+	}
+	if err := writeDurably(filepath.Join(dir, userctr.SecretsFile), secrets); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func writeDurably(file string, text []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

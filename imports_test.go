@@ -1,0 +1,104 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/troupe-im/troupe"
+
+// tree says, per package of ours, which others of ours it may import. It is the
+// table of the tree: whoever adds a package adds a line, and says why it leans on
+// what it leans on. Tests may import more, as they plug things together.
+var tree = map[string][]string{
+	"": {"actors", "gateway", "userctr", "pushctr", "internal/protocol", "internal/pebblestore", "internal/load"},
+
+	"internal/protocol":     {},
+	"internal/protocol/gen": {},
+	"actors":                {"internal/protocol"},
+	"gateway":               {"internal/protocol", "actors"},
+	"userctr":               {"internal/protocol"},
+	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
+
+	"internal/pebblestore": {"internal/protocol", "actors", "userctr"}, // it fills actors.Journal and userctr.Store
+	"internal/storetest":   {"internal/protocol", "actors", "userctr"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},            // what all streams must pass
+
+	"internal/load":       {"internal/load/floor"}, // its own reading of the wire: it measures ours
+	"internal/load/floor": {},
+
+	// The checker judges from outside: nothing of the server's is in it.
+	"cmd/chaos":         {"cmd/chaos/check", "cmd/chaos/history"},
+	"cmd/chaos/check":   {"cmd/chaos/history"},
+	"cmd/chaos/history": {},
+	"cmd/chaos/dump":    {"cmd/chaos/history"},
+}
+
+// alone names libraries that one package is to hide from all others.
+var alone = map[string][]string{
+	"github.com/asynkron/protoactor-go": {"actors"},
+	"github.com/lxzan/gws":              {"gateway", "internal/load/floor"}, // the floor is what gws alone costs
+	"github.com/cockroachdb/pebble":     {"internal/pebblestore", "cmd/chaos/dump"},
+	"go.mongodb.org/mongo-driver":       {"internal/mongostore"},
+	"github.com/redis/go-redis":         {"internal/redisstreams"},
+	"github.com/hashicorp/go-plugin":    {"plugins", "plugins/sdk"},
+	"github.com/mochi-mqtt/server":      {"gateway"},
+	"gopkg.in/yaml.v3":                  {""},
+}
+
+func TestEveryPackageImportsOnlyWhatItMay(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() && path != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		if pkg == "." {
+			pkg = ""
+		}
+		seen[pkg] = true
+		may, ok := tree[pkg]
+		if !ok {
+			t.Errorf("%s: the package is not in the table", path)
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, i := range file.Imports {
+			imported, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s, and may not", path, ours)
+			}
+			for library, who := range alone {
+				if (imported == library || strings.HasPrefix(imported, library+"/")) && !slices.Contains(who, pkg) {
+					t.Errorf("%s imports %s, which is for %q alone", path, imported, who)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range tree {
+		if !seen[pkg] {
+			t.Errorf("the table has %q, which has no Go files", pkg)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/gateway"
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/pushctr"
+	"github.com/troupe-im/troupe/userctr"
+)
+
+// server is everything, plugged together.
+type server struct {
+	cfg     *Config
+	log     *slog.Logger
+	started time.Time
+
+	*data
+	node    *actors.Node
+	gateway *gateway.Server
+	public  net.Listener
+	private net.Listener // the admin socket
+
+	housekeeping sync.WaitGroup
+	stopKeeping  context.CancelFunc
+	failed       chan error // the public listener's end, unless it was stopped
+}
+
+// start opens the data directory and serves it. fatal is called, once or more,
+// when the store can no longer be written: nothing more can be promised then, so it
+// should end the process.
+func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err error) {
+	s := &server{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 1)}
+	cfg.Store.Fatal, cfg.Actors.Fatal = fatal, fatal
+	if s.data, err = openData(cfg, log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop(context.Background()))
+		}
+	}()
+	s.node = actors.New(cfg.Actors, s.store, pushctr.NewLocal(), s.users, log)
+	s.users.OnRevoke(func(user protocol.UserID, login string, code protocol.Code) {
+		s.node.Kick(user, login, code, "the login has ended")
+	})
+	s.users.FollowActivity(activity{s})
+	s.gateway, err = gateway.New(cfg.Gateway, gateway.Needs{
+		Actors: gateway.OfNode(s.node), Auth: s.users, Home: s.store, Profiles: profiles{s.users}, Log: log,
+		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.users.Register(s.gateway.API())
+	if s.public, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return nil, err
+	}
+	if cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("tls-cert, tls-key: %w", err)
+		}
+		s.public = tls.NewListener(s.public, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	}
+	if s.private, err = listenAdmin(cfg.Data); err != nil {
+		return nil, fmt.Errorf("the admin socket: %w", err)
+	}
+	keeping, cancel := context.WithCancel(context.Background())
+	s.stopKeeping = cancel
+	s.housekeeping.Go(func() {
+		if err := s.users.Run(keeping); err != nil {
+			log.Error("the user centre's housekeeping ended", "err", err)
+		}
+	})
+	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
+	go func() {
+		if err := s.gateway.Serve(s.public); err != nil {
+			s.failed <- err
+		}
+	}()
+	return s, nil
+}
+
+// stop lets go of everything in order: no new connections, clients are asked to
+// come back, what was accepted is committed and answered, then the store closes.
+// ctx bounds the waiting, not the closing.
+func (s *server) stop(ctx context.Context) error {
+	var all []error
+	if s.gateway != nil {
+		s.gateway.Refuse()
+	}
+	if s.node != nil {
+		s.node.Drain(ctx, retryIn)
+	}
+	if s.gateway != nil {
+		if err := s.gateway.Shutdown(ctx); err != nil {
+			s.log.Warn("clients were cut off", "err", err)
+		}
+	}
+	if s.public != nil {
+		if err := s.public.Close(); !errors.Is(err, net.ErrClosed) {
+			all = append(all, err)
+		}
+	}
+	if s.private != nil {
+		all = append(all, s.private.Close(), os.Remove(s.cfg.Data+"/"+adminSocket))
+	}
+	if s.stopKeeping != nil {
+		s.stopKeeping()
+		s.housekeeping.Wait()
+	}
+	if s.data != nil {
+		all = append(all, s.data.close())
+	}
+	return errors.Join(all...)
+}
+
+// retryIn is what clients are told to wait before they come back: about what a restart takes.
+const retryIn = time.Second
+
+// address is where a browser on this machine finds the server.
+func (s *server) address() string {
+	scheme := "http"
+	if s.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(s.public.Addr().String())
+	if err != nil {
+		return s.public.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+func (s *server) status() status {
+	sessions, users := s.node.Loaded()
+	stats := s.node.Stats()
+	return status{
+		Version: version(), Profile: s.cfg.Profile, Address: s.address(), Process: os.Getpid(), Started: s.started,
+		Connections: s.node.Connections(), Sessions: sessions, Users: users,
+		Acked: stats.Acked.Load(), Delivered: stats.Delivered.Load(), Panics: stats.Panics.Load(),
+	}
+}
+
+func (s *server) createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error) {
+	return s.users.CreateUser(ctx, n)
+}
+
+// profiles is the user centre as the gateway asks for it.
+type profiles struct{ *userctr.Center }
+
+func (p profiles) Avatars(ctx context.Context, ids []protocol.UserID) (map[protocol.UserID]string, error) {
+	avatars := map[protocol.UserID]string{}
+	for _, id := range ids {
+		u, err := p.User(ctx, id)
+		switch {
+		case protocol.Code_NOT_FOUND.Is(err):
+		case err != nil:
+			return nil, err
+		case u.Avatar != "":
+			avatars[id] = u.Avatar
+		}
+	}
+	return avatars, nil
+}
+
+// activity is what the user centre asks about who is there.
+type activity struct{ s *server }
+
+func (a activity) Status(_ context.Context, user protocol.UserID) (string, time.Time, error) {
+	online, last := a.s.node.Online(user)
+	if online {
+		return "online", last, nil
+	}
+	return "offline", last, nil
+}
+
+func (a activity) LastTogether(ctx context.Context, x, y protocol.UserID) (time.Time, error) {
+	row, err := a.s.store.HomeOf(ctx, x, protocol.P2PSessionID(x, y), "")
+	switch {
+	case protocol.Code_NOT_FOUND.Is(err), err == nil && row.Last == nil:
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, err
+	}
+	return time.UnixMilli(row.Last.CreatedAt), nil
+}
