@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"actors", "gateway", "userctr", "pushctr", "internal/protocol", "internal/pebblestore", "internal/load"},
+	"": {"actors", "gateway", "userctr", "pushctr", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -30,6 +30,8 @@ var tree = map[string][]string{
 	"internal/storetest":   {"internal/protocol", "actors", "userctr"}, // what every store must pass
 	"internal/streamstest": {"internal/protocol", "actors"},            // what all streams must pass
 
+	"internal/client":     {"internal/protocol"},
+	"internal/chat":       {"internal/protocol", "internal/client"},
 	"internal/load":       {"internal/load/floor"}, // its own reading of the wire: it measures ours
 	"internal/load/floor": {},
 

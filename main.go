@@ -20,6 +20,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   config check     print the settings in force and where each is from
   user add NAME    make a user, of a running server or a stopped one
   backup DIR       copy everything that is kept into DIR, while the server runs or not
+  chat             chat from this terminal
   load             drive a running server, and check and measure it
   version          print the version
   help             this text; troupe COMMAND --help says more
@@ -101,6 +102,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.userAdd(ctx, args)
 	case "backup":
 		return p.backup(ctx, args)
+	case "chat":
+		return p.chat(ctx, args)
 	case "load":
 		return p.load(ctx, args)
 	case "version":
@@ -110,7 +113,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	known := []string{"serve", "config check", "user add", "backup", "load", "version", "help"}
+	known := []string{"serve", "config check", "user add", "backup", "chat", "load", "version", "help"}
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

@@ -150,7 +150,10 @@ func settingOfVariable(name, value string, all []setting) (setting string, file,
 	if name == "IM_PROFILE" {
 		return "profile", false, true
 	}
-	if !strings.HasPrefix(name, "TROUPE_") || strings.HasPrefix(name, "TROUPE_TEST_") || name == "TROUPE_PLANTED" { // actors/planted.go reads that
+	if !strings.HasPrefix(name, "TROUPE_") || strings.HasPrefix(name, "TROUPE_TEST_") {
+		return "", false, false
+	}
+	if name == "TROUPE_TOKEN" || name == "TROUPE_PLANTED" { // internal/chat's, actors/planted.go's
 		return "", false, false
 	}
 	for _, s := range all {
