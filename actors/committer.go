@@ -70,6 +70,7 @@ func (c *committer) commit(reports chan<- []*Append) {
 			if plantedAckBeforeCommit {
 				reports <- append([]*Append(nil), batch...)
 			}
+			plantedDelay()
 			if err := c.journal.Commit(batch); err != nil {
 				// Nobody may be told anything: what is stored is only known after a restart.
 				c.log.Error("the journal failed", "err", err)

@@ -3,8 +3,15 @@
 package actors
 
 // Bugs that cmd/chaos plants to show that its checker finds them; see planted.go.
+// As constants they leave nothing in the binary.
 const (
 	plantedAckBeforeCommit     = false
-	plantedNoDedupe            = false
 	plantedPublishBeforeCommit = false
+	plantedNoDedupe            = false
+	plantedForgetful           = false
+	plantedFallingMarks        = false
+	plantedRecallCounts        = false
+	plantedResumeSkips         = false
 )
+
+func plantedDelay() {}

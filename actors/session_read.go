@@ -100,11 +100,13 @@ func (s *Session) read(r *request, me *MemberRow, seq int64) {
 		s.fail(r, protocol.Errorf(protocol.Code_OUT_OF_RANGE, "msg_read.seq: 1 to %d is allowed", s.head))
 		return
 	}
-	if seq <= me.ReadSeq && s.waiting == 0 {
+	if seq <= me.ReadSeq && s.waiting == 0 && !plantedFallingMarks {
 		s.reply(r, &protocol.Frame{Body: &protocol.Frame_MsgReadReply{MsgReadReply: &protocol.MsgReadReply{Session: s.id, ReadSeq: me.ReadSeq}}})
 		return
 	}
-	me.ReadSeq = max(me.ReadSeq, seq)
+	if seq > me.ReadSeq || plantedFallingMarks {
+		me.ReadSeq = seq
+	}
 	p := &pending{req: r, answer: &protocol.Frame{Body: &protocol.Frame_MsgReadReply{MsgReadReply: &protocol.MsgReadReply{Session: s.id, ReadSeq: me.ReadSeq}}}}
 	p.Marks = []Mark{{User: me.User, ReadSeq: me.ReadSeq}}
 	p.after = s.receipt(&protocol.Receipt{Session: s.id, UserId: me.User, ReadSeq: me.ReadSeq})

@@ -26,6 +26,10 @@ func (s *Session) read1(ctx context.Context) (*Stored, *window, error) {
 	w := newWindow()
 	const atOnce = 4096 // entries: some milliseconds
 	from := max(1, stored.Head-atOnce+1)
+	if plantedForgetful {
+		w.complete = true
+		return stored, w, nil
+	}
 	err = s.node.journal.SentKeys(ctx, s.id, from, stored.Head, func(key [16]byte, sent Sent) {
 		w.add(key, &known{Sent: sent})
 	})

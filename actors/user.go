@@ -266,6 +266,9 @@ func (u *User) missed(r *protocol.Resume) ([]ringed, bool) {
 	if behind > len(u.ring) {
 		return nil, false
 	}
+	if plantedResumeSkips && behind > 0 {
+		behind--
+	}
 	return u.ring[len(u.ring)-behind:], true
 }
 

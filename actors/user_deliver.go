@@ -221,7 +221,7 @@ func (u *User) count(r *row, e *protocol.Entry) {
 			r.mentioned = r.mentioned || slices.Contains(e.Mentions, u.id) || slices.Contains(e.Mentions, "*")
 		}
 	case protocol.Kind_RECALL, protocol.Kind_EXPIRE:
-		if e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor {
+		if e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor && !plantedRecallCounts {
 			r.unread--
 			u.unread--
 		}

@@ -19,7 +19,11 @@ var planted = []struct {
 }{
 	{"ack-before-commit", []string{"I1"}},
 	{"no-dedupe", []string{"I3", "I17"}},
+	{"dedupe-forgets", []string{"I3", "I17"}},
 	{"publish-before-commit", []string{"I8"}},
+	{"receipt-falls", []string{"I19"}},
+	{"recall-still-counts", []string{"I20"}},
+	{"resume-skips-one", []string{"I12"}},
 }
 
 // tries is how many runs a planted bug may hide in: what it breaks depends on the

@@ -120,10 +120,8 @@ func (d *device) something() bool {
 		d.repeat(d.mine[d.rng.IntN(len(d.mine))], "not what was sent")
 	case n < 980:
 		d.changeMembers()
-	case n < 990:
-		return false
 	default:
-		d.send(session)
+		return false
 	}
 	return true
 }
