@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -145,6 +146,19 @@ func (r *reader) readAll(ctx context.Context, session string) (history.Log, erro
 	}
 }
 
+// restEntry is an entry as REST says it: an id by another name, and RFC 3339 times.
+type restEntry struct {
+	entry
+	ID        string    `json:"id"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// restRow is a row of a list as REST says it.
+type restRow struct {
+	row
+	ID string `json:"id"`
+}
+
 // restLog pages through a session's messages by REST.
 func (r *run) restLog(ctx context.Context, user, session string) (history.Log, error) {
 	log := history.Log{Path: "rest", User: user, Session: session}
@@ -154,10 +168,10 @@ func (r *run) restLog(ctx context.Context, user, session string) (history.Log, e
 			path += "&cursor=" + url.QueryEscape(cursor)
 		}
 		var page struct {
-			Items   []*entry `json:"items"`
-			Next    string   `json:"next"`
-			HeadSeq int64    `json:"headSeq"`
-			Code    string   `json:"code"`
+			Items   []*restEntry `json:"items"`
+			Next    string       `json:"next"`
+			HeadSeq int64        `json:"headSeq"`
+			Code    string       `json:"code"`
 		}
 		status := 0
 		_, err := r.server.get(ctx, user, path, func(code int, body []byte) error {
@@ -172,12 +186,15 @@ func (r *run) restLog(ctx context.Context, user, session string) (history.Log, e
 			return log, nil
 		}
 		log.Head = max(log.Head, page.HeadSeq)
-		log.Entries = append(log.Entries, seenAll(page.Items)...)
+		for _, e := range page.Items {
+			e.MessagerecvID, e.entry.CreatedAt = e.ID, e.CreatedAt.UnixMilli()
+			log.Entries = append(log.Entries, e.seen())
+		}
 		if cursor = page.Next; cursor == "" || len(page.Items) == 0 {
 			break
 		}
 	}
-	slices.SortStableFunc(log.Entries, func(a, b *history.Entry) int { return int(a.Seq - b.Seq) }) // pages come newest first
+	slices.SortStableFunc(log.Entries, func(a, b *history.Entry) int { return int(a.Seq - b.Seq) }) // the newest page came first
 	if n := len(log.Entries); n > 0 && log.Head == 0 {
 		log.Head = log.Entries[n-1].Seq
 	}
@@ -193,31 +210,31 @@ func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
 			path += "&cursor=" + url.QueryEscape(cursor)
 		}
 		var page struct {
-			Items []row  `json:"items"`
-			Next  string `json:"next"`
+			Items []restRow `json:"items"`
+			Next  string    `json:"next"`
 		}
 		ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &page) })
 		if err != nil || !ok {
 			return home, fmt.Errorf("GET %s: %w", path, err)
 		}
-		home.Rows = append(home.Rows, seenRows(page.Items)...)
+		for _, item := range page.Items {
+			item.Session = item.ID
+			home.Rows = append(home.Rows, seenRows([]row{item.row})...)
+		}
 		if cursor = page.Next; cursor == "" {
 			break
 		}
 	}
 	var total struct {
-		Unread *int64 `json:"unread"`
-		Total  *int64 `json:"unreadTotal"`
+		Count *int64 `json:"count"`
 	}
 	path := "/api/v2/sessions/unread_message_count"
 	ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &total) })
 	switch {
 	case err != nil || !ok:
 		return home, fmt.Errorf("GET %s: %w", path, err)
-	case total.Total != nil:
-		home.Total = *total.Total
-	case total.Unread != nil:
-		home.Total = *total.Unread
+	case total.Count != nil:
+		home.Total = *total.Count
 	default:
 		return home, fmt.Errorf("GET %s: no count in the answer", path)
 	}

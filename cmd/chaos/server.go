@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -139,5 +140,27 @@ func (s *server) get(ctx context.Context, user, path string, take func(status in
 	return resp.StatusCode == http.StatusOK, err
 }
 
-// copyTo copies the data directory of a server that does not run.
-func (s *server) copyTo(dir string) error { return os.CopyFS(dir, os.DirFS(s.dir)) }
+// copyTo copies the files of the data directory of a server that does not run; its
+// socket stays behind.
+func (s *server) copyTo(dir string) error {
+	return filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(s.dir, path)
+		if err != nil {
+			return err
+		}
+		switch to := filepath.Join(dir, name); {
+		case d.IsDir():
+			return os.MkdirAll(to, 0o700)
+		case d.Type().IsRegular():
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(to, data, 0o600)
+		}
+		return nil
+	})
+}
