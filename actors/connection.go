@@ -239,12 +239,10 @@ func (c *connection) welcome(f *protocol.Frame, renewed bool) *protocol.Frame {
 	return &protocol.Frame{Id: f.Id, Body: &protocol.Frame_AuthReply{AuthReply: reply}}
 }
 
-// tokenLeeway is how long a connection lives on after its token has expired, as
-// clocks differ and a renewal may be on its way (reliability 4.1: 60 s).
-const tokenLeeway = time.Minute
-
+// lapse closes the connection when its token's time is over; the leeway for clocks
+// that differ is in Expires.
 func (c *connection) lapse(m *lapse) {
-	if c.who != nil && !c.who.Expires.IsZero() && m.now.After(c.who.Expires.Add(tokenLeeway)) {
+	if c.who != nil && !c.who.Expires.IsZero() && m.now.After(c.who.Expires) {
 		c.close(protocol.Code_TOKEN_EXPIRED, "the token has expired")
 	}
 }

@@ -242,37 +242,55 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 	if len(u.conns) > 0 {
 		device = u.conns[0].who.Device
 	}
+	if _, ok := u.node.streams.(Instant); ok {
+		if err := u.follow(context.Background(), session); err != nil {
+			u.node.log.Error("following a session", "user", u.id, "session", session, "err", err)
+		}
+	}
 	from := r.told + 1
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
-		h, missing, err := u.readRow(ctx, session, device, from, gap)
-		u.node.tell(u.pid, done(func() { u.rereadDone(session, r, h, missing, device, err) }))
+		h, missed, err := u.readRow(ctx, session, device, from, gap)
+		u.node.tell(u.pid, done(func() { u.rereadDone(session, r, h, missed, device, err) }))
 	})
 }
 
-// readRow reads a row, and behind a gap the entries from from on.
-func (u *User) readRow(ctx context.Context, session protocol.SessionID, device string, from int64, gap bool) (*HomeRow, []*protocol.Entry, error) {
-	if err := u.follow(ctx, session); err != nil {
-		return nil, nil, err
-	}
-	h, err := u.node.journal.HomeOf(ctx, u.id, session, device)
-	if err != nil || !gap {
-		return h, nil, err
-	}
-	var missing []*protocol.Entry
-	for from = max(from, h.Member.Floor); from <= h.Head && len(missing) < catchUp; {
-		part, err := u.node.journal.Range(ctx, session, from, h.Head, maxPage, pageBytes)
-		if err != nil || len(part) == 0 {
-			return h, missing, err
-		}
-		missing = append(missing, part...)
-		from = part[len(part)-1].Seq + 1
-	}
-	return h, missing, nil
+// missed is what a reading found behind a gap: the entries up to upTo. What comes
+// after that is published after the session was followed, and so arrives by itself.
+type missed struct {
+	entries []*protocol.Entry
+	upTo    int64
 }
 
-func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, missing []*protocol.Entry, device string, err error) {
+// readRow reads a row, and behind a gap the entries from from on. The session is
+// asked how far it has published, as the store may be ahead of that.
+func (u *User) readRow(ctx context.Context, session protocol.SessionID, device string, from int64, gap bool) (h *HomeRow, m missed, err error) {
+	if err = u.follow(ctx, session); err != nil {
+		return nil, m, err
+	}
+	if gap {
+		about, err := u.node.Ask(ctx, protocol.Identity{User: u.id}, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, Limit: 1}}})
+		if err != nil {
+			return nil, m, err
+		}
+		m.upTo = about.GetSessionGetReply().GetInfo().GetHeadSeq()
+	}
+	if h, err = u.node.journal.HomeOf(ctx, u.id, session, device); err != nil {
+		return nil, m, err
+	}
+	for from = max(from, h.Member.Floor); from <= m.upTo && len(m.entries) < catchUp; {
+		part, err := u.node.journal.Range(ctx, session, from, m.upTo, maxPage, pageBytes)
+		if err != nil || len(part) == 0 {
+			return h, m, err
+		}
+		m.entries = append(m.entries, part...)
+		from = part[len(part)-1].Seq + 1
+	}
+	return h, m, nil
+}
+
+func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m missed, device string, err error) {
 	if u.rows[session] != r {
 		if u.rows[session] == nil {
 			u.unfollow(session) // the user is out of it meanwhile
@@ -306,11 +324,11 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, missin
 	for _, x := range was.held {
 		skips[x.entry.Seq] = x.skip
 	}
-	for _, e := range missing {
+	for _, e := range m.entries {
 		u.emitSkipping(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: e}}), skips[e.Seq])
 	}
 	if was.gap {
-		r.told = max(r.told, h.Head)
+		r.told = max(r.told, m.upTo)
 	}
 	behind := false // entries are missing before one that came during the reading
 	for _, x := range was.held {
