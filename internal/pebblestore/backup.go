@@ -13,32 +13,41 @@ import (
 // store that finds it has been restored: see restored.
 const backupName = "troupe.backup"
 
+// backupDraft is where a backup begins, in the store's own directory, so that its
+// tables can be links. One that is left behind is removed at the next start.
+const backupDraft = "backup.draft"
+
 // Backup makes dir a copy of the store as it is at one moment during the call,
-// verified and synced, while writing goes on. dir must not exist or be empty; its parent
-// must exist. On the same file system tables are hard links: to survive the disk, the copy must be copied on.
+// verified and synced. dir must not exist or be empty; its parent must exist.
+// Writing pauses while tables are linked and the last log is copied, some tens of
+// milliseconds; all else is done beside it. Where dir is on the store's own file
+// system tables stay links: to survive the disk, the copy must be copied on.
 func (s *Store) Backup(dir string) (err error) {
+	s.backups.Lock()
+	defer s.backups.Unlock()
 	fs := s.opts.FS
-	switch names, err := fs.List(dir); {
-	case err == nil && len(names) > 0:
+	if names, err := fs.List(dir); err == nil && len(names) > 0 {
 		return fmt.Errorf("pebblestore: backup: %s is not empty", dir)
-	case err == nil:
-		if err := fs.Remove(dir); err != nil { // Pebble wants to make it
-			return fmt.Errorf("pebblestore: backup: %w", err)
-		}
-	case !missing(err):
+	} else if err != nil && !missing(err) {
 		return fmt.Errorf("pebblestore: backup: %w", err)
 	}
-	s.mark.mu.Lock()
-	least := s.mark.mark.counter
-	s.mark.mu.Unlock()
-	if err := s.db.Checkpoint(dir); err != nil {
-		return fmt.Errorf("pebblestore: backup: %w", err)
-	}
+	draft := fs.PathJoin(s.dir, backupDraft)
 	defer func() {
+		err = errors.Join(err, fs.RemoveAll(draft))
 		if err != nil {
-			err = errors.Join(fmt.Errorf("pebblestore: backup: %w", err), fs.RemoveAll(dir))
+			err = errors.Join(fmt.Errorf("pebblestore: backup: %w", err), emptyDir(fs, dir))
 		}
 	}()
+	if err := errors.Join(fs.RemoveAll(draft), s.db.Flush()); err != nil {
+		return err
+	}
+	least, err := s.checkpoint(draft)
+	if err != nil {
+		return err
+	}
+	if err := moveFiles(fs, draft, dir); err != nil {
+		return err
+	}
 	lock, err := pebble.LockDirectory(dir, fs)
 	if err != nil {
 		return err
@@ -59,6 +68,46 @@ func (s *Store) Backup(dir string) (err error) {
 		return err
 	}
 	return errors.Join(f.Close(), syncDir(fs, fs.PathDir(dir)))
+}
+
+// checkpoint makes Pebble's copy, and gives the number of its newest change. Nothing
+// may write meanwhile: Pebble copies its log bit by bit, and what is written behind
+// the place it has come to makes that look like damage before it.
+func (s *Store) checkpoint(dir string) (counter int64, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.broken(); err != nil {
+		return 0, err
+	}
+	return s.counter, s.db.Checkpoint(dir, pebble.WithFlushedWAL())
+}
+
+// moveFiles gives the files of one directory to another, which may be on another disk.
+func moveFiles(fs vfs.FS, from, to string) error {
+	if err := fs.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	names, err := fs.List(from)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := vfs.LinkOrCopy(fs, fs.PathJoin(from, name), fs.PathJoin(to, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func emptyDir(fs vfs.FS, dir string) error {
+	names, err := fs.List(dir)
+	if missing(err) {
+		return nil
+	}
+	for _, name := range names {
+		err = errors.Join(err, fs.RemoveAll(fs.PathJoin(dir, name)))
+	}
+	return err
 }
 
 func writeFile(fs vfs.FS, path, text string) error {

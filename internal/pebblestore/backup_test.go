@@ -27,6 +27,8 @@ func TestABackupDuringWritesIsOneMomentOfThem(t *testing.T) {
 	started, done := make(chan struct{}), make(chan struct{})
 	var wait sync.WaitGroup
 	var acked atomic.Int64
+	defer wait.Wait()
+	defer close(done)
 	wait.Go(func() {
 		for n := int64(11); ; n++ {
 			say(t, s, someRoom, n, n)
@@ -54,13 +56,13 @@ func TestABackupDuringWritesIsOneMomentOfThem(t *testing.T) {
 		stored, err := copied.Load(context.Background(), someRoom)
 		if err != nil || stored.Head < least {
 			t.Errorf("head of the copy = %+v, %v, was %d before", stored, err, least)
+		} else if names, err := fs.List("data/" + backupDraft); err == nil {
+			t.Errorf("a draft is left behind: %v", names)
 		} else if err := whole(copied, map[protocol.SessionID]int64{someRoom: stored.Head}); err != nil {
 			t.Error(err)
 		}
 		copied.Close()
 	}
-	close(done)
-	wait.Wait()
 }
 
 func TestARestoredStoreTakesANewLogEpochOnce(t *testing.T) {

@@ -22,6 +22,7 @@ func (s *Store) Commit(batch []*actors.Append) error {
 	if err != nil {
 		return err
 	}
+	defer t.abandon()
 	c := committer{tx: t, heads: make(map[sessionKey]head, len(batch))}
 	for _, a := range batch {
 		c.rewrites = c.rewrites || len(a.Rewrites) > 0
@@ -34,9 +35,11 @@ func (s *Store) Commit(batch []*actors.Append) error {
 		if errors.As(err, &r) {
 			a.Err = r.error
 		} else if err != nil {
-			t.abandon()
 			return err
 		}
+	}
+	for k, h := range c.heads {
+		c.write(k.head(), h.row())
 	}
 	return t.commit(func() { s.heads.putAll(c.heads) })
 }
@@ -86,7 +89,7 @@ func (c *committer) append(a *actors.Append) error {
 	if err != nil {
 		return err
 	}
-	rows, err := c.rows(a, old)
+	rows, err := c.encode(a, old)
 	if err != nil {
 		return refusal{err}
 	}
@@ -112,7 +115,6 @@ func (c *committer) append(a *actors.Append) error {
 	if a.Info != nil {
 		c.write(k.info(), rows.info)
 	}
-	c.write(k.head(), h.row())
 	c.heads[k] = h
 	return nil
 }
@@ -124,7 +126,7 @@ type encoded struct {
 	info              []byte
 }
 
-func (c *committer) rows(a *actors.Append, old []oldEntry) (r encoded, err error) {
+func (c *committer) encode(a *actors.Append, old []oldEntry) (r encoded, err error) {
 	r.entries = make([][]byte, len(a.Entries))
 	for i, e := range a.Entries {
 		if r.entries[i], c.scratch, err = entryRow(e, sentAs(a, i).Hash, c.scratch); err != nil {

@@ -69,6 +69,8 @@ type Store struct {
 	writing sync.Mutex // held from a change's first read to its place in Pebble's log
 	counter int64      // of the newest change; under writing
 
+	backups sync.Mutex // one at a time
+
 	mark   marker
 	space  space
 	heads  headCache
@@ -136,7 +138,7 @@ func (s *Store) open(lock *pebble.Lock) error {
 func (s *Store) check(lock *pebble.Lock) error {
 	fs := s.opts.FS
 	names, err := fs.List(s.dir)
-	if err != nil {
+	if err = errors.Join(err, fs.RemoveAll(fs.PathJoin(s.dir, backupDraft))); err != nil {
 		return fmt.Errorf("pebblestore: %w", err)
 	}
 	fresh := true // nothing was ever written: at most Pebble was about to make its files
@@ -177,8 +179,14 @@ func pebbleOptions(fs vfs.FS, lock *pebble.Lock) *pebble.Options {
 	return o
 }
 
-// Close waits for nothing: whoever writes must have been told to end before.
+// errClosed is what a writer is told after Close.
+var errClosed = errors.New("pebblestore: the store is closed")
+
+// Close ends writing, then the store. Nobody may read any more.
 func (s *Store) Close() error {
+	s.writing.Lock()
+	s.failed.CompareAndSwap(nil, &errClosed)
+	s.writing.Unlock()
 	return errors.Join(s.db.Close(), s.mark.close(), s.lock.Close())
 }
 

@@ -2,7 +2,6 @@ package pebblestore
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -69,7 +68,8 @@ type tx struct {
 	s     *Store
 	batch *pebble.Batch
 	// own holds what this change wrote so far and get must see; nil is a deleted row.
-	own map[string][]byte
+	own   map[string][]byte
+	ended bool
 }
 
 // get reads one row as it is after what tx wrote so far.
@@ -91,13 +91,20 @@ func (t *tx) put(key, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
+	t.keep(key, value)
+}
+
+func (t *tx) keep(key, value []byte) {
+	if t.own == nil {
+		t.own = map[string][]byte{}
+	}
 	t.own[string(key)] = value
 }
 
 // delete ends a row; there need not be one.
 func (t *tx) delete(key []byte) {
 	_ = t.batch.Delete(key, nil) // an error is impossible here: the batch is not indexed
-	t.own[string(key)] = nil
+	t.keep(key, nil)
 }
 
 // write is put for a row that nothing reads back within this change.
@@ -118,8 +125,8 @@ func (s *Store) update(f func(t *tx) error) error {
 	if err != nil {
 		return err
 	}
+	defer t.abandon()
 	if err := f(t); err != nil {
-		t.abandon()
 		return err
 	}
 	return t.commit(nil)
@@ -132,39 +139,40 @@ func (s *Store) begin() (*tx, error) {
 		s.writing.Unlock()
 		return nil, err
 	}
-	t := &tx{s: s, batch: s.db.NewBatch(), own: map[string][]byte{}}
+	t := &tx{s: s, batch: s.db.NewBatch()}
 	// Every change begins with its number: see mark.go.
-	t.write(keyCounter, binary.BigEndian.AppendUint64(nil, uint64(s.counter+1)))
+	t.write(keyCounter, number(s.counter+1))
 	return t, nil
 }
 
+// abandon ends a change that was not committed; after commit it does nothing. It
+// is deferred, as a panic in what writes must not hold up everybody else.
 func (t *tx) abandon() {
-	_ = t.batch.Close()
-	t.s.writing.Unlock()
+	if !t.ended {
+		t.ended = true
+		t.s.writing.Unlock()
+	}
 }
-
-// empty says that nothing but the counter was written.
-func (t *tx) empty() bool { return t.batch.Count() <= 1 }
 
 // commit applies the change, calls applied (which may be nil), lets the next change
 // begin, and waits for the disk.
 func (t *tx) commit(applied func()) error {
 	s := t.s
-	if t.empty() {
-		t.abandon()
+	if t.batch.Count() <= 1 { // nothing but the number
 		return nil
 	}
 	n := s.counter + 1
-	if err := s.db.ApplyNoSyncWait(t.batch, pebble.Sync); err != nil {
-		err = s.fail(fmt.Errorf("pebblestore: %s: commit: %w", s.dir, err))
-		s.writing.Unlock()
-		return err
+	err := s.db.ApplyNoSyncWait(t.batch, pebble.Sync)
+	if err == nil {
+		s.counter = n
+		if applied != nil {
+			applied()
+		}
 	}
-	s.counter = n
-	if applied != nil {
-		applied()
+	t.abandon()
+	if err != nil {
+		return s.fail(fmt.Errorf("pebblestore: %s: commit: %w", s.dir, err))
 	}
-	s.writing.Unlock()
 	if err := t.batch.SyncWait(); err != nil {
 		return s.fail(fmt.Errorf("pebblestore: %s: sync: %w", s.dir, err))
 	}
