@@ -253,7 +253,7 @@ func (c *chat) watchKeys() {
 	}
 	var last time.Time
 	t.AutoCompleteCallback = func(line string, _ int, key rune) (string, int, bool) {
-		if key >= ' ' && !strings.HasPrefix(line, "/") && time.Since(last) > typingEvery {
+		if key >= ' ' && !strings.HasPrefix(line+string(key), "/") && time.Since(last) > typingEvery {
 			last = time.Now()
 			go c.typing()
 		}

@@ -29,6 +29,7 @@ type chat struct {
 	open   protocol.SessionID   // the session that is typed into, "" before the first /open
 	names  map[protocol.UserID]string
 	typed  map[string]time.Time // session + user → when shown as typing
+	seen   map[string]int64     // session + user → twice our newest message that was shown as got, and 1 more when as read
 }
 
 // row is one session of the home list.
@@ -40,7 +41,7 @@ type row struct {
 
 func newChat(rest *client.REST, in lines) *chat {
 	return &chat{
-		rest: rest, in: in, rows: map[protocol.SessionID]*row{}, names: map[protocol.UserID]string{}, typed: map[string]time.Time{},
+		rest: rest, in: in, rows: map[protocol.SessionID]*row{}, names: map[protocol.UserID]string{}, typed: map[string]time.Time{}, seen: map[string]int64{},
 	}
 }
 
@@ -59,11 +60,12 @@ func (c *chat) prompt() {
 	c.mu.Lock()
 	session := c.open
 	c.mu.Unlock()
-	if session == "" {
-		c.in.SetPrompt("> ")
-		return
+	prompt := "> "
+	if session != "" {
+		prompt = c.title(session) + prompt
 	}
-	c.in.SetPrompt(c.title(session) + "> ")
+	c.in.SetPrompt(prompt)
+	c.in.Write(nil) // a terminal draws its line anew
 }
 
 func (c *chat) request(ctx context.Context, f *protocol.Frame) (*protocol.Frame, error) {
@@ -210,6 +212,14 @@ func (c *chat) entry(e *protocol.Entry) {
 			r.own = max(r.own, e.Seq)
 		}
 	}
+	if r.Last != nil && r.Last.Seq == e.Target {
+		switch e.Kind {
+		case protocol.Kind_EDIT:
+			r.Last = &protocol.Entry{Seq: e.Target, Sender: r.Last.Sender, Content: e.Content}
+		case protocol.Kind_RECALL:
+			r.Last = &protocol.Entry{Seq: e.Target, Sender: r.Last.Sender, Recalled: true}
+		}
+	}
 	delete(c.typed, e.Session+" "+e.Sender)
 	open := c.open == e.Session
 	if message && !mine && !open {
@@ -308,6 +318,13 @@ func (c *chat) receipt(r *protocol.Receipt) {
 	row := c.row(r.Session)
 	show := c.open == r.Session && r.UserId != c.me && row.own > 0 && max(r.ReadSeq, r.RecvSeq) >= row.own
 	own := row.own
+	stage := 2 * own
+	if r.ReadSeq >= own {
+		stage++
+	}
+	if show = show && stage > c.seen[r.Session+" "+r.UserId]; show {
+		c.seen[r.Session+" "+r.UserId] = stage
+	}
 	c.mu.Unlock()
 	switch {
 	case show && r.ReadSeq >= own:
