@@ -45,7 +45,7 @@ generated:
 	@.ci/generated
 
 typescript: web-embed/node_modules/.package-lock.json
-	cd web-embed && npx --no-install tsc --noEmit -p .
+	cd web-embed && node_modules/.bin/tsc --noEmit -p .
 
 web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json
 	npm ci --prefix web-embed --ignore-scripts --no-audit --no-fund
