@@ -54,6 +54,7 @@ func (c *Config) settle() {
 	c.Users.Platform = c.Actors.Platforms
 	c.Actors.Heartbeat = c.Gateway.Heartbeat
 	c.Gateway.Version = version()
+	c.Gateway.Rate, c.Gateway.RateBurst = c.Actors.Rate, c.Actors.RateBurst // REST may not go around the limit
 }
 
 // check gives everything that keeps a server with these settings from starting,

@@ -68,7 +68,7 @@ type Config struct {
 	FrameWithin time.Duration // from a message's first byte to its last, however it is split: 10 s
 	Heartbeat   time.Duration // what clients are told (heartbeatMs): 30 s. After 2.5 of them in silence a connection is closed
 	WriteWithin time.Duration // for a slow socket to take 32 KiB: 10 s
-	Queue       int           // bytes waiting for one socket: 256 KiB (decision in docs/decisions: 10,000 stuck sockets stay under 2.5 GiB)
+	Queue       int           // bytes waiting for one socket: 256 KiB, so that 10,000 stuck sockets stay under 2.5 GiB
 	Compress    bool          // offer permessage-deflate
 	AuthWorkers int           // goroutines that check tokens: 8
 

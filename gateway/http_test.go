@@ -6,9 +6,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -464,6 +468,59 @@ func TestReadyNamesWhatIsNot(t *testing.T) {
 	if w := d.raw("GET", "/readyz", ""); w.Code != 503 {
 		t.Errorf("readyz while draining = %d", w.Code)
 	}
+}
+
+// A scarce listener is out of file descriptors now and then.
+type scarce struct {
+	net.Listener
+	failures atomic.Int32
+}
+
+func (s *scarce) Accept() (net.Conn, error) {
+	if s.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept", syscall.EMFILE)}
+	}
+	return s.Listener.Accept()
+}
+
+func TestServerOutOfFileDescriptorsGoesOnLater(t *testing.T) {
+	d := newDesk(t, Config{})
+	l := &scarce{Listener: httptest.NewUnstartedServer(nil).Listener}
+	l.failures.Store(3)
+	go d.srv.Serve(l)
+	resp, err := http.Get("http://" + l.Addr().String() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
+func TestAllConnectionsTogetherAreCounted(t *testing.T) {
+	d := newDesk(t, Config{MaxConnections: 2})
+	l := httptest.NewUnstartedServer(nil).Listener
+	go d.srv.Serve(l)
+	var kept []net.Conn
+	for range 2 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, c)
+	}
+	soon(t, "two connections", func() bool { return d.srv.open.Load() == 2 })
+	third, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	third.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := third.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection too many: %v, want it closed", err)
+	}
+	third.Close()
+	for _, c := range kept {
+		c.Close()
+	}
+	soon(t, "room again", func() bool { return d.srv.open.Load() == 0 })
 }
 
 func TestServerServesBothOnOneListener(t *testing.T) {
