@@ -3,10 +3,15 @@ package pebblestore
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 )
+
+// format is the number of the rows' layout, which keys.go and rows.go say.
+const format = 1
 
 // Rows of tableMeta.
 var (
+	keyFormat     = rowKey(tableMeta, "format")      // the layout of all rows, 8 bytes
 	keyCounter    = rowKey(tableMeta, "counter")     // the number of the newest change, 8 bytes: see mark.go
 	keyLogEpoch   = rowKey(tableMeta, "log epoch")   // every log's epoch, a text
 	keyEpochFloor = rowKey(tableMeta, "epoch floor") // what every activation's epoch was raised to, 8 bytes: see backup.go
@@ -30,6 +35,13 @@ func (s *Store) readMeta() error {
 	if s.epochFloor, err = s.now().number(keyEpochFloor); err != nil {
 		return err
 	}
+	made, err := s.now().number(keyFormat)
+	if err != nil {
+		return err
+	}
+	if made > format {
+		return fmt.Errorf("pebblestore: %s was written by a newer version of this program (format %d, this one knows %d)", s.dir, made, format)
+	}
 	epoch, found, err := s.get(keyLogEpoch)
 	if err != nil {
 		return err
@@ -40,6 +52,7 @@ func (s *Store) readMeta() error {
 	}
 	s.logEpoch = newID()
 	return s.update(func(t *tx) error {
+		t.put(keyFormat, number(format))
 		t.put(keyLogEpoch, []byte(s.logEpoch))
 		return nil
 	})

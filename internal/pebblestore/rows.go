@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -117,7 +116,7 @@ func parseEntry(session protocol.SessionID, key, row []byte) (*protocol.Entry, e
 		return nil, err
 	}
 	e.Session, e.Seq = session, seqOf(key)
-	e.MessagerecvId = session + "." + strconv.FormatInt(e.Seq, 10)
+	e.MessagerecvId = protocol.MessageID(session, e.Seq)
 	return e, nil
 }
 

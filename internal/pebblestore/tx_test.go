@@ -134,3 +134,15 @@ func TestSessionKeySaysWhatItsIDSays(t *testing.T) {
 		}
 	}
 }
+
+func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openIn(t, fs)
+	if err := s.update(func(t *tx) error { t.put(keyFormat, number(format+1)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := Open("data", quiet(fs)); err == nil || !strings.Contains(err.Error(), "newer") {
+		t.Errorf("Open = %v, want that it is from a newer version", err)
+	}
+}

@@ -112,7 +112,7 @@ func log(t testing.TB, j actors.Journal, id protocol.SessionID) (seqs []int64) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if e.Session != id || e.MessagerecvId != fmt.Sprintf("%s.%d", id, e.Seq) {
+		if e.Session != id || e.MessagerecvId != protocol.MessageID(id, e.Seq) {
 			t.Errorf("an entry of %s calls itself %s of %s", id, e.MessagerecvId, e.Session)
 		}
 		seqs = append(seqs, e.Seq)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -170,7 +169,7 @@ func (m *Model) entries(id protocol.SessionID, from, to int64) (entries []*proto
 	for _, e := range s.entries {
 		if from <= e.Seq && e.Seq <= to {
 			e = proto.CloneOf(e)
-			e.Session, e.MessagerecvId = id, id+"."+strconv.FormatInt(e.Seq, 10)
+			e.Session, e.MessagerecvId = id, protocol.MessageID(id, e.Seq)
 			entries = append(entries, e)
 		}
 	}
