@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -41,15 +40,18 @@ func (d *device) live(ctx, play context.Context, pause time.Duration) {
 	}
 }
 
-// wait pauses for half to one and a half of about.
+// wait pauses for half to one and a half of about, or hardly while there is a rush.
 func (d *device) wait(ctx context.Context, about time.Duration) {
 	d.mu.Lock()
-	t := time.NewTimer(about/2 + rand.N(about))
+	left := about/2 + time.Duration(d.rng.Int64N(int64(about)))
 	d.mu.Unlock()
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+	const look = 5 * time.Millisecond // for a rush, at least so often
+	for left > 0 && ctx.Err() == nil {
+		step := min(left, look)
+		if left -= step; d.run.rush.Load() {
+			step, left = time.Millisecond, 0
+		}
+		time.Sleep(step)
 	}
 }
 

@@ -39,6 +39,7 @@ type run struct {
 	secret  string
 	started time.Time
 	op      atomic.Int64
+	rush    atomic.Bool // clients ask without pausing
 	server  *server
 	devices []*device
 	history history.History
@@ -129,7 +130,8 @@ func (r *run) phases(ctx context.Context) error {
 	return r.homes(ctx, users)
 }
 
-// kills sends SIGKILL at random moments, one in five while the server starts.
+// kills sends SIGKILL at random moments: one in five while the server starts, half
+// of the others in a rush, when most clients have as much in flight as they may.
 func (r *run) kills(ctx context.Context) error {
 	for i := range r.Kills {
 		if i > 0 && r.rng.IntN(5) == 0 {
@@ -139,8 +141,14 @@ func (r *run) kills(ctx context.Context) error {
 				return err
 			}
 			r.pause(ctx, r.Every)
+			if r.rng.IntN(2) == 0 {
+				r.rush.Store(true)
+				r.pause(ctx, 60*time.Millisecond)
+			}
 		}
-		if err := r.server.kill(); err != nil {
+		err := r.server.kill()
+		r.rush.Store(false)
+		if err != nil {
 			return err
 		}
 		if err := r.server.start(); err != nil {
