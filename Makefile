@@ -52,9 +52,11 @@ web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/pack
 
 web: typescript
 
-# Kills the real server under load, again and again, and checks what it kept.
+# Kills the real server under load, again and again, and checks what it kept; then
+# plants bugs, each of which has to be caught.
 chaos:
 	go run ./cmd/chaos
+	go run ./cmd/chaos -prove
 
 FUZZTIME ?= 30s
 fuzz:
