@@ -48,6 +48,8 @@ func (w *floorWire) open(members []*conn, group bool) (string, error) {
 	return fmt.Sprint(n | floor.Group), nil
 }
 
+func (w *floorWire) beat() []byte { return nil }
+
 func (w *floorWire) template(f *flow) {
 	b := binary.BigEndian.AppendUint32([]byte{floor.Send}, uint32(number([]byte(f.session))))
 	f.idAt = len(b)

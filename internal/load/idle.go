@@ -22,10 +22,8 @@ func idle(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
 	defer closeAll(conns)
 	took := time.Since(begin)
 	cpu = t.cpu() - cpu
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(o.settle):
+	if err := rest(ctx, o.settle, conns); err != nil {
+		return nil, err
 	}
 	pss := t.pss()
 	res := &Result{
@@ -34,7 +32,7 @@ func idle(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
 	}
 	// Who was thrown out meanwhile would make the others look cheap.
 	var mu sync.Mutex
-	return res, each(ctx, len(conns), 64, func(i int) error {
+	err = each(ctx, len(conns), 64, func(i int) error {
 		conns[i].nc.SetReadDeadline(time.Now().Add(time.Millisecond))
 		for {
 			_, err := conns[i].receive()
@@ -50,6 +48,43 @@ func idle(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
 			return nil
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	// Once more: now the server knows the users, as it mostly does.
+	closeAll(conns)
+	cpu = t.cpu()
+	again, err := connect(ctx, t, w, 0, o.connections)
+	if err != nil {
+		return nil, err
+	}
+	res.CPUPerReconnect = perUnit(t.cpu()-cpu, int64(len(again)))
+	closeAll(again)
+	return res, nil
+}
+
+// beatEvery is how often a resting connection gives a sign of life.
+const beatEvery = 20 * time.Second
+
+// rest lets time pass, and keeps the connections alive meanwhile.
+func rest(ctx context.Context, d time.Duration, conns []*conn) error {
+	end := time.After(d)
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return nil
+		case <-beat.C:
+			for _, c := range conns {
+				if b := c.wire.beat(); b != nil {
+					c.write(c.wire.opcode(), b) // who was cut off is found at the end
+				}
+			}
+		}
+	}
 }
 
 func checkConnections(n int) error {

@@ -27,6 +27,7 @@ type Result struct {
 
 	Connections        int     `json:"connections,omitempty"`
 	CPUPerConnect      float64 `json:"cpuPerConnect,omitempty"`
+	CPUPerReconnect    float64 `json:"cpuPerReconnect,omitempty"` // of users that the server has seen before
 	BytesPerConnection float64 `json:"bytesPerConnection,omitempty"`
 	PSS                int64   `json:"pss,omitempty"` // of the whole server at the end, bytes
 
@@ -55,6 +56,7 @@ var figures = []figure{
 	{"send to ack p99", "ms", func(r *Result) float64 { return r.Ack.P99 }},
 	{"send to deliver p99", "ms", func(r *Result) float64 { return r.Deliver.P99 }},
 	{"CPU per connect", "µs", func(r *Result) float64 { return r.CPUPerConnect }},
+	{"CPU per reconnect", "µs", func(r *Result) float64 { return r.CPUPerReconnect }},
 	{"memory per connection", "B", func(r *Result) float64 { return r.BytesPerConnection }},
 	{"whole server", "MB", func(r *Result) float64 { return float64(r.PSS) / 1e6 }},
 	{"catch-up p50", "ms", func(r *Result) float64 { return r.CatchUp.P50 }},
@@ -76,7 +78,7 @@ func (r *Result) print(w io.Writer) {
 		fmt.Fprintf(w, "  server     %10.2f cores, %.0f MB\n", r.Cores, float64(r.PSS)/1e6)
 	}
 	if r.CPUPerConnect > 0 {
-		fmt.Fprintf(w, "  connect    %10.1f µs CPU each, %.0f connects/s\n", r.CPUPerConnect, float64(r.Connections)/r.Seconds)
+		fmt.Fprintf(w, "  connect    %10.1f µs CPU each, %.0f connects/s; of known users %.1f µs\n", r.CPUPerConnect, float64(r.Connections)/r.Seconds, r.CPUPerReconnect)
 		fmt.Fprintf(w, "  memory     %10.0f B per connection, %.1f MB in all (PSS)\n", r.BytesPerConnection, float64(r.PSS)/1e6)
 	}
 	if r.CatchUp.P50 > 0 {

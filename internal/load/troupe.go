@@ -73,6 +73,8 @@ func (w *troupeWire) open(members []*conn, group bool) (string, error) {
 	return made.Result[0], nil
 }
 
+func (w *troupeWire) beat() []byte { return []byte(`{"type":"heartbeat"}`) }
+
 func (w *troupeWire) template(f *flow) {
 	text := newText(f.sender, w.payload)
 	b := append([]byte(nil), `{"type":"msg_send","id":"`...)

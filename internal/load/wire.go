@@ -14,6 +14,8 @@ type wire interface {
 	hello(c *conn) error
 	// open makes members[0]'s session with the others, and waits for the answer.
 	open(members []*conn, group bool) (id string, err error)
+	// beat is a sign of life, nil where none is needed.
+	beat() []byte
 	// template makes what stamp fills in for every message of a flow.
 	template(f *flow)
 	// stamp writes the number and time of one message into f.message.
