@@ -83,6 +83,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		}
 	})
 	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
+	s.housekeeping.Go(func() { giveBack(keeping, log) })
 	go func() {
 		if err := s.gateway.Serve(s.public); err != nil {
 			s.failed <- err

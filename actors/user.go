@@ -32,14 +32,17 @@ type User struct {
 	epoch  string // of the offsets: new with every activation
 	offset int64  // of the newest event
 	ring   []ringed
-	conns  []*attached
+	conns  []attached
 	coming map[int64]bool // connections whose device is being read about
 	out    []Outgoing     // room for one delivery
 }
 
 // attached is one of the user's connections.
 type attached struct {
-	attach
+	conn int64
+	pid  *actor.PID
+	link Link
+	who  *protocol.Identity
 	beat int64 // offset at the last heartbeat
 }
 
@@ -62,9 +65,9 @@ type ringed struct {
 	shared *protocol.Shared
 }
 
-// ringSize is how many events a resume can be behind: a phone that was in a tunnel
-// for minutes. The frames are shared with everybody who got them.
-const ringSize = 256
+// ringSize is how many events a resume can be behind: a phone that was in a tunnel.
+// An event of a p2p session keeps about 1.1 KB, so a busy user keeps some 100 KB.
+const ringSize = 64
 
 func (u *User) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -249,7 +252,7 @@ func (u *User) attach(m *attach) {
 		reply.Snapshot = u.snapshot(m.who.Device)
 	}
 	m.link.Deliver(out, nil)
-	u.conns = append(u.conns, &attached{attach: *m, beat: u.offset})
+	u.conns = append(u.conns, attached{conn: m.conn, pid: m.pid, link: m.link, who: m.who, beat: u.offset})
 	u.ref.connections.Add(1)
 	u.node.tell(m.pid, &settled{})
 }

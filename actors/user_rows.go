@@ -184,7 +184,8 @@ func (u *User) list(r *request, m *protocol.SessionList) {
 // a client notices a message that got lost on its way.
 func (u *User) heartbeat(r *request) {
 	reply := &protocol.HeartbeatReply{ServerTime: time.Now().UnixMilli(), Heads: map[string]int64{}}
-	for _, c := range u.conns {
+	for i := range u.conns {
+		c := &u.conns[i]
 		if c.conn != r.conn {
 			continue
 		}
