@@ -61,9 +61,9 @@ func (w *window) forget(key [16]byte) {
 	}
 }
 
-// filter is a Bloom filter of 10 bits and 7 probes a key, so about 1 in 100 keys
-// asks the store in vain (Bloom 1970: k = ln 2 · m/n). It grows by layers, each
-// twice the size of the one before. The keys are hashes already.
+// filter is a Bloom filter of 16 bits and 8 probes a key: (1-e^(-8/16))^8 = 1 in
+// 1,700 keys asks the store in vain, per full layer. It grows by layers, each twice
+// the size of the one before. The keys are hashes already.
 type filter struct {
 	layers []layer
 }
@@ -74,8 +74,8 @@ type layer struct {
 }
 
 const (
-	bitsPerKey = 10
-	probes     = 7
+	bitsPerKey = 16
+	probes     = 8
 	firstLayer = 256 // keys
 )
 

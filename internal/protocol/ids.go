@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -156,12 +157,16 @@ const maxInteger = 1 << 53
 // id: 8 bytes of the SHA-256 over its fields as JSON. An empty list of mentions
 // is none. Data that differs in white space is other data.
 func SendHash(m *MsgSend) (hash [8]byte) {
-	var room [1024]byte
-	b := appendSendJSON(room[:0], m)
-	sum := sha256.Sum256(b)
+	room := hashRoom.Get().(*[]byte)
+	*room = appendSendJSON((*room)[:0], m)
+	sum := sha256.Sum256(*room)
+	hashRoom.Put(room)
 	copy(hash[:], sum[:])
 	return hash
 }
+
+// hashRoom spares a kilobyte a message: an array of this size would be on the heap.
+var hashRoom = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 func appendSendJSON(b []byte, m *MsgSend) []byte {
 	return AppendJSON(b, &Frame{Body: &Frame_MsgSend{MsgSend: &MsgSend{

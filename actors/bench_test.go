@@ -1,0 +1,161 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/pushctr"
+)
+
+// instant is a journal that keeps nothing: what is measured is the actors.
+type instant struct {
+	mu       sync.Mutex
+	sessions map[protocol.SessionID]*actors.Stored
+}
+
+func (j *instant) Commit(batch []*actors.Append) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, a := range batch {
+		if a.Create {
+			j.sessions[a.Session] = &actors.Stored{Info: a.Info, Epoch: a.Epoch, Members: a.Members, LogEpoch: "e"}
+		}
+	}
+	return nil
+}
+
+func (j *instant) Load(_ context.Context, id protocol.SessionID) (*actors.Stored, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.sessions[id]; s != nil {
+		return s, nil
+	}
+	return nil, protocol.NotFound("session %s", id)
+}
+
+func (j *instant) SessionsOf(context.Context, protocol.UserID) ([]protocol.SessionID, error) {
+	return nil, nil
+}
+
+func (j *instant) Home(context.Context, protocol.UserID, string) ([]*actors.HomeRow, error) {
+	return nil, nil
+}
+
+func (j *instant) HomeOf(_ context.Context, user protocol.UserID, id protocol.SessionID, _ string) (*actors.HomeRow, error) {
+	s, err := j.Load(context.Background(), id)
+	if err != nil {
+		return nil, err
+	}
+	return &actors.HomeRow{Info: s.Info, LogEpoch: "e", Member: actors.MemberRow{User: user}}, nil
+}
+
+func (j *instant) Range(context.Context, protocol.SessionID, int64, int64, int, int) ([]*protocol.Entry, error) {
+	return nil, nil
+}
+
+func (j *instant) Backward(context.Context, protocol.SessionID, int64, int64, int, int) ([]*protocol.Entry, error) {
+	return nil, nil
+}
+
+func (j *instant) Sent(context.Context, protocol.SessionID, protocol.UserID, protocol.ClientMsgID) (actors.Sent, error) {
+	return actors.Sent{}, nil
+}
+
+func (j *instant) SentKeys(context.Context, protocol.SessionID, int64, int64, func([16]byte, actors.Sent)) error {
+	return nil
+}
+
+func (j *instant) Unread(context.Context, protocol.SessionID, protocol.UserID, int64, int64) (int64, bool, error) {
+	return 0, false, nil
+}
+
+func (j *instant) Due(context.Context, time.Time, int) ([]actors.Due, error) { return nil, nil }
+
+// sink is a link that counts what it gets.
+type sink struct {
+	mu     sync.Mutex
+	acks   int
+	pushes int
+	news   *sync.Cond
+}
+
+func newSink() *sink {
+	s := &sink{}
+	s.news = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *sink) Deliver(frames []actors.Outgoing, _ *actors.Burst) {
+	s.mu.Lock()
+	for _, f := range frames {
+		switch {
+		case f.Shared != nil && f.To != "":
+			s.pushes++
+		case f.Frame.GetMsgSendReply() != nil:
+			s.acks++
+		}
+	}
+	s.mu.Unlock()
+	s.news.Broadcast()
+}
+
+func (s *sink) Close(int, string) {}
+
+func (s *sink) waitAcks(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.acks < n {
+		s.news.Wait()
+	}
+}
+
+// BenchmarkSend is the way of one message through the actors: from its frame to
+// the answer and the pushes in the links' queues, without codec, store and socket.
+func BenchmarkSend(b *testing.B) {
+	for _, members := range []int{2, 100} {
+		for _, window := range []int{1, 10} {
+			b.Run(fmt.Sprintf("members=%d/window=%d", members, window), func(b *testing.B) {
+				log := slog.New(slog.NewTextHandler(io.Discard, nil))
+				n := actors.New(actors.Config{Rate: -1}, &instant{sessions: map[protocol.SessionID]*actors.Stored{}}, pushctr.NewLocal(), anybody{}, log)
+				defer n.Drain(context.Background(), 0)
+				var names []protocol.UserID
+				var links []*sink
+				var conns []*actors.Connection
+				for i := range members {
+					names = append(names, fmt.Sprint("user", i))
+					links = append(links, newSink())
+					c := n.Connect(links[i], actors.Remote{})
+					c.Authenticated(protocol.Identity{User: names[i], Device: "d"}, &protocol.Frame{Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
+					conns = append(conns, c)
+				}
+				a, err := n.Ask(context.Background(), protocol.Identity{User: names[0]}, &protocol.Frame{Body: &protocol.Frame_SessionCreate{
+					SessionCreate: &protocol.SessionCreate{SessionType: protocol.SessionType_GROUP, Members: names[1:]}}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				id := a.GetSessionCreateReply().Result[0]
+				frames := make([]*protocol.Frame, b.N)
+				for i := range frames {
+					frames[i] = send(id, fmt.Sprint("c", i), "128 bytes would change nothing here")
+					frames[i].Id = "1"
+				}
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i, f := range frames {
+					conns[0].Tell(f)
+					if (i+1)%window == 0 {
+						links[0].waitAcks(i + 1)
+					}
+				}
+				links[0].waitAcks(b.N)
+			})
+		}
+	}
+}
