@@ -190,13 +190,19 @@ func (m *Model) Backward(_ context.Context, id protocol.SessionID, from, to int6
 }
 
 // Sent fills actors.Journal.
-func (m *Model) Sent(ctx context.Context, id protocol.SessionID, sender protocol.UserID, client protocol.ClientMsgID) (sent actors.Sent, err error) {
-	want := protocol.SentKey(sender, client)
-	return sent, m.SentKeys(ctx, id, 1, 1<<53, func(key [16]byte, s actors.Sent) {
-		if key == want {
-			sent = s
+func (m *Model) Sent(_ context.Context, id protocol.SessionID, sender protocol.UserID, client protocol.ClientMsgID) (sent actors.Sent, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, err := m.session(id)
+	if err != nil || client == "" {
+		return sent, err
+	}
+	for i, e := range s.entries {
+		if e.Sender == sender && e.ClientMsgId == client {
+			return actors.Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: s.hashes[i]}, nil
 		}
-	})
+	}
+	return sent, nil
 }
 
 // SentKeys fills actors.Journal.
@@ -261,14 +267,19 @@ func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.Se
 
 // Unread fills actors.Journal.
 func (m *Model) Unread(_ context.Context, id protocol.SessionID, user protocol.UserID, after, to int64) (n int64, mentioned bool, err error) {
-	entries, err := m.entries(id, after+1, to)
-	for _, e := range entries {
-		if e.Kind == protocol.Kind_MESSAGE && e.Sender != user && !e.Recalled && !e.Expired {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, err := m.session(id)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, e := range s.entries {
+		if e.Seq > after && e.Seq <= to && e.Kind == protocol.Kind_MESSAGE && e.Sender != user && !e.Recalled && !e.Expired {
 			n++
 			mentioned = mentioned || slices.Contains(e.Mentions, user) || slices.Contains(e.Mentions, "*")
 		}
 	}
-	return n, mentioned, err
+	return n, mentioned, nil
 }
 
 // Due fills actors.Journal.
