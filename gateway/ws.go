@@ -71,6 +71,7 @@ func newWS(cfg Config, a Actors, auth Authenticator, m *metrics, log *slog.Logge
 	for range cfg.AuthWorkers {
 		go g.check()
 	}
+	go g.tidy()
 	return g, nil
 }
 
