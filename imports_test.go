@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"actors", "gateway", "userctr", "pushctr", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"actors", "gateway", "userctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -25,6 +25,7 @@ var tree = map[string][]string{
 	"gateway":               {"internal/protocol", "actors"},
 	"userctr":               {"internal/protocol"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
+	"web-embed":             {},
 
 	"internal/pebblestore": {"internal/protocol", "actors", "userctr"}, // it fills actors.Journal and userctr.Store
 	"internal/storetest":   {"internal/protocol", "actors", "userctr"}, // what every store must pass

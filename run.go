@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
+	webembed "github.com/troupe-im/troupe/web-embed"
 )
 
 // server is everything, plugged together.
@@ -60,6 +61,10 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	})
 	if err != nil {
 		return nil, err
+	}
+	page := webembed.Handler()
+	for _, path := range webembed.Patterns {
+		s.gateway.Handle(path, page)
 	}
 	s.users.Register(s.gateway.API())
 	if s.public, err = net.Listen("tcp", cfg.Listen); err != nil {
