@@ -106,9 +106,9 @@ func (d *device) something() bool {
 	switch n := d.rng.IntN(1000); {
 	case n < 700:
 		d.send(session)
-	case n < 720:
+	case n < 725:
 		d.change(n < 710)
-	case n < 740:
+	case n < 745:
 		d.react()
 	case n < 850:
 		d.markRead(session)

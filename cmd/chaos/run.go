@@ -101,7 +101,7 @@ func (r *run) phases(ctx context.Context) error {
 	if err := r.kills(ctx); err != nil {
 		return err
 	}
-	r.pause(ctx, r.Every)
+	r.pause(ctx, max(r.Every, 2*time.Second)) // what is only in memory drifts from here on
 	curtain()
 	if !r.quiesce(ctx) {
 		r.say("clients did not catch up in %v", quiesceTime)
