@@ -107,51 +107,50 @@ func sharedBeforeAck(ops []*operation) bool {
 // some 30 ms when there is one.
 const linearTimeout = 30 * time.Second
 
-// step is one operation as the model sees it: an append at a seq (by a new or a
-// repeated request), or a read of the head.
+// step is one operation as the model sees it: the append of one entry, or a read
+// of the head.
 type step struct {
 	read bool
 	seq  int64
-	// first is the seq at which the log first has this client message id; an
-	// append elsewhere would be a second copy.
-	first int64
 }
 
-// sessionModel is a session as a list that is only appended to, with a map from
-// client message ids to places. As the list's end is known from the dump, the
-// state is how much of it is there already; the map is the ids up to there.
+// sessionModel is a session as a list that is only appended to. The list's end is
+// known from the dump, so the state is how much of it is there already; the map
+// from client message ids to places is the ids up to there (see steps).
 var sessionModel = porcupine.Model{
 	Init: func() any { return int64(0) },
-	Step: func(state, input, output any) (bool, any) {
+	Step: func(state, input, _ any) (bool, any) {
 		head, in := state.(int64), input.(step)
-		switch {
-		case in.read:
+		if in.read {
 			return in.seq == head, head
-		case in.seq == head+1 && in.first == in.seq:
-			return true, head + 1
-		default: // said again: the first answer comes back
-			return in.first == in.seq && in.seq <= head, head
 		}
+		return in.seq == head+1, head + 1
 	},
 }
 
 // linearizable is I7: every session behaves as if its operations were done one
 // at a time, each at some moment between its request and its answer. Porcupine
-// looks for such an order; requests without an answer may take effect at any
-// later time.
+// looks for such an order.
 func linearizable(r *run) {
 	for _, s := range r.Dump.Sessions {
 		ops := r.steps(s)
 		switch porcupine.CheckOperationsTimeout(sessionModel, ops, linearTimeout) {
 		case porcupine.Illegal:
-			r.say("I7", s.Session, s.Head, "no order explains the %d answers of this session", len(ops))
+			r.say("I7", s.Session, s.Head, "no order explains the answers around its %d entries", len(s.Entries))
 		case porcupine.Unknown:
 			r.say("I7", s.Session, s.Head, "no order was found in %v for %d operations", linearTimeout, len(ops))
 		}
 	}
 }
 
+// steps gives an append for every entry and the reads. An entry that was asked for
+// several times was appended by one of these requests: after the first of them, and
+// before the first answer to any of them, or before anybody saw it or a later one,
+// whichever was first. So a request without an answer, which may take effect at any
+// later time, needs no search over all times; and an answer naming another place
+// than its client message id has in the log is no answer of such a list at all.
 func (r *run) steps(s *history.Stored) []porcupine.Operation {
+	asked, told := map[int64]int64{}, r.firstSeen(s)
 	var ops []porcupine.Operation
 	clients := map[string]int{}
 	add := func(client string, in step, call, ret int64) {
@@ -160,41 +159,60 @@ func (r *run) steps(s *history.Stored) []porcupine.Operation {
 		}
 		ops = append(ops, porcupine.Operation{ClientId: clients[client], Input: in, Call: call, Return: ret})
 	}
-	covered := map[int64]bool{}
-	log := r.logs[s.Session]
+	place := func(o *operation, seq int64) {
+		if t, ok := asked[seq]; !ok || o.T < t {
+			asked[seq] = o.T
+		}
+	}
 	for _, o := range r.ops {
 		if o.Session != s.Session {
 			continue
 		}
+		e := r.first[key{o.Session, o.User, o.Cmid}]
 		switch {
 		case o.Verb == history.Sync && o.ok():
 			add(o.Client, step{read: true, seq: o.end.Head}, o.T, o.end.T)
-		case o.Verb == history.Send && !o.fail():
-			e := r.first[key{o.Session, o.User, o.Cmid}]
-			in := step{}
-			if e != nil {
-				in.seq, in.first = e.Seq, e.Seq
-			}
-			if o.ok() {
-				in.seq = o.end.Seq
-			} else if e == nil {
-				continue // it never took effect
-			}
-			covered[in.seq] = true
-			add(o.Client, in, o.T, o.returned())
-		case slices.Contains(writes, o.Verb) && o.ok() && o.end.Seq > 0:
-			in := step{seq: o.end.Seq}
-			if e := log[o.end.Seq]; e != nil && e.Kind == kindOf[o.Verb] {
-				in.first = in.seq
-			}
-			covered[in.seq] = true
-			add(o.Client, in, o.T, o.returned())
+		case o.Verb == history.Send && o.ok() && (e == nil || e.Seq != o.end.Seq):
+			r.say("I7", s.Session, o.end.Seq, "%s was told this place of %s, which is not where it is", o.Client, o.Cmid)
+		case o.Verb == history.Send && !o.fail() && e != nil:
+			place(o, e.Seq)
+		case o.Verb != history.Send && slices.Contains(writes, o.Verb) && o.ok() && o.end.Seq > 0:
+			place(o, o.end.Seq)
 		}
 	}
-	for seq := range log {
-		if !covered[seq] { // by the server itself, or unanswered
-			add("the server", step{seq: seq, first: seq}, 0, math.MaxInt64)
+	for _, e := range s.Entries {
+		ret, seen := told[e.Seq]
+		if !seen {
+			ret = math.MaxInt64
 		}
+		call := asked[e.Seq]
+		if ret < call && e.Kind == "" {
+			r.say("I7", s.Session, e.Seq, "it, or what comes after it, was seen before %s asked for it", e.Sender)
+		}
+		if ret < call { // a second request was answered with what a first one did that has no answer
+			call = 0
+		}
+		add(e.Sender, step{seq: e.Seq}, call, ret)
 	}
 	return ops
+}
+
+// firstSeen gives for every seq the time at which somebody first was told of it or
+// of a later one.
+func (r *run) firstSeen(s *history.Stored) map[int64]int64 {
+	told := map[int64]int64{}
+	top := int64(0)
+	for _, e := range r.Events {
+		seq := headsTold(e)[s.Session]
+		switch {
+		case e.What == history.Push && e.Entry.Session == s.Session:
+			seq = e.Entry.Seq
+		case e.What == history.OK && e.Session == s.Session && slices.Contains(writes, e.Verb):
+			seq = e.Seq
+		}
+		for ; top < seq; top++ {
+			told[top+1] = e.T
+		}
+	}
+	return told
 }
