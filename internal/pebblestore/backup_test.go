@@ -30,9 +30,9 @@ func TestABackupDuringWritesIsOneMomentOfThem(t *testing.T) {
 	defer wait.Wait()
 	defer close(done)
 	wait.Go(func() {
-		for n := int64(11); ; n++ {
+		for n := int64(11); n < 3000; n++ {
 			say(t, s, someRoom, n, n)
-			if acked.Store(n); n == 500 {
+			if acked.Store(n); n == 200 {
 				close(started)
 			}
 			select {
