@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +28,7 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 	case m.AfterSeq != nil && m.BeforeSeq != nil:
 		s.fail(r, protocol.BadRequest("sync: afterSeq or beforeSeq, not both"))
 		return
-	case m.AfterSeq != nil && (*m.AfterSeq < 0 || *m.AfterSeq > s.head):
+	case m.AfterSeq != nil && *m.AfterSeq < 0:
 		s.fail(r, protocol.Errorf(protocol.Code_OUT_OF_RANGE, "sync.afterSeq: 0 to %d is allowed", s.head))
 		return
 	case m.BeforeSeq != nil && *m.BeforeSeq < 1:
@@ -41,7 +43,9 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 		limit = maxPage
 	}
 	floor := max(1, me.Floor)
-	from, to, forward := floor, s.head, false
+	// A home list that was read from the store may have told of a commit that is not
+	// reported here yet, so the log is read to its end: what is in it is durable.
+	from, to, head, forward := floor, int64(math.MaxInt64), s.head, false
 	reply := &protocol.SyncReply{Session: s.id, HeadSeq: s.head, Epoch: s.logEpoch}
 	switch {
 	case m.AfterSeq != nil:
@@ -50,7 +54,7 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 			reply.Gone = &protocol.Gone{UpTo: floor - 1}
 		}
 	case m.BeforeSeq != nil:
-		to = min(to, *m.BeforeSeq-1)
+		to = *m.BeforeSeq - 1
 	}
 	s.node.off(func() {
 		ctx, cancel := s.node.background()
@@ -67,14 +71,33 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 			s.fail(r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
 			return
 		}
+		for i, e := range reply.Messages { // not past one's own removal
+			if e.Seq > head && e.Kind == protocol.Kind_LEAVE && slices.Contains(e.Members, r.who.User) {
+				reply.Messages = reply.Messages[:i+1]
+				break
+			}
+		}
 		if n := len(reply.Messages); n > 0 {
-			reply.HasMore = forward && reply.Messages[n-1].Seq < to || !forward && reply.Messages[0].Seq > from
+			last := reply.Messages[n-1].Seq
+			reply.HeadSeq = max(head, last)
+			reply.HasMore = forward && (last < head || n == limit) || !forward && reply.Messages[0].Seq > from
+		} else if forward && *m.AfterSeq > head && !s.reaches(ctx, *m.AfterSeq) {
+			s.fail(r, protocol.Errorf(protocol.Code_OUT_OF_RANGE, "sync.afterSeq: 0 to %d is allowed", head))
+			return
+		} else if forward {
+			reply.HeadSeq = max(head, *m.AfterSeq)
 		}
 		for i, e := range reply.Messages {
 			reply.Messages[i] = current(e, time.Now())
 		}
 		s.reply(r, &protocol.Frame{Body: &protocol.Frame_SyncReply{SyncReply: reply}})
 	})
+}
+
+// reaches says whether the stored log has an entry at seq.
+func (s *Session) reaches(ctx context.Context, seq int64) bool {
+	at, err := s.node.journal.Range(ctx, s.id, seq, seq, 1, 1)
+	return err == nil && len(at) == 1
 }
 
 // current is e as it may be shown now: an expired message has no content, also
