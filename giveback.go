@@ -14,9 +14,9 @@ import (
 // needs for minutes.
 func giveBack(ctx context.Context, log *slog.Logger) {
 	const (
-		pause = 5 * time.Second
-		quiet = 1 << 20  // bytes allocated a second: below this nobody notices a collection
-		worth = 16 << 20 // bytes that would be given back
+		pause = time.Second
+		quiet = 1 << 20 // bytes allocated a second: below this nobody notices a collection
+		worth = 4 << 20 // bytes that would be given back, beyond an eighth of what lives
 	)
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"},
@@ -39,7 +39,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 		held := samples[2].Value.Uint64() + samples[3].Value.Uint64() + samples[4].Value.Uint64()
 		rate := (allocated - before) / uint64(pause/time.Second)
 		before = allocated
-		if rate < quiet && held > live+live/4+worth {
+		if rate < quiet && held > live+live/8+worth {
 			debug.FreeOSMemory()
 			log.Debug("memory given back", "held", held, "live", live)
 		}

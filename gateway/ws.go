@@ -71,7 +71,6 @@ func newWS(cfg Config, a Actors, auth Authenticator, m *metrics, log *slog.Logge
 	for range cfg.AuthWorkers {
 		go g.check()
 	}
-	go g.tidy()
 	return g, nil
 }
 
