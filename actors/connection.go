@@ -42,6 +42,10 @@ func (c *Connection) Authenticated(who protocol.Identity, f *protocol.Frame) {
 	c.node.tell(c.pid, &authenticated{who: &who, frame: f})
 }
 
+// LoggingOut says that f, a logout, is being done: its answer goes out before the
+// connection is closed, whichever of the login's end and Tell comes first.
+func (c *Connection) LoggingOut(f *protocol.Frame) { c.node.tell(c.pid, &loggingOut{frame: f}) }
+
 // Gone says that the socket is closed. Nothing may be told afterwards.
 func (c *Connection) Gone(why string) { c.node.tell(c.pid, &gone{why: why}) }
 
@@ -49,6 +53,8 @@ type authenticated struct {
 	who   *protocol.Identity
 	frame *protocol.Frame
 }
+
+type loggingOut struct{ frame *protocol.Frame }
 
 type gone struct{ why string }
 
@@ -67,6 +73,7 @@ type connection struct {
 	who      *protocol.Identity // nil: not authenticated
 	user     *actor.PID
 	inFlight int
+	logout   *protocol.Frame // under way
 	writes   bucket
 	others   bucket
 	closed   bool
@@ -86,6 +93,8 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.lapse(m)
 	case *kick:
 		c.kick(m)
+	case *loggingOut:
+		c.logout = m.frame
 	case *goaway:
 		if c.who != nil {
 			c.link.Deliver([]Outgoing{{Shared: m.frame}}, nil)
@@ -124,6 +133,11 @@ func (c *connection) frame(f *protocol.Frame) {
 		e := protocol.Errorf(protocol.Code_RATE_LIMITED, "too many frames, slow down")
 		e.RetryAfterMs = max(1, wait.Milliseconds())
 		c.fail(f, e)
+		return
+	}
+	if f.GetLogout() != nil {
+		c.logout = f
+		c.close(protocol.Code_OK, "logged out")
 		return
 	}
 	c.inFlight++
@@ -186,11 +200,6 @@ func (c *connection) answers(m *answers) {
 		out = append(out, Outgoing{Frame: f})
 	}
 	c.link.Deliver(out, m.burst)
-	if len(m.frames) == 1 {
-		if f, ok := m.frames[0].Body.(*protocol.Frame_LogoutReply); ok && f != nil {
-			c.close(protocol.Code_OK, "logged out")
-		}
-	}
 }
 
 // authenticated signs the connection in, or renews its token.
@@ -251,6 +260,9 @@ func (c *connection) kick(m *kick) {
 	if m.user != "" && (c.who == nil || c.who.User != m.user) || m.login != "" && c.who.Login != m.login {
 		return
 	}
+	if c.logout != nil {
+		m = &kick{code: protocol.Code_OK, why: "logged out"}
+	}
 	c.close(m.code, m.why)
 }
 
@@ -261,6 +273,9 @@ func (c *connection) fail(f *protocol.Frame, err error) {
 func (c *connection) close(code protocol.Code, why string) {
 	if !c.closed {
 		c.closed = true
+		if c.logout != nil {
+			c.link.Deliver([]Outgoing{{Frame: &protocol.Frame{Id: c.logout.Id, Body: &protocol.Frame_LogoutReply{LogoutReply: &protocol.LogoutReply{}}}}}, nil)
+		}
 		c.link.Close(code.CloseCode(), why)
 	}
 }

@@ -207,3 +207,24 @@ func TestTypingIsSeenByTheOthersAndNotReplayed(t *testing.T) {
 		t.Errorf("replayed: %v", left)
 	}
 }
+
+func TestALogoutIsAnsweredBeforeItsConnectionIsClosed(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	for _, ended := range []bool{false, true} {
+		ann := s.dial("ann", "d")
+		out := &protocol.Frame{Id: "out", Body: &protocol.Frame_Logout{Logout: &protocol.Logout{}}}
+		ann.conn.LoggingOut(out)
+		if ended { // the login's end comes first
+			s.node.Kick("ann", "login-d", protocol.Code_UNAUTHORIZED, "the login has ended")
+		}
+		ann.conn.Tell(out)
+		if f := ann.answer("out"); f.GetLogoutReply() == nil || f.Errcode != 0 {
+			t.Errorf("answer = %v", f)
+		}
+		eventually(t, "closed", func() bool { ann.mu.Lock(); defer ann.mu.Unlock(); return ann.closed })
+		if left := ann.drain(); len(left) > 0 {
+			t.Errorf("then came %v", left)
+		}
+		ann.hangUp()
+	}
+}

@@ -73,6 +73,8 @@ func (c *fakeConn) Authenticated(who protocol.Identity, f *protocol.Frame) {
 	c.link.Deliver([]actors.Outgoing{{Frame: &protocol.Frame{Id: f.Id, Body: &protocol.Frame_AuthReply{AuthReply: &protocol.AuthReply{UserId: who.User}}}}}, nil)
 }
 
+func (c *fakeConn) LoggingOut(*protocol.Frame) {}
+
 func (c *fakeConn) Tell(f *protocol.Frame) {
 	c.mu.Lock()
 	c.told = append(c.told, f)

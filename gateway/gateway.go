@@ -28,6 +28,9 @@ type Conn interface {
 	Tell(frame *protocol.Frame)
 	// Authenticated gives it an auth frame whose token was good, and whose it is.
 	Authenticated(who protocol.Identity, frame *protocol.Frame)
+	// LoggingOut says that the client's logout is being done: it is answered even when
+	// the end of the login closes the connection first.
+	LoggingOut(frame *protocol.Frame)
 	// Gone says, once, that the link has ended.
 	Gone(reason string)
 }

@@ -113,23 +113,20 @@ func (events) OnMessage(c *gws.Conn, m *gws.Message) {
 	s.handle(frame)
 }
 
-// handle passes a frame on. What needs a token checked or ended is done by another
-// goroutine while this one waits: frames keep their order, and the reader its small stack.
+// handle passes a frame on. What needs a token checked or ended, and what a resting
+// connection says, is done by another goroutine while this one waits: frames keep
+// their order, and the reader its small stack (a heartbeat through the actors made
+// it grow from 4 to 8 KB, for good).
 func (s *socket) handle(frame *protocol.Frame) {
+	_, auth := frame.Body.(*protocol.Frame_Auth)
+	if s.who == nil && !auth {
+		s.stranger(frame)
+		return
+	}
 	switch frame.Body.(type) {
-	case *protocol.Frame_Auth:
-		s.ask(frame)
-	case *protocol.Frame_Logout:
-		if s.who == nil {
-			s.stranger(frame)
-			return
-		}
+	case *protocol.Frame_Auth, *protocol.Frame_Logout, *protocol.Frame_Heartbeat:
 		s.ask(frame)
 	default:
-		if s.who == nil {
-			s.stranger(frame)
-			return
-		}
 		s.actor.Tell(frame)
 	}
 }
@@ -145,14 +142,14 @@ func (s *socket) answer(frame *protocol.Frame, err error) {
 	s.Deliver([]actors.Outgoing{{Frame: protocol.Fail(frame, err)}}, nil)
 }
 
-// A check is one question to the Authenticator.
+// A check is one frame that another goroutine handles.
 type check struct {
 	s     *socket
 	frame *protocol.Frame
 	done  chan struct{}
 }
 
-// ask has a token checked and waits for it.
+// ask has a frame handled by another goroutine and waits for it.
 func (s *socket) ask(frame *protocol.Frame) {
 	late := time.NewTimer(s.ws.cfg.AuthWithin)
 	defer late.Stop()
@@ -162,11 +159,12 @@ func (s *socket) ask(frame *protocol.Frame) {
 		<-c.done
 	case <-s.ws.stopped:
 	case <-late.C:
-		s.answer(frame, &protocol.Error{Code: protocol.Code_BUSY, Detail: "too many sign in at once", RetryAfterMs: 2000})
+		s.answer(frame, &protocol.Error{Code: protocol.Code_BUSY, Detail: "too many ask at once", RetryAfterMs: 2000})
 	}
 }
 
-// check is the work of the goroutines that wait for the Authenticator.
+// check is the work of the goroutines that wait for the Authenticator, and have the
+// stacks for what is asked.
 func (g *WS) check() {
 	for {
 		select {
@@ -189,13 +187,16 @@ func (c check) do() {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), s.ws.cfg.AuthWithin)
 	defer cancel()
-	if auth := c.frame.GetAuth(); auth != nil {
-		s.signIn(ctx, c.frame, auth)
+	switch m := c.frame.Body.(type) {
+	case *protocol.Frame_Auth:
+		s.signIn(ctx, c.frame, m.Auth)
 		return
-	}
-	if err := s.ws.auth.Logout(ctx, *s.who); err != nil {
-		s.refused(c.frame, err)
-		return
+	case *protocol.Frame_Logout:
+		s.actor.LoggingOut(c.frame)
+		if err := s.ws.auth.Logout(ctx, *s.who); err != nil {
+			s.refused(c.frame, err)
+			return
+		}
 	}
 	s.actor.Tell(c.frame)
 }
