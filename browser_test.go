@@ -162,7 +162,7 @@ func (w *window) choose(text string) {
 	w.t.Helper()
 	find := "[...document.querySelectorAll('.menu button, dialog button')].find(b => b.textContent === " + quoted(text) + ")"
 	w.until(text+" to choose", find)
-	w.do(find + ".click()")
+	w.do("const it = " + find + "; it.focus(); it.click()")
 }
 
 func quoted(s string) string {

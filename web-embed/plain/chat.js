@@ -9,7 +9,7 @@ const GAP = 250 // ms a hole in the seqs may close by itself before it is read
 const TYPING = 5000 // ms that one "is typing" lasts
 
 const blank = id => ({
-  id, type: 'group', name: '', members: [], memberCount: 0, epoch: '', updated: 0, last: null,
+  id, type: 'group', name: '', members: [], memberCount: 0, epoch: '', logEpoch: '', updated: 0, last: null,
   sticky: false, muted: false, mentioned: false, unread: 0, floor: 1,
   head: 0, // newest seq that the row counts
   known: 0, // newest seq that is said to exist
@@ -18,7 +18,7 @@ const blank = id => ({
   low: 0, high: 0, more: false, earlierGone: false,
   held: new Map(), // entries behind a hole
   people: null, // Map of user to member, once asked for
-  typing: new Map(), draft: '', line: 0, recalled: new Map(),
+  typing: new Map(), draft: '', line: null, recalled: new Map(),
 })
 
 export class Chat {
@@ -162,7 +162,7 @@ export class Chat {
 
   // #forget drops a log that may have gone back.
   #forget(s) {
-    Object.assign(s, { entries: null, low: 0, high: 0, head: 0, known: 0, read: 0, readTold: 0, recvTold: 0, line: 0 })
+    Object.assign(s, { logEpoch: '', entries: null, low: 0, high: 0, head: 0, known: 0, read: 0, readTold: 0, recvTold: 0, line: null })
     s.held.clear()
     if (this.open === s.id) this.#later('load' + s.id, 0, () => this.load(s))
   }
@@ -321,7 +321,7 @@ export class Chat {
       s.high = list.at(-1)?.seq ?? f.headSeq
       s.low = list[0]?.seq ?? f.headSeq + 1
       s.more = f.hasMore
-      s.epoch = f.epoch || s.epoch
+      s.logEpoch = f.epoch
       list.forEach(e => this.outbox.arrived(e))
       for (const e of [...s.held.values()].sort((a, b) => a.seq - b.seq)) this.take(s, e)
       if (f.headSeq > Math.min(s.head, s.high)) this.#mind(s, f.headSeq)
@@ -353,7 +353,7 @@ export class Chat {
     try {
       for (let more = true; more;) {
         const after = Math.min(s.head, s.entries ? s.high : s.head)
-        const f = await this.wire.request('sync', { session: s.id, afterSeq: after, limit: 200, epoch: s.epoch || undefined })
+        const f = await this.wire.request('sync', { session: s.id, afterSeq: after, limit: 200, epoch: s.logEpoch || undefined })
         if (f.gone && s.entries && f.gone.upTo > s.high) { s.entries.clear(); s.high = f.gone.upTo; s.low = s.high + 1 }
         for (const e of f.messages || []) this.take(s, e)
         more = f.hasMore && f.messages?.length > 0

@@ -61,12 +61,10 @@ function picker(chat, taken, error) {
     paint()
     name.focus()
   }
-  name.addEventListener('keydown', e => {
-    if (e.key === 'Enter' && !e.isComposing && name.value.trim()) { e.preventDefault(); take().catch(x => { error.textContent = wrong(x) }) }
-  })
+  const typing = () => document.activeElement === name && name.value.trim() // Enter adds the person, it is not the end
   const box = h('div.picker', {}, chips, h('div.field-row', {}, name,
     h('button.plain', { type: 'button', 'data-action': 'add', onclick: () => take().catch(x => { error.textContent = wrong(x) }) }, t('add'))))
-  return { box, picked, take }
+  return { box, picked, take, typing }
 }
 
 export function newGroup(chat, go) {
@@ -77,6 +75,7 @@ export function newGroup(chat, go) {
     const form = h('form', {}, title, people.box, error, h('div.actions', {},
       h('button.plain', { type: 'button', onclick: close }, t('cancel')), h('button.primary', { type: 'submit' }, t('create'))))
     submit(form, error, async () => {
+      if (people.typing()) return people.take()
       await people.take()
       const id = await chat.create('group', [...people.picked.keys()], title.value.trim())
       close()
@@ -120,6 +119,7 @@ export function members(chat, s) {
     const pick = picker(chat, u => s.people?.has(u), error)
     const form = h('form', {}, people, pick.box, error, h('div.actions', {}, h('button.primary', { type: 'submit' }, t('done'))))
     submit(form, error, async () => {
+      if (pick.typing()) return pick.take()
       await pick.take()
       if (pick.picked.size) await chat.add(s, [...pick.picked.keys()])
       close()

@@ -24,12 +24,12 @@ export class Talk {
     this.column = h('div.column')
     this.log.append(this.column)
     this.jump = h('button.jump', { type: 'button', hidden: true, 'aria-label': t('toLatest'), title: t('toLatest'), onclick: () => this.toEnd() }, icon('down'), h('span.badge', { hidden: true }))
-    this.composer = new Composer(chat, s, () => { s.line = 0; this.follow = true })
+    this.composer = new Composer(chat, s, () => { s.line = null; this.follow = true })
     this.root = h('section.talk', { 'data-session': s.id },
       h('header.talk-head', {}, iconButton('back', t('back'), back, { 'data-action': 'back' }), this.face,
         h('div.talk-name', {}, h('h2', {}, this.title), this.sub), this.dots),
       h('div.log-box', {}, this.log, this.jump), this.composer.root)
-    s.line = s.unread ? s.read : 0
+    s.line = s.unread ? s.read : null
     this.opened = false
     this.seen = () => this.look()
     addEventListener('focus', this.seen)
@@ -46,7 +46,7 @@ export class Talk {
     document.removeEventListener('visibilitychange', this.seen)
     this.size.disconnect()
     this.chat.on.entry = null
-    this.s.line = 0
+    this.s.line = null
     this.composer.close()
     this.root.remove()
   }
@@ -56,7 +56,7 @@ export class Talk {
   came(e) {
     if ((e.kind || 'message') !== 'message' || e.sender === this.chat.me) return
     if (!this.follow) this.fresh++
-    if (!this.s.line && !this.watching && e.seq > this.s.read) this.s.line = e.seq - 1
+    if (this.s.line === null && !this.watching && e.seq > this.s.read) this.s.line = e.seq - 1
     announce(nameOf(this.chat, e.sender) + ': ' + said(this.chat, e))
   }
 
@@ -169,7 +169,7 @@ export class Talk {
     if (!shown.length && !waiting.length && !s.more) {
       rows.push({ key: 'hello', sig: '', make: () => h('div.empty', {}, h('div.tile', {}, icon('chat')), h('p', {}, t('hello')), h('p.soft', {}, t('helloHint'))) })
     }
-    const after = s.line ? shown.filter(e => e.seq > s.line && (e.kind || 'message') === 'message' && e.sender !== chat.me && !e.recalled) : []
+    const after = s.line !== null ? shown.filter(e => e.seq > s.line && (e.kind || 'message') === 'message' && e.sender !== chat.me && !e.recalled) : []
     const all = [...shown, ...waiting.map(i => ({ ...i, pending: true, sender: chat.me, createdAt: i.at }))]
     const plain = e => e && ((e.kind || 'message') === 'message') && !e.recalled && !e.expired
     let last = 0
