@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -78,6 +80,11 @@ func TestPicturesOfThePage(t *testing.T) {
 	ann.until("typing, and read", "document.querySelector('.is-typing') && !document.querySelector('.message.own:not([data-status=read])')")
 	ann.until("the group's badge", "document.querySelector('.badge')")
 	ann.picture(dir, "talk")
+	left := ann.shot("talk")
+	ben.run(viewport(390, 800), theme("dark"))
+	ben.until("everything to be read on the phone", "document.querySelector('.message.own')")
+	readme(t, browser, filepath.Join(dir, "chat.png"), left, ben.shot("the phone"))
+	ben.run(viewport(1280, 800), theme("light"))
 	ann.run(theme("dark"))
 	ann.picture(dir, "talk-dark")
 	ann.run(theme("light"), viewport(390, 780))
@@ -111,15 +118,39 @@ func TestPicturesOfThePage(t *testing.T) {
 
 func (w *window) picture(dir, name string) {
 	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), w.shot(name), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// shot is the window as it looks when nothing moves any more, as a PNG.
+func (w *window) shot(what string) []byte {
+	w.t.Helper()
 	w.until("the animations to end", "document.getAnimations().every(a => a.playState !== 'running' || a.effect.getTiming().iterations === Infinity)")
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
-		w.t.Fatalf("a picture of %s: %v", name, err)
+		w.t.Fatalf("a picture of %s: %v", what, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
-		w.t.Fatal(err)
+	return png
+}
+
+// readme puts a desktop's and a phone's window side by side: docs/images/chat.png.
+func readme(t *testing.T, browser context.Context, path string, desktop, phone []byte) {
+	t.Helper()
+	w := open(t, browser, "about:blank", viewport(1600, 800))
+	w.do("document.body.style.cssText = 'margin:0;height:800px;display:flex;gap:28px;align-items:center;justify-content:center;background:linear-gradient(135deg,#dfe6f7,#eef0f4 60%,#e6e0f2)'")
+	for _, p := range []struct {
+		png    []byte
+		height int
+	}{{desktop, 700}, {phone, 700}} {
+		w.do(fmt.Sprintf("const i = new Image(); i.height = %d; i.style.cssText = 'border-radius:18px;box-shadow:0 18px 48px rgb(16 24 40 / .22)'; document.body.append(i); i.src = 'data:image/png;base64,%s'",
+			p.height, base64.StdEncoding.EncodeToString(p.png)))
+	}
+	w.until("both to be shown", "document.images.length === 2 && [...document.images].every(i => i.complete && i.naturalWidth)")
+	if err := os.WriteFile(path, w.shot("both"), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -70,6 +70,7 @@ function paint() {
   if (chat.open && !talk && chat.ready) chat.sessions.has(chat.open) ? begin() : show(null)
   list.paint()
   talk?.paint()
+  chat.on.painted?.()
   const n = chat.total
   document.title = (n ? `(${n > 99 ? '99+' : n}) ` : '') + 'Troupe'
 }

@@ -15,6 +15,7 @@ export class Composer {
       rows: 1, maxlength: 8192, enterkeyhint: 'send', value: s.draft, name: 'message', dir: 'auto',
       oninput: () => { this.fit(); if (this.area.value.trim() && !this.edited) chat.typing(s) },
       onkeydown: e => this.key(e),
+      onkeypress: e => { if (e.key === 'Enter' && !e.shiftKey) e.preventDefault() }, // sent by the keydown before it
     })
     this.button = h('button.send', { type: 'submit', 'aria-label': t('send'), title: t('send') }, icon('send'))
     this.strip = h('div.strip', { hidden: true })
@@ -53,6 +54,7 @@ export class Composer {
       return
     }
     this.sent()
+    s.typed = 0 // whoever goes on typing is told of at once
     this.put('')
     this.quit()
     chat.outbox.send(s.id, { type: 'text', text }, replied?.messagerecvId)

@@ -1,6 +1,6 @@
 // The windows in which one finds people and looks after a group.
 
-import { h, iconButton, avatar, dialog, confirm, toast } from './dom.js'
+import { h, iconButton, avatar, dialog, confirm, reconcile, toast } from './dom.js'
 import { t, wrong } from './text.js'
 import { nameOf } from './names.js'
 
@@ -106,16 +106,18 @@ function mayRemove(chat, s, m) {
 }
 
 export function members(chat, s) {
-  dialog(t('members'), close => {
+  const box = dialog(t('members'), close => {
     const error = h('p.error', { role: 'alert' })
     const people = h('ul.people')
-    const paint = () => people.replaceChildren(...[...(s.people?.values() || [])].map(m => h('li', { 'data-member': m.user },
+    const rows = () => [...(s.people?.values() || [])].map(m => ({ key: m.user, sig: [nameOf(chat, m.user), m.role, mayRemove(chat, s, m)].join(), make: () => h('li', { 'data-member': m.user },
       avatar(m.user, nameOf(chat, m.user)),
       h('span.person', {}, h('bdi', {}, nameOf(chat, m.user)), m.user === chat.me && h('span.soft', {}, t('you'))),
       m.role && m.role !== 'member' && h('span.tag', {}, t(m.role)),
       mayRemove(chat, s, m) && iconButton('close', t('removeName', { name: nameOf(chat, m.user) }),
-        () => chat.removeMember(s, m.user).then(paint, e => { error.textContent = wrong(e) })))))
+        () => chat.removeMember(s, m.user).then(paint, e => { error.textContent = wrong(e) }))) }))
+    const paint = () => reconcile(people, rows())
     paint()
+    chat.on.painted = paint // names may still be on their way
     const pick = picker(chat, u => s.people?.has(u), error)
     const form = h('form', {}, people, pick.box, error, h('div.actions', {}, h('button.primary', { type: 'submit' }, t('done'))))
     submit(form, error, async () => {
@@ -124,8 +126,9 @@ export function members(chat, s) {
       if (pick.picked.size) await chat.add(s, [...pick.picked.keys()])
       close()
     })
-    chat.people(s).then(paint)
+    chat.people(s)
     return form
   })
+  box.addEventListener('close', () => { chat.on.painted = null })
 }
 

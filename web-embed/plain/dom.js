@@ -30,7 +30,7 @@ export function icon(name) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
   svg.setAttribute('viewBox', '0 0 24 24')
   svg.setAttribute('aria-hidden', 'true')
-  svg.setAttribute('class', 'icon')
+  svg.setAttribute('class', 'icon icon-' + name)
   const p = document.createElementNS('http://www.w3.org/2000/svg', 'path')
   p.setAttribute('d', paths[name])
   svg.append(p)

@@ -50,13 +50,13 @@ export class List {
   row(s) {
     const { chat } = this
     const title = titleOf(chat, s), open = chat.open === s.id
+    const drafted = !!s.draft.trim() && !open
     const typing = [...s.typing].filter(([, until]) => until > Date.now()).map(([u]) => u)
     let prefix = '', text = s.last ? said(chat, s.last) : ''
     if (typing.length) text = s.type === 'p2p' ? t('typing') : t('typing1', { name: nameOf(chat, typing[0]) })
-    else if (s.draft && !open) { prefix = t('draft'); text = s.draft }
+    else if (drafted) { prefix = t('draft'); text = s.draft }
     else if (s.last && s.type !== 'p2p' && !s.last.recalled) prefix = (s.last.sender === chat.me ? t('you') : nameOf(chat, s.last.sender)) + ': '
     const time = s.updated ? when(s.updated) : ''
-    const drafted = !!(s.draft && !open)
     const sig = [title, text, prefix, time, s.unread, s.sticky, s.muted, s.mentioned, open, typing.length > 0].join('\u0001')
     return {
       key: s.id, sig,

@@ -107,7 +107,7 @@ export function t(key, vars = {}) {
 }
 
 const tag = locale === 'en' && /^en\b/i.test(navigator.language || '') ? navigator.language : locale
-const clock = new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' })
+const clock = new Intl.DateTimeFormat(tag, { hour: locale === 'en' ? 'numeric' : '2-digit', minute: '2-digit' })
 const monthDay = new Intl.DateTimeFormat(tag, { month: 'short', day: 'numeric' })
 const weekday = new Intl.DateTimeFormat(tag, { weekday: 'long', month: 'long', day: 'numeric' })
 const full = new Intl.DateTimeFormat(tag, { year: 'numeric', month: 'long', day: 'numeric' })
