@@ -113,6 +113,39 @@ func TestAGroupOnThePageHasMembersWhoComeAndGo(t *testing.T) {
 	bob.until("the group to be back", "document.querySelector('.row-title')?.textContent === 'Hikers'")
 }
 
+func TestAWindowKeepsAndRenewsItsLoginUntilItIsSignedOut(t *testing.T) {
+	browser := startBrowser(t)
+	s := startServer(t, "TROUPE_PROFILE=dev")
+	ann, bob := open(t, browser, s.url), open(t, browser, s.url)
+	ann.register("ann", "Ann")
+	bob.register("bob", "Bob")
+	ann.writeTo("bob")
+	const token = "JSON.parse(sessionStorage['troupe.login']).token"
+	for _, is := range []string{"renewAt", "goodUntil"} { // to be renewed while it is used, and before it can be
+		old := get[string](ann, token)
+		ann.do("sessionStorage['troupe.login'] = JSON.stringify({...JSON.parse(sessionStorage['troupe.login']), " + is + ": 0})")
+		ann.run(chromedp.Reload())
+		ann.until("another token", token+" !== "+quoted(old)+" && document.querySelector('#app').dataset.connection === 'online' && document.querySelector('.talk textarea')")
+		ann.say("After " + is)
+		ann.until("the message to be out", saying("After "+is)+"?.dataset.status === 'delivered'")
+	}
+
+	ann.press(`.message.own[data-client-id="` + ann.shows("After renewAt") + `"] [data-action=message-menu]`)
+	ann.choose("Edit")
+	ann.fill("textarea[name=message]", ", edited\r")
+	bob.press(".row-main")
+	bob.shows("After renewAt, edited")
+
+	ann.press(".me")
+	ann.choose("Sign out")
+	ann.until("the sign-in", "document.querySelector('#tab-in').getAttribute('aria-selected') === 'true' && !sessionStorage['troupe.login']")
+	ann.fill("#password", "a wrong password\r")
+	ann.until("a refusal", "document.querySelector('.error').textContent === 'Name or password is wrong'")
+	ann.do("document.querySelector('#password').value = ''")
+	ann.fill("#password", "a long password\r")
+	ann.until("to be back", "document.querySelector('.row-last')?.textContent === 'After goodUntil'")
+}
+
 func TestHistoryIsReadUpwardsWithoutAJump(t *testing.T) {
 	browser := startBrowser(t)
 	s := startServer(t, "TROUPE_PROFILE=dev")

@@ -37,8 +37,6 @@ func TestPicturesOfThePage(t *testing.T) {
 	mei.fill("#password", "a long password\r")
 	mei.until("mei to be online", "document.querySelector('#app').dataset.connection === 'online'")
 
-	long.writeTo("maya")
-	long.say("Thisisonewordthatisfarlongerthananybubblewillevernaturallybeanditmustbebrokensomewhereotherwisethepagescrollssideways https://example.org/a/very/long/path?with=a&query=that&goes=on")
 	ann.press("[data-action=new]")
 	ann.choose("New group")
 	ann.fill("dialog input[name=title]", "Sunday hike")
@@ -81,10 +79,12 @@ func TestPicturesOfThePage(t *testing.T) {
 	ann.until("the group's badge", "document.querySelector('.badge')")
 	ann.picture(dir, "talk")
 	left := ann.shot("talk")
-	ben.run(viewport(390, 800), theme("dark"))
+	ben.run(viewport(390, 870), theme("dark"))
 	ben.until("everything to be read on the phone", "document.querySelector('.message.own')")
 	readme(t, browser, filepath.Join(dir, "chat.png"), left, ben.shot("the phone"))
 	ben.run(viewport(1280, 800), theme("light"))
+	long.writeTo("maya")
+	long.say("Thisisonewordthatisfarlongerthananybubblewillevernaturallybeanditmustbebrokensomewhereotherwisethepagescrollssideways https://example.org/a/very/long/path?with=a&query=that&goes=on")
 	ann.run(theme("dark"))
 	ann.picture(dir, "talk-dark")
 	ann.run(theme("light"), viewport(390, 780))
@@ -94,7 +94,7 @@ func TestPicturesOfThePage(t *testing.T) {
 	ann.run(theme("dark"))
 	ann.picture(dir, "phone-list-dark")
 	ann.run(theme("light"), viewport(1280, 800))
-	ann.press(".row:last-child .row-main")
+	ann.press(".row:first-child .row-main")
 	ann.until("the long message", "document.querySelector('.message.other')")
 	ann.picture(dir, "long-names")
 	ann.run(viewport(320, 640))
@@ -140,11 +140,11 @@ func (w *window) shot(what string) []byte {
 func readme(t *testing.T, browser context.Context, path string, desktop, phone []byte) {
 	t.Helper()
 	w := open(t, browser, "about:blank", viewport(1600, 800))
-	w.do("document.body.style.cssText = 'margin:0;height:800px;display:flex;gap:28px;align-items:center;justify-content:center;background:linear-gradient(135deg,#dfe6f7,#eef0f4 60%,#e6e0f2)'")
+	w.do("document.body.style.cssText = 'margin:0;height:800px;display:flex;gap:28px;align-items:center;justify-content:center;background:#e3e7f1'")
 	for _, p := range []struct {
 		png    []byte
 		height int
-	}{{desktop, 700}, {phone, 700}} {
+	}{{desktop, 720}, {phone, 720}} {
 		w.do(fmt.Sprintf("const i = new Image(); i.height = %d; i.style.cssText = 'border-radius:18px;box-shadow:0 18px 48px rgb(16 24 40 / .22)'; document.body.append(i); i.src = 'data:image/png;base64,%s'",
 			p.height, base64.StdEncoding.EncodeToString(p.png)))
 	}
