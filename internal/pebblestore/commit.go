@@ -23,7 +23,7 @@ func (s *Store) Commit(batch []*actors.Append) error {
 		return err
 	}
 	defer t.abandon()
-	c := committer{tx: t, heads: make(map[sessionKey]head, len(batch))}
+	c := committer{tx: t, heads: make(map[sessionKey]head, len(batch)), before: make(map[sessionKey]head, len(batch))}
 	for _, a := range batch {
 		c.rewrites = c.rewrites || len(a.Rewrites) > 0
 		c.looks = c.looks || !a.Vouched
@@ -41,7 +41,12 @@ func (s *Store) Commit(batch []*actors.Append) error {
 	for k, h := range c.heads {
 		c.write(k.head(), h.row())
 	}
-	return t.commit(func() { s.heads.putAll(c.heads) })
+	s.hidden.hide(c.before)
+	if err := t.commit(func() { s.heads.putAll(c.heads) }); err != nil {
+		return err
+	}
+	s.hidden.show(c.heads)
+	return nil
 }
 
 // refusal is why one Append is not written; other errors end the whole commit.
@@ -51,6 +56,7 @@ type refusal struct{ error }
 type committer struct {
 	*tx
 	heads    map[sessionKey]head // of sessions changed so far
+	before   map[sessionKey]head // of the same, as they were
 	rewrites bool                // an Append of the batch rewrites: entries must be found before they are applied
 	looks    bool                // an Append of the batch looks for client message ids: the same
 	scratch  []byte
@@ -94,6 +100,9 @@ func (c *committer) append(a *actors.Append) error {
 		return refusal{err}
 	}
 	// From here on nothing refuses.
+	if _, again := c.heads[k]; !again {
+		c.before[k] = h
+	}
 	h.epoch = a.Epoch
 	for i, e := range a.Entries {
 		c.writeEntry(k, e, rows.entries[i], sentAs(a, i))

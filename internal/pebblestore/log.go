@@ -43,7 +43,11 @@ func (s *Store) entries(ctx context.Context, session protocol.SessionID, from, t
 			entries, err = nil, fmt.Errorf("pebblestore: %s: %w", s.dir, e)
 		}
 	}()
+	to = s.hidden.synced(k, to)
 	for ok := first(it); ok && len(entries) < limit; ok = next(it) {
+		if seqOf(it.Key()) > to {
+			continue
+		}
 		row, err := it.ValueAndErr()
 		if err != nil {
 			return nil, fmt.Errorf("pebblestore: %s: %w", s.dir, err)
@@ -105,7 +109,11 @@ func (s *Store) Unread(ctx context.Context, session protocol.SessionID, user pro
 	if err != nil {
 		return 0, false, err
 	}
-	return s.now().unread(k, user, after, to)
+	err = s.at(func(v view) (err error) {
+		n, mentioned, err = v.unread(k, user, after, s.hidden.synced(k, to))
+		return err
+	})
+	return n, mentioned, err
 }
 
 // unread scans the heads of rows, some 0.2 µs each; only a row that mentions

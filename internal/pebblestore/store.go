@@ -74,6 +74,7 @@ type Store struct {
 	mark   marker
 	space  space
 	heads  headCache
+	hidden hidden
 	failed atomic.Pointer[error]
 
 	logEpoch   string // of every log in here

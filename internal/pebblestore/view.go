@@ -52,6 +52,10 @@ func (s *Store) bad(key []byte, err error) error {
 
 func (v view) head(k sessionKey) (h head, found bool, err error) {
 	found, err = v.row(k.head(), func(b []byte) (err error) { h, err = parseHead(b); return err })
+	if old, unsynced := v.s.hidden.of(k); unsynced && old.last < h.last {
+		old.members = h.members
+		h = old
+	}
 	return h, found, err
 }
 
