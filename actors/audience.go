@@ -4,8 +4,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // audience knows which users of this node follow which subject: the sessions they
@@ -17,20 +15,20 @@ type audience struct {
 	seed   maphash.Seed
 	shards [64]struct {
 		sync.RWMutex
-		users map[string][]*actor.PID // copied on change
+		users map[string][]address // copied on change
 	}
 }
 
 func (a *audience) shard(id string) *struct {
 	sync.RWMutex
-	users map[string][]*actor.PID
+	users map[string][]address
 } {
 	a.once.Do(func() { a.seed = maphash.MakeSeed() })
 	return &a.shards[maphash.String(a.seed, id)%uint64(len(a.shards))]
 }
 
 // of gives the local users who follow subject; the slice is not to be changed.
-func (a *audience) of(subject string) []*actor.PID {
+func (a *audience) of(subject string) []address {
 	s := a.shard(subject)
 	s.RLock()
 	defer s.RUnlock()
@@ -38,7 +36,7 @@ func (a *audience) of(subject string) []*actor.PID {
 }
 
 // join puts user into subject's audience. True: it was not there.
-func (a *audience) join(subject string, user *actor.PID) bool {
+func (a *audience) join(subject string, user address) bool {
 	s := a.shard(subject)
 	s.Lock()
 	defer s.Unlock()
@@ -47,7 +45,7 @@ func (a *audience) join(subject string, user *actor.PID) bool {
 		return false
 	}
 	if s.users == nil {
-		s.users = map[string][]*actor.PID{}
+		s.users = map[string][]address{}
 	}
 	// Room for as many again, so that a large audience is not copied for each that
 	// joins: readers hold the shorter slice and never look past it.
@@ -56,7 +54,7 @@ func (a *audience) join(subject string, user *actor.PID) bool {
 }
 
 // leave takes user out. True: it was there.
-func (a *audience) leave(subject string, user *actor.PID) bool {
+func (a *audience) leave(subject string, user address) bool {
 	s := a.shard(subject)
 	s.Lock()
 	defer s.Unlock()
@@ -69,7 +67,7 @@ func (a *audience) leave(subject string, user *actor.PID) bool {
 		delete(s.users, subject)
 		return true
 	}
-	after := make([]*actor.PID, 0, len(before)-1)
+	after := make([]address, 0, len(before)-1)
 	s.users[subject] = append(append(after, before[:i]...), before[i+1:]...)
 	return true
 }

@@ -26,7 +26,7 @@ type Remote struct {
 // Tell, an identity by Authenticated, and ends it by Gone.
 func (n *Node) Connect(link Link, remote Remote) *Connection {
 	a := &connection{node: n, link: link}
-	c := &Connection{node: n, id: n.nextConn.Add(1), pid: n.spawn(a)}
+	c := &Connection{node: n, id: n.nextConn.Add(1), pid: n.spawn(a).pid}
 	a.id, a.pid = c.id, c.pid
 	n.mu.Lock()
 	n.connections[c.id] = c

@@ -27,7 +27,7 @@ type desk struct {
 func (d *desk) start(n *Node) {
 	d.node, d.waiting = n, map[string]chan *protocol.Frame{}
 	d.idle = sync.NewCond(&d.mu)
-	d.pid = n.spawn(actor.ReceiveFunc(d.receive))
+	d.pid = n.spawn(actor.ReceiveFunc(d.receive)).pid
 }
 
 func (d *desk) receive(c actor.Context) {

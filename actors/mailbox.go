@@ -25,7 +25,15 @@ type mailbox struct {
 // goroutine of the actor's own.
 const turn = 64
 
-func newMailbox() actor.Mailbox { return &mailbox{} }
+// address is an actor of this process: its PID, and its mailbox, which is the
+// shorter way to it where the same message goes to hundreds (looking a PID's
+// process up costs as much as the rest of a tell).
+type address struct {
+	pid *actor.PID
+	box *mailbox
+}
+
+func (a address) tell(message any) { a.box.PostUserMessage(message) }
 
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
 	m.invoker, m.dispatcher = invoker, dispatcher

@@ -96,6 +96,7 @@ type Node struct {
 	props    *actor.Props
 	spawning sync.Mutex
 	newborn  actor.Actor
+	box      *mailbox // the newborn's
 
 	mu          sync.Mutex
 	connections map[int64]*Connection
@@ -121,7 +122,7 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 		return slog.New(quiet{log.Handler()})
 	}))
 	n.root = n.system.Root
-	n.props = actor.PropsFromProducer(n.born, actor.WithMailbox(newMailbox))
+	n.props = actor.PropsFromProducer(n.born, actor.WithMailbox(func() actor.Mailbox { return n.box }))
 	n.committer = newCommitter(journal, n.root, log, n.cfg.Fatal)
 	n.desk.start(n)
 	for range 4 * runtime.GOMAXPROCS(0) {
@@ -135,13 +136,13 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 
 // spawn starts a as an actor. All actors share one Props, as one of its own per
 // actor costs 600 bytes each; so a is handed over through a field.
-func (n *Node) spawn(a actor.Actor) *actor.PID {
+func (n *Node) spawn(a actor.Actor) address {
 	n.spawning.Lock()
 	defer n.spawning.Unlock()
-	n.newborn = a
-	pid := n.root.Spawn(n.props)
-	n.newborn = nil
-	return pid
+	n.newborn, n.box = a, &mailbox{}
+	at := address{pid: n.root.Spawn(n.props), box: n.box}
+	n.newborn, n.box = nil, nil
+	return at
 }
 
 // born is the producer of every actor. Without a newborn it is asked for a restart,
@@ -179,7 +180,7 @@ func (n *Node) Online(user protocol.UserID) (bool, time.Time) {
 func (n *Node) session(id protocol.SessionID) *actor.PID {
 	return n.sessions.get(id, func(r *ref) *actor.PID {
 		s := &Session{node: n, ref: r, id: id}
-		s.pid = n.spawn(s)
+		s.pid = n.spawn(s).pid
 		return s.pid
 	})
 }
@@ -187,7 +188,8 @@ func (n *Node) session(id protocol.SessionID) *actor.PID {
 func (n *Node) user(id protocol.UserID) *actor.PID {
 	return n.people.get(id, func(r *ref) *actor.PID {
 		u := &User{node: n, ref: r, id: id}
-		u.pid = n.spawn(u)
+		u.at = n.spawn(u)
+		u.pid = u.at.pid
 		return u.pid
 	})
 }

@@ -19,6 +19,7 @@ type User struct {
 	node *Node
 	ref  *ref
 	pid  *actor.PID
+	at   address
 	id   protocol.UserID
 
 	state   state
@@ -141,7 +142,7 @@ func newEpoch() string {
 
 func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 	n := u.node
-	n.audience.join(UserSubject(u.id), u.pid)
+	n.audience.join(UserSubject(u.id), u.at)
 	if err := n.streams.Follow(ctx, UserSubject(u.id)); err != nil {
 		return nil, err
 	}
@@ -159,14 +160,14 @@ func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 
 // follow makes the session's events arrive here.
 func (u *User) follow(ctx context.Context, session protocol.SessionID) error {
-	if u.node.audience.join(SessionSubject(session), u.pid) {
+	if u.node.audience.join(SessionSubject(session), u.at) {
 		return u.node.streams.Follow(ctx, SessionSubject(session))
 	}
 	return nil
 }
 
 func (u *User) unfollow(session protocol.SessionID) {
-	if u.node.audience.leave(SessionSubject(session), u.pid) {
+	if u.node.audience.leave(SessionSubject(session), u.at) {
 		u.node.streams.Unfollow(SessionSubject(session))
 	}
 }
@@ -355,7 +356,7 @@ func (u *User) passivate() {
 	for id := range u.rows {
 		u.unfollow(id)
 	}
-	if u.node.audience.leave(UserSubject(u.id), u.pid) {
+	if u.node.audience.leave(UserSubject(u.id), u.at) {
 		u.node.streams.Unfollow(UserSubject(u.id))
 	}
 	pid := u.pid

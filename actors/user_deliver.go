@@ -16,7 +16,7 @@ func (n *Node) Receive(subject string, events []*Event, burst *Burst) {
 	}
 	d := &delivery{subject: subject, events: events, burst: burst}
 	for _, user := range audience {
-		n.tell(user, d)
+		user.tell(d)
 	}
 }
 
