@@ -60,7 +60,8 @@ type Append struct {
 	Removed  []protocol.UserID     // rows that end
 	Marks    []Mark
 
-	Err error // set by Commit
+	Err      error  // set by Commit
+	LogEpoch string // set by Commit with Create: the new log's
 
 	// Owner gets the Append back after the commit; the store leaves it alone.
 	Owner any

@@ -315,6 +315,10 @@ func (s *Session) committed(m *committed) {
 		if n := len(p.Entries); n > 0 {
 			s.head = p.Entries[n-1].Seq
 		}
+		if p.Create {
+			s.logEpoch = p.LogEpoch
+			p.answer = s.created()
+		}
 		s.answer(p, &out)
 		if p.entry != nil && !plantedPublishBeforeCommit {
 			events = append(events, s.push(p))

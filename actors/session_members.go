@@ -78,13 +78,12 @@ func (s *Session) made(r *request, m *protocol.SessionCreate) {
 			rows = append(rows, &MemberRow{User: u, Inviter: me, Order: int64(len(rows) + 1), JoinedAt: now})
 		}
 	}
-	s.adopt(&Stored{Info: info, LogEpoch: s.logEpoch, Members: rows})
+	s.adopt(&Stored{Info: info, Members: rows}) // the log's epoch comes with the commit
 	s.sent = newWindow()
 	s.sent.complete = true
 	p := &pending{req: r}
 	p.Create, p.Claim = true, true
 	p.Info, p.Members = info, rows
-	p.answer = s.created()
 	p.after = func(b *Burst) { s.touch(b, users(rows)...) }
 	s.append(p)
 }

@@ -228,3 +228,19 @@ func TestALogoutIsAnsweredBeforeItsConnectionIsClosed(t *testing.T) {
 		ann.hangUp()
 	}
 }
+
+func TestANewSessionsEpochIsTheSameEverywhere(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann := s.dial("ann", "d")
+	a := ann.must(&protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{SessionType: protocol.SessionType_GROUP}}}).GetSessionCreateReply()
+	id := a.Result[0]
+	epoch := a.Entities.Session[id].Epoch
+	zero := int64(0)
+	ask := &protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: id, AfterSeq: &zero, Epoch: epoch}}}
+	if got := ann.must(ask).GetSyncReply().Epoch; got != epoch || epoch == "" || ann.about(id).Epoch != epoch {
+		t.Errorf("the epoch is %q, then %q", epoch, got)
+	}
+	eventually(t, "the row has it", func() bool { return ann.row(id).Epoch == epoch })
+	ask.GetSync().Epoch = "another"
+	ann.refused(ask, protocol.Code_EPOCH_CHANGED)
+}

@@ -100,6 +100,9 @@ func (c *committer) append(a *actors.Append) error {
 		return refusal{err}
 	}
 	// From here on nothing refuses.
+	if a.Create {
+		a.LogEpoch = c.s.logEpoch
+	}
 	if _, again := c.heads[k]; !again {
 		c.before[k] = h
 	}

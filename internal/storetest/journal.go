@@ -180,7 +180,7 @@ func created(t *testing.T, s Store) {
 	commit(t, s, create(pair, "ann", "bob"), says(pair, message(1, "ann", "a")))
 	equal(t, "log of room", log(t, s, room), nil)
 	stored, err := s.Load(background, hall)
-	if err != nil || stored.Info.Creator != "ann" || stored.Epoch != 1 || stored.Head != 0 || stored.LogEpoch == "" {
+	if err != nil || stored.Info.Creator != "ann" || stored.Epoch != 1 || stored.Head != 0 || stored.LogEpoch == "" || stored.LogEpoch != twice[0].LogEpoch {
 		t.Errorf("Load = %+v, %v", stored, err)
 	}
 }
