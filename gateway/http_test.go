@@ -109,7 +109,7 @@ func (d *desk) last() *protocol.Frame {
 // bodies is a good body for every operation that needs one, so that what refuses a
 // request below is the token or the session, and not its form.
 var bodies = map[string]string{
-	"create-session":          `{"type":"group","members":["bob"]}`,
+	"create-session":          `{"sessionType":"group","members":["bob"]}`,
 	"change-session":          `{"name":"n"}`,
 	"mark-read":               `{"seq":3}`,
 	"mark-received":           `{"seq":3}`,
@@ -207,7 +207,7 @@ func TestStaticSegmentsWinOverParameters(t *testing.T) {
 		t.Fatalf("messages/unread = %v, want the one of bob's that is not recalled", m)
 	}
 	first := items[0].(map[string]any)
-	if first["id"] != ours+".6" || first["createdAt"] != "2023-11-14T22:13:20.123Z" || first["kind"] != "message" ||
+	if first["messagerecvId"] != ours+".6" || first["createdAt"] != "2023-11-14T22:13:20.123Z" || first["kind"] != "message" ||
 		first["content"].(map[string]any)["type"] != "text" {
 		t.Errorf("message = %v", first)
 	}
@@ -232,7 +232,7 @@ func TestStaticSegmentsWinOverParameters(t *testing.T) {
 	if _, m := d.do("GET", base+ours+"/participants/a%20b%2Fc", ""); m["user"] != "a b/c" {
 		t.Errorf("an escaped id = %v", m)
 	}
-	if _, m := d.do("GET", base+ours+"/session", ""); m["id"] != ours || m["mine"].(map[string]any)["sticky"] != true {
+	if _, m := d.do("GET", base+ours+"/session", ""); m["session"] != ours || m["mine"].(map[string]any)["sticky"] != true {
 		t.Errorf("session = %v", m)
 	}
 }
@@ -301,7 +301,7 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		return &protocol.Frame{Body: &protocol.Frame_MsgSendReply{MsgSendReply: &protocol.MsgSendReply{MessagerecvId: ours + ".10", Seq: 10, Duplicate: true}}}, nil
 	}
 	status, m := d.do("POST", s+"/messages", `{"clientMsgId":"c","content":{"type":"text","text":"hi"}}`)
-	if status != 200 || m["duplicate"] != true || m["id"] != ours+".10" {
+	if status != 200 || m["duplicate"] != true || m["messagerecvId"] != ours+".10" {
 		t.Errorf("sent again = %d %v, want 200 and the first answer", status, m)
 	}
 	d.reply = func(*protocol.Frame) (*protocol.Frame, error) {
@@ -309,8 +309,8 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 			Entities: &protocol.Entities{Session: map[string]*protocol.SessionInfo{ours: {Session: ours, SessionType: protocol.SessionType_GROUP, Creator: "ann", CreatedAt: 5}}}}}}, nil
 	}
 	for _, typ := range []string{`"group"`, `3`} {
-		status, m = d.do("POST", "/api/v2/sessions", `{"type":`+typ+`,"members":["bob"],"clientMsgId":"k"}`)
-		if status != 201 || m["id"] != ours || m["type"] != "group" {
+		status, m = d.do("POST", "/api/v2/sessions", `{"sessionType":`+typ+`,"members":["bob"],"clientMsgId":"k"}`)
+		if status != 201 || m["session"] != ours || m["sessionType"] != "group" {
 			t.Errorf("create = %d %v", status, m)
 		}
 		if f := d.last().GetSessionCreate(); f.SessionType != protocol.SessionType_GROUP || f.ClientMsgId != "k" {

@@ -83,7 +83,7 @@ func readSessionType(s string) (t protocol.SessionType, err error) {
 
 type createInput struct {
 	Body struct {
-		Type         sessionType `json:"type"`
+		Type         sessionType `json:"sessionType"`
 		Members      []string    `json:"members,omitempty" maxItems:"500" doc:"User ids, besides one's own"`
 		Name         string      `json:"name,omitempty" maxLength:"128"`
 		Temporary    bool        `json:"temporary,omitempty"`

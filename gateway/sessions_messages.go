@@ -129,7 +129,7 @@ type sendInput struct {
 }
 
 type sentView struct {
-	ID          string     `json:"id"`
+	ID          string     `json:"messagerecvId"`
 	Session     string     `json:"session"`
 	Seq         int64      `json:"seq"`
 	ClientMsgID string     `json:"clientMsgId"`
@@ -202,7 +202,7 @@ type editInput struct {
 }
 
 type entryView struct {
-	ID  string `json:"id" doc:"Of the message that was changed"`
+	ID  string `json:"messagerecvId" doc:"Of the message that was changed"`
 	Seq int64  `json:"seq" doc:"Of the entry that says so in the log"`
 }
 

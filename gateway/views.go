@@ -14,8 +14,8 @@ import (
 // is called messagerecvId there is a message's id.
 
 type sessionView struct {
-	ID           string          `json:"id"`
-	Type         sessionType     `json:"type"`
+	ID           string          `json:"session"`
+	Type         sessionType     `json:"sessionType"`
 	Name         string          `json:"name,omitempty"`
 	Creator      string          `json:"creator,omitempty"`
 	Owner        string          `json:"owner,omitempty"`
@@ -45,8 +45,8 @@ type membershipView struct {
 }
 
 type headView struct {
-	ID           string       `json:"id"`
-	Type         sessionType  `json:"type"`
+	ID           string       `json:"session"`
+	Type         sessionType  `json:"sessionType"`
 	Name         string       `json:"name,omitempty"`
 	HeadSeq      int64        `json:"headSeq"`
 	ReadSeq      int64        `json:"readSeq"`
@@ -75,7 +75,7 @@ type memberView struct {
 }
 
 type messageView struct {
-	ID           string         `json:"id"`
+	ID           string         `json:"messagerecvId"`
 	Session      string         `json:"session"`
 	Seq          int64          `json:"seq"`
 	Kind         string         `json:"kind" doc:"message, or what else the log holds: recall, edit, react, join, leave, change, expire, answer"`

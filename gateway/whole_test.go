@@ -80,8 +80,8 @@ func (h *house) request(user, method, path, body string) (int, map[string]any) {
 
 func TestOneCanChatWithRESTAlone(t *testing.T) {
 	h := newHouse(t)
-	created := h.as("ann", "POST", "/sessions", `{"type":"group","name":"team","members":["bob","cem"]}`)
-	s := "/sessions/" + created["id"].(string)
+	created := h.as("ann", "POST", "/sessions", `{"sessionType":"group","name":"team","members":["bob","cem"]}`)
+	s := "/sessions/" + created["session"].(string)
 	if created["memberCount"] != 3.0 || created["owner"] != "ann" {
 		t.Errorf("created = %v", created)
 	}
@@ -97,10 +97,10 @@ func TestOneCanChatWithRESTAlone(t *testing.T) {
 	}
 	sent := h.as("ann", "POST", s+"/messages", `{"clientMsgId":"1","content":{"type":"text","text":"hello"}}`)
 	push := bob.frame()
-	if push["type"] != "msg_push" || push["messagerecvId"] != sent["id"] || push["messagesendId"] != sent["id"].(string)+"@bob" || push["seq"] != sent["seq"] {
+	if push["type"] != "msg_push" || push["messagerecvId"] != sent["messagerecvId"] || push["messagesendId"] != sent["messagerecvId"].(string)+"@bob" || push["seq"] != sent["seq"] {
 		t.Errorf("push = %v", push)
 	}
-	if again := h.as("ann", "POST", s+"/messages", `{"clientMsgId":"1","content":{"type":"text","text":"hello"}}`); again["id"] != sent["id"] || again["duplicate"] != true {
+	if again := h.as("ann", "POST", s+"/messages", `{"clientMsgId":"1","content":{"type":"text","text":"hello"}}`); again["messagerecvId"] != sent["messagerecvId"] || again["duplicate"] != true {
 		t.Errorf("again = %v", again)
 	}
 	if status, p := h.request("ann", "POST", s+"/messages", `{"clientMsgId":"1","content":{"type":"text","text":"other"}}`); status != 409 || p["code"] != "CONFLICT" {
@@ -113,21 +113,21 @@ func TestOneCanChatWithRESTAlone(t *testing.T) {
 		t.Errorf("unread messages = %v", got)
 	}
 	soon(t, "badge of 1", func() bool { return h.as("bob", "GET", "/application/badge_no", "")["badge"] == 1.0 })
-	if got := h.as("bob", "GET", s+"/messages/"+sent["id"].(string), ""); got["content"].(map[string]any)["text"] != "hello" {
+	if got := h.as("bob", "GET", s+"/messages/"+sent["messagerecvId"].(string), ""); got["content"].(map[string]any)["text"] != "hello" {
 		t.Errorf("message = %v", got)
 	}
 	h.as("bob", "PUT", s+"/recv", `{}`)
 	if got := h.as("bob", "PUT", s+"/read", `{}`); got["unread"] != 0.0 || got["readSeq"] != sent["seq"] {
 		t.Errorf("read = %v", got)
 	}
-	h.as("bob", "PUT", s+"/messages/"+sent["id"].(string)+"/reactions/%2B1", "")
-	if got := h.as("cem", "GET", s+"/messages/"+sent["id"].(string), ""); got["reactions"] == nil {
+	h.as("bob", "PUT", s+"/messages/"+sent["messagerecvId"].(string)+"/reactions/%2B1", "")
+	if got := h.as("cem", "GET", s+"/messages/"+sent["messagerecvId"].(string), ""); got["reactions"] == nil {
 		t.Errorf("after a reaction = %v", got)
 	}
-	h.as("bob", "DELETE", s+"/messages/"+sent["id"].(string)+"/reactions/%2B1", "")
-	h.as("ann", "PUT", s+"/messages/"+sent["id"].(string), `{"content":{"type":"text","text":"hello!"}}`)
-	h.as("ann", "DELETE", s+"/messages/"+sent["id"].(string), "")
-	if got := h.as("cem", "GET", s+"/messages/"+sent["id"].(string), ""); got["recalled"] != true || got["content"] != nil {
+	h.as("bob", "DELETE", s+"/messages/"+sent["messagerecvId"].(string)+"/reactions/%2B1", "")
+	h.as("ann", "PUT", s+"/messages/"+sent["messagerecvId"].(string), `{"content":{"type":"text","text":"hello!"}}`)
+	h.as("ann", "DELETE", s+"/messages/"+sent["messagerecvId"].(string), "")
+	if got := h.as("cem", "GET", s+"/messages/"+sent["messagerecvId"].(string), ""); got["recalled"] != true || got["content"] != nil {
 		t.Errorf("after a recall = %v", got)
 	}
 
@@ -193,9 +193,9 @@ func TestOneCanChatWithRESTAlone(t *testing.T) {
 	if status, _ := h.request("ann", "GET", s+"/session", ""); status != 404 {
 		t.Errorf("after leaving = %d", status)
 	}
-	pair := h.as("bob", "POST", "/sessions", `{"type":"p2p","members":["ann"]}`)
-	if same := h.as("ann", "POST", "/sessions", `{"type":2,"members":["bob"]}`); same["id"] != pair["id"] {
-		t.Errorf("p2p sessions %v and %v", pair["id"], same["id"])
+	pair := h.as("bob", "POST", "/sessions", `{"sessionType":"p2p","members":["ann"]}`)
+	if same := h.as("ann", "POST", "/sessions", `{"sessionType":2,"members":["bob"]}`); same["session"] != pair["session"] {
+		t.Errorf("p2p sessions %v and %v", pair["session"], same["session"])
 	}
 	soon(t, "p2p session in the list", func() bool {
 		return len(h.as("bob", "GET", "/sessions/recent?type=p2p", "")["items"].([]any)) == 1

@@ -146,17 +146,10 @@ func (r *reader) readAll(ctx context.Context, session string) (history.Log, erro
 	}
 }
 
-// restEntry is an entry as REST says it: an id by another name, and RFC 3339 times.
+// restEntry is an entry as REST says it: with RFC 3339 times.
 type restEntry struct {
 	entry
-	ID        string    `json:"id"`
 	CreatedAt time.Time `json:"createdAt"`
-}
-
-// restRow is a row of a list as REST says it.
-type restRow struct {
-	row
-	ID string `json:"id"`
 }
 
 // restLog pages through a session's messages by REST.
@@ -187,7 +180,7 @@ func (r *run) restLog(ctx context.Context, user, session string) (history.Log, e
 		}
 		log.Head = max(log.Head, page.HeadSeq)
 		for _, e := range page.Items {
-			e.MessagerecvID, e.entry.CreatedAt = e.ID, e.CreatedAt.UnixMilli()
+			e.entry.CreatedAt = e.CreatedAt.UnixMilli()
 			log.Entries = append(log.Entries, e.seen())
 		}
 		if cursor = page.Next; cursor == "" || len(page.Items) == 0 {
@@ -210,17 +203,14 @@ func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
 			path += "&cursor=" + url.QueryEscape(cursor)
 		}
 		var page struct {
-			Items []restRow `json:"items"`
-			Next  string    `json:"next"`
+			Items []row  `json:"items"`
+			Next  string `json:"next"`
 		}
 		ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &page) })
 		if err != nil || !ok {
 			return home, fmt.Errorf("GET %s: %w", path, err)
 		}
-		for _, item := range page.Items {
-			item.Session = item.ID
-			home.Rows = append(home.Rows, seenRows([]row{item.row})...)
-		}
+		home.Rows = append(home.Rows, seenRows(page.Items)...)
 		if cursor = page.Next; cursor == "" {
 			break
 		}
