@@ -132,7 +132,7 @@ func BenchmarkSend(b *testing.B) {
 					names = append(names, fmt.Sprint("user", i))
 					links = append(links, newSink())
 					c := n.Connect(links[i], actors.Remote{})
-					c.Authenticated(protocol.Identity{User: names[i], Device: "d"}, &protocol.Frame{Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
+					c.Authenticated(&protocol.Identity{User: names[i], Device: "d"}, &protocol.Frame{Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
 					conns = append(conns, c)
 				}
 				a, err := n.Ask(context.Background(), protocol.Identity{User: names[0]}, &protocol.Frame{Body: &protocol.Frame_SessionCreate{

@@ -37,9 +37,10 @@ func (n *Node) Connect(link Link, remote Remote) *Connection {
 // Tell gives a frame that was read. It does not block, and keeps the frame.
 func (c *Connection) Tell(f *protocol.Frame) { c.node.tell(c.pid, f) }
 
-// Authenticated says that the token in an auth frame is good, and whose it is.
-func (c *Connection) Authenticated(who protocol.Identity, f *protocol.Frame) {
-	c.node.tell(c.pid, &authenticated{who: &who, frame: f})
+// Authenticated says that the token in an auth frame is good, and whose it is. who
+// is kept, and not to be changed any more.
+func (c *Connection) Authenticated(who *protocol.Identity, f *protocol.Frame) {
+	c.node.tell(c.pid, &authenticated{who: who, frame: f})
 }
 
 // LoggingOut says that f, a logout, is being done: its answer goes out before the
@@ -211,24 +212,13 @@ func (c *connection) authenticated(m *authenticated) {
 		c.fail(m.frame, protocol.Denied("this connection is %s's", c.who.User))
 		return
 	}
-	auth := m.frame.GetAuth()
-	who := *m.who
-	if who.Device == "" {
-		who.Device = auth.GetDevice()
-	}
-	if who.Platform == "" {
-		who.Platform = auth.GetPlatform()
-	}
-	if who.Version == "" {
-		who.Version = auth.GetVersion()
-	}
 	renewed := c.who != nil
-	c.who = &who
+	c.who = m.who
 	if renewed {
 		c.link.Deliver([]Outgoing{{Frame: c.welcome(m.frame, true)}}, nil)
 		return
 	}
-	c.user = c.node.user(who.User)
+	c.user = c.node.user(m.who.User)
 	c.inFlight++
 	c.node.tell(c.user, &attach{conn: c.id, pid: c.pid, link: c.link, who: c.who, frame: m.frame, welcome: c.welcome(m.frame, false)})
 }

@@ -12,13 +12,22 @@ import (
 //
 // What this asks of us: no handler blocks, and nobody tells while holding a lock.
 type mailbox struct {
-	mu         sync.Mutex
-	user       []any
-	system     []any
-	running    bool
-	suspended  bool
-	invoker    actor.MessageInvoker
-	dispatcher actor.Dispatcher
+	mu        sync.Mutex
+	running   bool
+	suspended bool
+	*queues   // nil: nothing is queued
+	invoker   actor.MessageInvoker
+}
+
+// queues are made when there is something to queue: most actors rest.
+type queues struct{ user, system []any }
+
+// queue gives the queues; mu is held.
+func (m *mailbox) queue() *queues {
+	if m.queues == nil {
+		m.queues = &queues{}
+	}
+	return m.queues
 }
 
 // turn is how many messages a teller serves for others before it hands over to a
@@ -35,8 +44,8 @@ type address struct {
 
 func (a address) tell(message any) { a.box.PostUserMessage(message) }
 
-func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
-	m.invoker, m.dispatcher = invoker, dispatcher
+func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	m.invoker = invoker
 }
 
 func (m *mailbox) Start() {}
@@ -44,13 +53,17 @@ func (m *mailbox) Start() {}
 func (m *mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.queues == nil {
+		return 0
+	}
 	return len(m.user)
 }
 
 func (m *mailbox) PostUserMessage(v any) {
 	m.mu.Lock()
 	if m.running || m.suspended {
-		m.user = append(m.user, v)
+		q := m.queue()
+		q.user = append(q.user, v)
 		m.mu.Unlock()
 		return
 	}
@@ -62,7 +75,8 @@ func (m *mailbox) PostUserMessage(v any) {
 
 func (m *mailbox) PostSystemMessage(v any) {
 	m.mu.Lock()
-	m.system = append(m.system, v)
+	q := m.queue()
+	q.system = append(q.system, v)
 	idle := !m.running
 	m.running = true
 	m.mu.Unlock()
@@ -78,6 +92,10 @@ func (m *mailbox) work(most int) {
 	for {
 		m.mu.Lock()
 		switch {
+		case m.queues == nil:
+			m.running = false
+			m.mu.Unlock()
+			return
 		case len(m.system) > 0:
 			batch, m.system = m.system, nil
 			m.mu.Unlock()
@@ -86,12 +104,15 @@ func (m *mailbox) work(most int) {
 			}
 			continue
 		case len(m.user) == 0 || m.suspended:
+			if len(m.user) == 0 {
+				m.queues = nil
+			}
 			m.running = false
 			m.mu.Unlock()
 			return
 		case most <= 0:
 			m.mu.Unlock()
-			m.dispatcher.Schedule(func() { m.work(1 << 20) })
+			go m.work(1 << 20)
 			return
 		}
 		batch, m.user = m.user, nil
@@ -111,7 +132,7 @@ func (m *mailbox) work(most int) {
 func (m *mailbox) interrupted(rest []any) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.system) == 0 && !m.suspended {
+	if m.queues == nil || len(m.system) == 0 && !m.suspended {
 		return false
 	}
 	m.user = append(append(make([]any, 0, len(rest)+len(m.user)), rest...), m.user...)

@@ -146,7 +146,7 @@ func (s *stage) dial(user protocol.UserID, device string) *client {
 func (s *stage) connect(user protocol.UserID, device string, resume *protocol.Resume) *client {
 	c := &client{t: s.t, user: user, news: make(chan struct{}, 1)}
 	c.conn = s.node.Connect(c, actors.Remote{Transport: "test"})
-	c.conn.Authenticated(protocol.Identity{User: user, Device: device, Login: "login-" + device, Platform: "web"},
+	c.conn.Authenticated(&protocol.Identity{User: user, Device: device, Login: "login-" + device, Platform: "web"},
 		&protocol.Frame{Id: "auth", Body: &protocol.Frame_Auth{Auth: &protocol.Auth{Token: "t", Resume: resume}}})
 	return c
 }

@@ -22,9 +22,8 @@ type User struct {
 	at   address
 	id   protocol.UserID
 
-	state   state
-	stashed []any             // what came while it was loading
-	late    []*protocol.Entry // entries that came while it was loading
+	state  state
+	*early // nil: not loading
 
 	rows    map[protocol.SessionID]*row
 	unread  int64           // of all rows
@@ -36,6 +35,12 @@ type User struct {
 	conns  []attached
 	coming map[int64]bool // connections whose device is being read about
 	out    []Outgoing     // room for one delivery
+}
+
+// early is what came while a user was loading.
+type early struct {
+	stashed []any
+	late    []*protocol.Entry
 }
 
 // attached is one of the user's connections.
@@ -125,6 +130,7 @@ func (u *User) ready(m any) bool {
 // comes between the two is in late, so nothing falls between.
 func (u *User) load(device string) {
 	u.state = loading
+	u.early = &early{}
 	u.epoch = newEpoch()
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
@@ -141,9 +147,9 @@ func newEpoch() string {
 }
 
 func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
-	n := u.node
-	n.audience.join(UserSubject(u.id), u.at)
-	if err := n.streams.Follow(ctx, UserSubject(u.id)); err != nil {
+	n, subject := u.node, UserSubject(u.id)
+	n.audience.join(subject, u.at)
+	if err := n.streams.Follow(ctx, subject); err != nil {
 		return nil, err
 	}
 	sessions, err := n.journal.SessionsOf(ctx, u.id)
@@ -174,7 +180,7 @@ func (u *User) unfollow(session protocol.SessionID) {
 
 func (u *User) loaded(rows []*HomeRow, device string, err error) {
 	stashed, late := u.stashed, u.late
-	u.stashed, u.late = nil, nil
+	u.early = nil
 	if err != nil {
 		u.node.log.Error("loading a user", "user", u.id, "err", err)
 		u.state = unloaded

@@ -177,11 +177,11 @@ func TestAPlatformMayAllowOneDevice(t *testing.T) {
 func TestAConnectionIsOnesOwn(t *testing.T) {
 	s := newStage(t, actors.Config{})
 	ann := s.dial("ann", "d")
-	ann.conn.Authenticated(protocol.Identity{User: "eve"}, &protocol.Frame{Id: "second", Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
+	ann.conn.Authenticated(&protocol.Identity{User: "eve"}, &protocol.Frame{Id: "second", Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
 	if f := ann.answer("second"); f.Errcode != int32(protocol.Code_DENIED) {
 		t.Errorf("answer = %v", f)
 	}
-	ann.conn.Authenticated(protocol.Identity{User: "ann"}, &protocol.Frame{Id: "renew", Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
+	ann.conn.Authenticated(&protocol.Identity{User: "ann"}, &protocol.Frame{Id: "renew", Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
 	if f := ann.answer("renew"); f.Errcode != 0 {
 		t.Errorf("answer = %v", f)
 	}

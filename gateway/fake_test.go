@@ -65,9 +65,9 @@ func (s *stage) conn(t *testing.T) *fakeConn {
 	return c
 }
 
-func (c *fakeConn) Authenticated(who protocol.Identity, f *protocol.Frame) {
+func (c *fakeConn) Authenticated(who *protocol.Identity, f *protocol.Frame) {
 	c.mu.Lock()
-	c.who = who
+	c.who = *who
 	c.told = append(c.told, f)
 	c.mu.Unlock()
 	c.link.Deliver([]actors.Outgoing{{Frame: &protocol.Frame{Id: f.Id, Body: &protocol.Frame_AuthReply{AuthReply: &protocol.AuthReply{UserId: who.User}}}}}, nil)

@@ -26,8 +26,9 @@ type Actors interface {
 type Conn interface {
 	// Tell gives it the next frame of the client.
 	Tell(frame *protocol.Frame)
-	// Authenticated gives it an auth frame whose token was good, and whose it is.
-	Authenticated(who protocol.Identity, frame *protocol.Frame)
+	// Authenticated gives it an auth frame whose token was good, and whose it is,
+	// which is not changed afterwards.
+	Authenticated(who *protocol.Identity, frame *protocol.Frame)
 	// LoggingOut says that the client's logout is being done: it is answered even when
 	// the end of the login closes the connection first.
 	LoggingOut(frame *protocol.Frame)

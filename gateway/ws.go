@@ -77,7 +77,7 @@ func newWS(cfg Config, a Actors, auth Authenticator, m *metrics, log *slog.Logge
 func (g *WS) options(sub string) *gws.ServerOption {
 	o := &gws.ServerOption{
 		ReadMaxPayloadSize: g.cfg.Frame,
-		ReadBufferSize:     1 << 10,
+		ReadBufferSize:     1 << 9,
 		ParallelGolimit:    1, // not used, but allocated
 		CheckUtf8Enabled:   true,
 		HandshakeTimeout:   5 * time.Second,

@@ -204,7 +204,7 @@ func (c *Client) Send(ctx context.Context, m *protocol.MsgSend) (*protocol.MsgSe
 		var e *protocol.Error
 		switch {
 		case errors.Is(err, ErrLost):
-		case errors.As(err, &e) && (e.Code == protocol.Code_BUSY || e.Code == protocol.Code_RATE_LIMITED):
+		case errors.As(err, &e) && (e.Code == protocol.Code_BUSY || e.Code == protocol.Code_RATE_LIMITED || e.Code == protocol.Code_GOAWAY): // not stored, says each
 			wait := time.Duration(e.RetryAfterMs)*time.Millisecond + backoff(attempt, c.cfg.MinBackoff, c.cfg.MaxBackoff)
 			select {
 			case <-ctx.Done():
