@@ -215,6 +215,8 @@ func (u *User) loaded(rows []*HomeRow, device string, err error) {
 			u.detach(m)
 		case *request:
 			u.request(m)
+		case done: // what came about the list while it was read
+			u.guard(m)
 		}
 	}
 }
