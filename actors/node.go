@@ -210,6 +210,18 @@ func (n *Node) off(f func()) {
 	}
 }
 
+// aside is off for what asks an actor and waits for its answer. The actor may need
+// a worker for that, so none is held meanwhile.
+func (n *Node) aside(f func()) {
+	n.gate.RLock()
+	defer n.gate.RUnlock()
+	if n.ended {
+		return
+	}
+	n.busy.Add(1)
+	go n.do(f)
+}
+
 func (n *Node) do(f func()) {
 	defer n.busy.Done()
 	f()

@@ -113,7 +113,11 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 		s.held = map[protocol.UserID][]*request{}
 	}
 	s.held[r.who.User] = nil
-	s.node.off(func() {
+	away := s.node.off
+	if len(m.Content.Forwarded) > 0 {
+		away = s.node.aside
+	}
+	away(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
 		var sent Sent

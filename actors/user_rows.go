@@ -249,7 +249,11 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 		}
 	}
 	from := r.told + 1
-	u.node.off(func() {
+	away := u.node.off
+	if gap {
+		away = u.node.aside
+	}
+	away(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
 		h, missed, err := u.readRow(ctx, session, device, from, gap)
