@@ -36,7 +36,7 @@ type Session struct {
 	last    int64 // createdAt of the newest entry: times never fall
 	waiting int   // appends not reported yet
 	broken  bool  // load again once nothing waits
-	making  bool  // a session_create waits for the check of its members
+	making  bool  // a session_create is not durable yet
 	sent    *window
 	held    map[protocol.UserID][]*request // sends behind one that the store is asked about
 	targets map[int64][]func()             // changes of one entry, one after the other
@@ -182,6 +182,7 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
 		s.info, s.members, s.order = nil, nil, nil
+		s.making = false
 	case err != nil:
 		s.node.log.Error("loading a session", "session", s.id, "err", err)
 		s.state = unloaded
@@ -306,6 +307,7 @@ func (s *Session) committed(m *committed) {
 	}()
 	s.waiting -= len(m.done)
 	var out mail
+	made := false
 	events := make([]*Event, 0, len(m.done))
 	for _, p := range m.done {
 		if p.Err != nil {
@@ -318,6 +320,7 @@ func (s *Session) committed(m *committed) {
 		if p.Create {
 			s.logEpoch = p.LogEpoch
 			p.answer = s.created()
+			s.making, made = false, true
 		}
 		s.answer(p, &out)
 		if p.entry != nil && !plantedPublishBeforeCommit {
@@ -335,8 +338,11 @@ func (s *Session) committed(m *committed) {
 	if len(events) > 0 {
 		s.publish(events, m.burst)
 	}
-	if s.broken {
+	switch {
+	case s.broken:
 		s.reload()
+	case made:
+		s.unstash()
 	}
 }
 
@@ -412,7 +418,7 @@ func (s *Session) reply(r *request, f *protocol.Frame) {
 // address is sent on to the next activation until the end.
 func (s *Session) passivate() {
 	idle := time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
-	if !idle || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 {
+	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 {
 		return
 	}
 	s.state = leaving

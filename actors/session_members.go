@@ -22,14 +22,14 @@ func (s *Session) create(r *request, m *protocol.SessionCreate) {
 		s.reply(r, s.created())
 		return
 	}
-	s.making = true
+	s.making = true // what comes until it is durable waits
 	s.vet(m.Members, func(err error) {
-		s.making = false
-		if err != nil {
-			s.fail(r, err)
-		} else {
+		if err == nil {
 			s.made(r, m)
+			return
 		}
+		s.making = false
+		s.fail(r, err)
 		s.unstash()
 	})
 }
@@ -79,6 +79,7 @@ func (s *Session) made(r *request, m *protocol.SessionCreate) {
 		}
 	}
 	s.adopt(&Stored{Info: info, Members: rows}) // the log's epoch comes with the commit
+	s.making = true
 	s.sent = newWindow()
 	s.sent.complete = true
 	p := &pending{req: r}
