@@ -201,6 +201,7 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	}
 	s.state = active
 	s.unstash()
+	s.vanish()
 }
 
 // adopt takes the stored state as its own.
@@ -421,6 +422,18 @@ func (s *Session) passivate() {
 	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 {
 		return
 	}
+	s.leave()
+}
+
+// vanish lets a session go at once that does not exist: clients name what they
+// like, and must not fill the memory with it.
+func (s *Session) vanish() {
+	if s.info == nil && s.state == active && !s.making && s.waiting == 0 {
+		s.leave()
+	}
+}
+
+func (s *Session) leave() {
 	s.state = leaving
 	s.node.sessions.remove(s.id, s.ref)
 	pid := s.pid

@@ -31,6 +31,7 @@ func (s *Session) create(r *request, m *protocol.SessionCreate) {
 		s.making = false
 		s.fail(r, err)
 		s.unstash()
+		s.vanish()
 	})
 }
 
