@@ -180,3 +180,20 @@ func TestACallIsAnsweredInTheLog(t *testing.T) {
 	ann.must(&protocol.Frame{Body: &protocol.Frame_MsgRefuse{MsgRefuse: &protocol.MsgRefuse{Session: id, MessagerecvId: call.MessagerecvId}}})
 	ann.refused(&protocol.Frame{Body: &protocol.Frame_MsgAccept{MsgAccept: &protocol.MsgAccept{Session: id, MessagerecvId: id + ".2"}}}, protocol.Code_BAD_REQUEST)
 }
+
+func TestAMessageThatExpiredIsNotTakenOffTheUnreadTwice(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	room := ann.create(protocol.SessionType_GROUP, "bob")
+	ann.send(room, "1", "stays")
+	f := send(room, "2", "goes")
+	f.GetMsgSend().Expire = 1
+	gone := ann.must(f).GetMsgSendReply()
+	bob.wait("its end", func(f *protocol.Frame) bool { return f.GetMsgPush().GetKind() == protocol.Kind_EXPIRE })
+	ann.must(&protocol.Frame{Body: &protocol.Frame_MsgCancel{MsgCancel: &protocol.MsgCancel{Session: room, MessagerecvId: gone.MessagerecvId}}})
+	last := ann.send(room, "3", "also stays")
+	bob.push(last.Seq)
+	if n := bob.row(room).Unread; n != 2 {
+		t.Errorf("%d unread, want 2", n)
+	}
+}

@@ -133,7 +133,7 @@ func (s *Session) cancel(r *request, m *protocol.MsgCancel) {
 			return nil, nil, protocol.BadRequest("%s is no message", protocol.MessageID(s.id, seq))
 		case me.Role == protocol.Role_MEMBER && target.Sender != me.User:
 			return nil, nil, protocol.Denied("%s may not recall another's message", me.User)
-		case target.Recalled:
+		case target.Recalled, target.Expired: // it says nothing any more, and is counted by nobody
 			return p, nil, nil
 		case me.Role == protocol.Role_MEMBER && tooOld(target, s.node.cfg.RecallWindow):
 			return nil, nil, protocol.Errorf(protocol.Code_WINDOW_OVER, "a message is recalled within %s", s.node.cfg.RecallWindow)

@@ -224,6 +224,7 @@ func (u *User) count(r *row, e *protocol.Entry) {
 		if e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor && !plantedRecallCounts {
 			r.unread--
 			u.unread--
+			r.mentioned = r.mentioned && r.unread > 0
 		}
 		if r.last != nil && r.last.Seq == e.Target {
 			r.last = hollow(r.last, func(h *protocol.Entry) {
