@@ -210,3 +210,12 @@ func TestNameOwnerRolesStickyAndMuted(t *testing.T) {
 		t.Errorf("after a restart: %v", r)
 	}
 }
+
+func TestOnlyRolesThatThereAreAreGiven(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann := s.dial("ann", "d")
+	room := ann.create(protocol.SessionType_GROUP, "bob")
+	for _, role := range []protocol.Role{protocol.Role_OWNER, -1, 3, 258} {
+		ann.refused(&protocol.Frame{Body: &protocol.Frame_SessionSet{SessionSet: &protocol.SessionSet{Session: room, Role: &role, Members: []string{"bob"}}}}, protocol.Code_BAD_REQUEST)
+	}
+}

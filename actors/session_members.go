@@ -376,7 +376,7 @@ func (s *Session) maySet(me *MemberRow, m *protocol.SessionSet) error {
 	if m.Role == nil {
 		return nil
 	}
-	if *m.Role == protocol.Role_OWNER || len(m.Members) == 0 {
+	if *m.Role != protocol.Role_ADMIN && *m.Role != protocol.Role_MEMBER || len(m.Members) == 0 {
 		return protocol.BadRequest("session_set.role: admin or member, for the users in members; owner makes an owner")
 	}
 	for _, u := range m.Members {

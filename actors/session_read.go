@@ -28,7 +28,7 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 	case m.AfterSeq != nil && m.BeforeSeq != nil:
 		s.fail(r, protocol.BadRequest("sync: afterSeq or beforeSeq, not both"))
 		return
-	case m.AfterSeq != nil && *m.AfterSeq < 0:
+	case m.AfterSeq != nil && (*m.AfterSeq < 0 || *m.AfterSeq == math.MaxInt64):
 		s.fail(r, protocol.Errorf(protocol.Code_OUT_OF_RANGE, "sync.afterSeq: 0 to %d is allowed", s.head))
 		return
 	case m.BeforeSeq != nil && *m.BeforeSeq < 1:

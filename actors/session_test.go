@@ -255,3 +255,13 @@ func TestAHandlerThatPanicsHarmsNobodyElse(t *testing.T) {
 	}
 	ann.send(id, "after", "still here")
 }
+
+func TestASyncBehindTheHighestNumberIsRefused(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann := s.dial("ann", "d")
+	room := ann.create(protocol.SessionType_GROUP, "bob")
+	ann.send(room, "1", "x")
+	for _, after := range []int64{1<<63 - 1, 1<<63 - 2, 2} {
+		ann.refused(&protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: room, AfterSeq: &after}}}, protocol.Code_OUT_OF_RANGE)
+	}
+}
