@@ -41,11 +41,11 @@ func (s *Store) Commit(batch []*actors.Append) error {
 	for k, h := range c.heads {
 		c.write(k.head(), h.row())
 	}
-	s.hidden.hide(c.before)
+	s.hidden.hide(c.before, c.was)
 	if err := t.commit(func() { s.heads.putAll(c.heads) }); err != nil {
 		return err
 	}
-	s.hidden.show(c.heads)
+	s.hidden.show(c.heads, c.was)
 	return nil
 }
 
@@ -57,6 +57,7 @@ type committer struct {
 	*tx
 	heads    map[sessionKey]head // of sessions changed so far
 	before   map[sessionKey]head // of the same, as they were
+	was      rewritten           // rows of older entries that are rewritten
 	rewrites bool                // an Append of the batch rewrites: entries must be found before they are applied
 	looks    bool                // an Append of the batch looks for client message ids: the same
 	scratch  []byte
@@ -115,6 +116,7 @@ func (c *committer) append(a *actors.Append) error {
 		}
 	}
 	for i, e := range a.Rewrites {
+		c.rewrite(k, e.Seq, old[i].row)
 		c.put(k.entry(e.Seq), rows.rewrites[i])
 		c.moveDue(k, e.Seq, dueAt(old[i].entry), dueAt(e))
 	}
@@ -230,6 +232,22 @@ func (c *committer) checkRewrites(k sessionKey, h head, a *actors.Append) ([]old
 		old[i] = oldEntry{entry, row}
 	}
 	return old, nil
+}
+
+// rewrite notes the row that an entry had before this commit.
+func (c *committer) rewrite(k sessionKey, seq int64, row []byte) {
+	if seq > c.before[k].last {
+		return // new in this commit: nobody sees it yet
+	}
+	if c.was == nil {
+		c.was = rewritten{}
+	}
+	if c.was[k] == nil {
+		c.was[k] = map[int64][]byte{}
+	}
+	if _, again := c.was[k][seq]; !again {
+		c.was[k][seq] = row
+	}
 }
 
 func (c *committer) writeEntry(k sessionKey, e *protocol.Entry, row []byte, sent actors.Sent) {

@@ -43,7 +43,7 @@ func (s *Store) entries(ctx context.Context, session protocol.SessionID, from, t
 			entries, err = nil, fmt.Errorf("pebblestore: %s: %w", s.dir, e)
 		}
 	}()
-	to = s.hidden.synced(k, to)
+	to, old := s.hidden.synced(k, to)
 	for ok := first(it); ok && len(entries) < limit; ok = next(it) {
 		if seqOf(it.Key()) > to {
 			continue
@@ -52,6 +52,7 @@ func (s *Store) entries(ctx context.Context, session protocol.SessionID, from, t
 		if err != nil {
 			return nil, fmt.Errorf("pebblestore: %s: %w", s.dir, err)
 		}
+		row = old.row(seqOf(it.Key()), row)
 		if bytes -= len(row); bytes < 0 && len(entries) > 0 {
 			break
 		}
@@ -110,7 +111,8 @@ func (s *Store) Unread(ctx context.Context, session protocol.SessionID, user pro
 		return 0, false, err
 	}
 	err = s.at(func(v view) (err error) {
-		n, mentioned, err = v.unread(k, user, after, s.hidden.synced(k, to))
+		to, old := s.hidden.synced(k, to)
+		n, mentioned, err = v.unread(k, old, user, after, to)
 		return err
 	})
 	return n, mentioned, err
@@ -118,7 +120,7 @@ func (s *Store) Unread(ctx context.Context, session protocol.SessionID, user pro
 
 // unread scans the heads of rows, some 0.2 µs each; only a row that mentions
 // somebody is decoded, and only until user was found.
-func (v view) unread(k sessionKey, user protocol.UserID, read, to int64) (n int64, mentioned bool, err error) {
+func (v view) unread(k sessionKey, old hiddenHead, user protocol.UserID, read, to int64) (n int64, mentioned bool, err error) {
 	read = max(read, 0)
 	if read >= to {
 		return 0, false, nil
@@ -128,7 +130,7 @@ func (v view) unread(k sessionKey, user protocol.UserID, read, to int64) (n int6
 		if len(row) < entryHeader {
 			return v.s.bad(key, errShort)
 		}
-		if !counts(row[0]) || [8]byte(row[1:9]) == own {
+		if row = old.row(seqOf(key), row); !counts(row[0]) || [8]byte(row[1:9]) == own {
 			return nil
 		}
 		n++

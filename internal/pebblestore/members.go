@@ -112,7 +112,7 @@ func (v view) homeRow(k sessionKey, user protocol.UserID, device string) (*actor
 	if !found {
 		return nil, protocol.NotFound("session %s", k.String())
 	}
-	h, _, err := v.head(k)
+	h, old, _, err := v.synced(k)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,10 @@ func (v view) homeRow(k sessionKey, user protocol.UserID, device string) (*actor
 	}
 	if h.message > 0 {
 		key := k.entry(h.message)
-		if _, err = v.row(key, func(b []byte) (err error) { row.Last, err = parseEntry(k.String(), key, b); return err }); err != nil {
+		if _, err = v.row(key, func(b []byte) (err error) {
+			row.Last, err = parseEntry(k.String(), key, old.row(h.message, b))
+			return err
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -141,7 +144,7 @@ func (v view) homeRow(k sessionKey, user protocol.UserID, device string) (*actor
 		return nil, err
 	}
 	row.Member = *m
-	row.Unread, row.Mentioned, err = v.unread(k, user, max(m.ReadSeq, m.Floor-1), h.message)
+	row.Unread, row.Mentioned, err = v.unread(k, old, user, max(m.ReadSeq, m.Floor-1), h.message)
 	return row, err
 }
 

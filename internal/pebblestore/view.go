@@ -51,12 +51,20 @@ func (s *Store) bad(key []byte, err error) error {
 }
 
 func (v view) head(k sessionKey) (h head, found bool, err error) {
-	found, err = v.row(k.head(), func(b []byte) (err error) { h, err = parseHead(b); return err })
-	if old, unsynced := v.s.hidden.of(k); unsynced && old.last < h.last {
-		old.members = h.members
-		h = old
-	}
+	h, _, found, err = v.synced(k)
 	return h, found, err
+}
+
+// synced gives a session's head, and what of the session is hidden from readers.
+func (v view) synced(k sessionKey) (h head, x hiddenHead, found bool, err error) {
+	found, err = v.row(k.head(), func(b []byte) (err error) { h, err = parseHead(b); return err })
+	x, unsynced := v.s.hidden.of(k)
+	if unsynced && x.last < h.last {
+		members := h.members
+		h = x.head
+		h.members = members
+	}
+	return h, x, found, err
 }
 
 // info gives a session's info as a reader wants it; without its members.
