@@ -40,7 +40,14 @@ vet:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./internal/protocol ./pushctr ./actors ./internal/pebblestore
-	go run . load --spawn --floor p2p group
+	go build -o troupe .
+	./troupe load --spawn --floor --repeat 3 p2p group
+	./troupe load --spawn --floor --repeat 3 --window 1 p2p
+	./troupe load --spawn --floor --repeat 3 --groups 1x1000 group
+	./troupe load --spawn --floor --repeat 3 idle
+	./troupe load --spawn --repeat 3 catchup
+	./troupe load --spawn --settle 30s --connections 19000 idle
+	./troupe load --spawn history
 
 generate:
 	go generate ./...

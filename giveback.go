@@ -16,7 +16,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 	const (
 		pause = time.Second
 		quiet = 1 << 20 // bytes allocated a second: below this nobody notices a collection
-		worth = 4 << 20 // bytes that would be given back, beyond an eighth of what lives
+		worth = 4 << 20 // bytes that would be given back, beyond a sixteenth of what lives
 	)
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"},
@@ -39,7 +39,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 		held := samples[2].Value.Uint64() + samples[3].Value.Uint64() + samples[4].Value.Uint64()
 		rate := (allocated - before) / uint64(pause/time.Second)
 		before = allocated
-		if rate < quiet && held > live+live/8+worth {
+		if rate < quiet && held > live+live/16+worth {
 			debug.FreeOSMemory()
 			log.Debug("memory given back", "held", held, "live", live)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -37,7 +38,9 @@ func newMetrics() *metrics {
 	fields := (*protocol.Frame)(nil).ProtoReflect().Descriptor().Oneofs().ByName("body").Fields()
 	for i := range fields.Len() {
 		name := string(fields.Get(i).Name())
-		m.frames[name] = in.WithLabelValues(name)
+		if fields.ByName(protoreflect.Name(name+"_reply")) != nil { // what clients send has an answer
+			m.frames[name] = in.WithLabelValues(name)
+		}
 	}
 	m.unknown = in.WithLabelValues("unknown")
 	m.out = counter("frames_sent_total", "Frames to clients.")
