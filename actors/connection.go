@@ -90,6 +90,7 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.authenticated(m)
 	case *settled:
 		c.inFlight--
+		c.user = m.user
 	case *lapse:
 		c.lapse(m)
 	case *kick:

@@ -40,7 +40,10 @@ func (d *desk) receive(c actor.Context) {
 		ch := d.waiting[f.Id]
 		d.mu.Unlock()
 		if ch != nil {
-			ch <- f // has room for one
+			select {
+			case ch <- f: // has room for one
+			default: // answered already
+			}
 		}
 	}
 }

@@ -263,11 +263,11 @@ func (u *User) attach(m *attach) {
 	m.link.Deliver(out, nil)
 	u.conns = append(u.conns, attached{conn: m.conn, pid: m.pid, link: m.link, who: m.who, beat: u.offset})
 	u.ref.connections.Add(1)
-	u.node.tell(m.pid, &settled{})
+	u.node.tell(m.pid, &settled{user: u.pid})
 }
 
-// settled tells a connection that its auth frame is answered.
-type settled struct{}
+// settled tells a connection that its auth frame is answered, and by which activation.
+type settled struct{ user *actor.PID }
 
 // missed gives the events after a resume's position, if all of them are known.
 func (u *User) missed(r *protocol.Resume) ([]ringed, bool) {
@@ -334,7 +334,10 @@ func (u *User) replaceOthers(who *protocol.Identity) {
 }
 
 func (u *User) detach(m *detach) {
-	if u.state == leaving {
+	if u.state == leaving { // the attach was sent on, too
+		if next := u.node.people.find(u.id); next != nil {
+			u.node.tell(next.pid, m)
+		}
 		return
 	}
 	if u.state == loading {
@@ -358,6 +361,11 @@ func (u *User) passivate() {
 	idle := time.Since(time.UnixMilli(u.ref.active.Load())) >= u.node.cfg.UserLinger
 	if !idle || len(u.conns) > 0 || len(u.coming) > 0 || u.state == loading || u.state == leaving {
 		return
+	}
+	for _, r := range u.rows {
+		if r.reading != nil { // it would follow the session once more
+			return
+		}
 	}
 	u.state = leaving
 	u.node.people.remove(u.id, u.ref)
