@@ -39,7 +39,7 @@ type Session struct {
 	making  bool  // a session_create is not durable yet
 	sent    *window
 	held    map[protocol.UserID][]*request // sends behind one that the store is asked about
-	targets map[int64][]func()             // changes of one entry, one after the other
+	targets map[int64][]*change            // changes of one entry, one after the other: the first is under way
 
 	reporting []*pending // the committer's, while it reports
 }
@@ -242,11 +242,19 @@ func (s *Session) reload() {
 	}
 	s.broken = false
 	held := s.held
+	targets := s.targets
 	s.held, s.targets = nil, nil
 	s.load()
 	for _, rs := range held {
 		for _, r := range rs {
 			s.stashed = append(s.stashed, r)
+		}
+	}
+	for _, changes := range targets {
+		for _, c := range changes {
+			if c.r != nil { // that it is asked for again shows in the target
+				s.stashed = append(s.stashed, c.r)
+			}
 		}
 	}
 }

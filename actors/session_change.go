@@ -15,32 +15,46 @@ import (
 // sees what the store holds. op makes the append of the change (the new entry and
 // the rewritten target), or an answer, or an error.
 func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry) (*pending, *protocol.Entry, error)) {
-	start := func() {
-		s.node.off(func() {
-			ctx, cancel := s.node.background()
-			defer cancel()
-			found, err := s.node.journal.Range(ctx, s.id, seq, seq, 1, 1)
-			s.node.tell(s.pid, done(func() { s.fetched(r, seq, found, err, op) }))
-		})
-	}
 	if s.targets == nil {
-		s.targets = map[int64][]func(){}
+		s.targets = map[int64][]*change{}
 	}
-	if behind, ok := s.targets[seq]; ok {
-		s.targets[seq] = append(behind, start)
-		return
+	c := &change{r: r, seq: seq, op: op}
+	s.targets[seq] = append(s.targets[seq], c)
+	if len(s.targets[seq]) == 1 {
+		s.fetch(c)
 	}
-	s.targets[seq] = nil
-	start()
 }
 
-func (s *Session) fetched(r *request, seq int64, found []*protocol.Entry, err error, op func(*protocol.Entry) (*pending, *protocol.Entry, error)) {
-	if _, ok := s.targets[seq]; !ok {
-		if r != nil {
-			s.request(r) // the session was loaded again meanwhile
-		}
-		return
+// change is one change of an entry; r is nil when time asks for it.
+type change struct {
+	r   *request
+	seq int64
+	op  func(target *protocol.Entry) (*pending, *protocol.Entry, error)
+}
+
+func (s *Session) fetch(c *change) {
+	s.node.off(func() {
+		ctx, cancel := s.node.background()
+		defer cancel()
+		found, err := s.node.journal.Range(ctx, s.id, c.seq, c.seq, 1, 1)
+		s.node.tell(s.pid, done(func() { s.fetched(c, found, err) }))
+	})
+}
+
+func (s *Session) fetched(c *change, found []*protocol.Entry, err error) {
+	r, seq := c.r, c.seq
+	if first := s.targets[seq]; len(first) == 0 || first[0] != c {
+		return // the session is loaded again, which asks for it again
 	}
+	c.r = nil // from here on it is answered
+	defer func() {
+		if e := recover(); e != nil {
+			if r != nil {
+				s.fail(r, protocol.Errorf(protocol.Code_INTERNAL, "internal error"))
+			}
+			panic(e) // done reports it and loads the session again
+		}
+	}()
 	refuse := func(err error) {
 		if r != nil {
 			s.fail(r, err)
@@ -56,7 +70,7 @@ func (s *Session) fetched(r *request, seq int64, found []*protocol.Entry, err er
 		refuse(protocol.NotFound("message %s", protocol.MessageID(s.id, seq)))
 		return
 	}
-	p, e, err := op(found[0])
+	p, e, err := c.op(found[0])
 	switch {
 	case err != nil:
 		refuse(err)
@@ -77,13 +91,12 @@ func (s *Session) fetched(r *request, seq int64, found []*protocol.Entry, err er
 
 // changed lets the next change of the entry begin.
 func (s *Session) changed(seq int64) {
-	behind := s.targets[seq]
-	if len(behind) == 0 {
+	if len(s.targets[seq]) < 2 {
 		delete(s.targets, seq)
 		return
 	}
-	s.targets[seq] = behind[1:]
-	behind[0]()
+	s.targets[seq] = s.targets[seq][1:]
+	s.fetch(s.targets[seq][0])
 }
 
 // fillSeq puts the seq of the change into its answer.
