@@ -160,6 +160,10 @@ func (s *Session) addUsers(r *request, ids []protocol.UserID) {
 		return
 	}
 	s.vet(ids, func(err error) {
+		if s.state != active || s.broken { // what it knows of members is not to be built on
+			s.request(r)
+			return
+		}
 		if err == nil && (s.info == nil || s.members[r.who.User] == nil) {
 			err = s.unknown()
 		}
