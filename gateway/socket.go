@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/lxzan/gws"
 
@@ -202,6 +203,12 @@ func (c check) do() {
 }
 
 func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protocol.Auth) {
+	for _, said := range []string{auth.Device, auth.Platform, auth.Version} {
+		if len(said) > 128 || strings.ContainsFunc(said, unicode.IsControl) {
+			s.answer(frame, protocol.BadRequest("auth: device, platform and version have at most 128 bytes and no control characters"))
+			return
+		}
+	}
 	who, err := s.ws.auth.Authenticate(ctx, auth.Token)
 	if err != nil {
 		s.refused(frame, err)
@@ -223,6 +230,13 @@ func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protoc
 		s.who = &who // another user's is refused by the actor
 	}
 	s.actor.Authenticated(&who, frame)
+	// A login that ended since the check above closed the connections it knew of. This
+	// one is among them now, or the login's end is seen here.
+	if _, err := s.ws.auth.Authenticate(ctx, auth.Token); err != nil {
+		if e := protocol.AsError(err); e.Code.CloseCode() != 0 {
+			s.Close(e.Code.CloseCode(), e.Detail)
+		}
+	}
 }
 
 // refused answers with a failure, and closes where its code says so.

@@ -497,3 +497,28 @@ func TestPanicOfOneFrameHarmsNobodyElse(t *testing.T) {
 	}
 	r.signedIn()
 }
+
+func TestWhatAClientCallsItselfHasBounds(t *testing.T) {
+	r := newRig(t, Config{})
+	w := r.dial()
+	for _, said := range []string{`"device":"` + strings.Repeat("d", 129) + `"`, `"platform":"a\u0000b"`, `"version":"\n"`} {
+		w.say(`{"type":"auth","id":"1","token":"user:ann",` + said + `}`)
+		if f := w.frame(); f["type"] != "auth_reply" || f["code"] != "BAD_REQUEST" {
+			t.Errorf("%.30s = %v", said, f)
+		}
+	}
+	w.say(`{"type":"auth","id":"2","token":"user:ann","device":"phone"}`)
+	if f := w.frame(); f["errcode"] != 0.0 {
+		t.Errorf("auth = %v", f)
+	}
+}
+
+func TestALoginThatEndsWhileItsConnectionSignsInIsNotKept(t *testing.T) {
+	r := newRig(t, Config{})
+	w := r.dial()
+	w.say(`{"type":"auth","id":"1","token":"ending:ann"}`)
+	w.frame()
+	if code, _ := w.closedWith(); code != 4501 {
+		t.Errorf("closed with %d, want 4501", code)
+	}
+}
