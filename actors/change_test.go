@@ -3,6 +3,7 @@ package actors_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
@@ -88,6 +89,32 @@ func TestAnEditReplacesWhatWasSaid(t *testing.T) {
 	if log := bob.history(id); log[0].Content.Text != "hello" {
 		t.Errorf("log = %v", log)
 	}
+}
+
+func TestWhatAnEditSaidGoesWithItsMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, actors.Config{RecallWindow: time.Hour})
+		ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+		id := ann.p2p("bob")
+		ann.send(id, "c1", "recalled")
+		ann.must(edit(id, 1, "once"))
+		bob.send(id, "c2", "between")
+		ann.must(&protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{Session: id, ClientMsgId: "c3", Content: text("expires"), Expire: 60}}})
+		ann.must(edit(id, 4, "other"))
+		time.Sleep(time.Second)
+		ann.must(edit(id, 1, "twice"))
+		ann.must(cancel(id, 1))
+		time.Sleep(2 * time.Minute)
+		log := bob.history(id)
+		for _, e := range log {
+			if e.Content != nil && e.Seq != 3 {
+				t.Errorf("entry %d still says %q", e.Seq, e.Content.Text)
+			}
+		}
+		if len(log) != 8 || log[1].Kind != protocol.Kind_EDIT || log[1].Target != 1 || log[2].Content == nil {
+			t.Errorf("log = %v", log)
+		}
+	})
 }
 
 func TestReactionsOfManyAreCountedOnce(t *testing.T) {

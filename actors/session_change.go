@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -37,8 +39,32 @@ func (s *Session) fetch(c *change) {
 		ctx, cancel := s.node.background()
 		defer cancel()
 		found, err := s.node.journal.Range(ctx, s.id, c.seq, c.seq, 1, 1)
+		if err == nil && len(found) == 1 && found[0].EditedAt != 0 {
+			found, err = s.withEdits(ctx, found[0])
+		}
 		s.node.tell(s.pid, done(func() { s.fetched(c, found, err) }))
 	})
+}
+
+// withEdits gives an edited message, and behind it the entries of its edits: they
+// too have what it said.
+func (s *Session) withEdits(ctx context.Context, message *protocol.Entry) ([]*protocol.Entry, error) {
+	found := []*protocol.Entry{message}
+	for from := message.Seq + 1; ; {
+		page, err := s.node.journal.Range(ctx, s.id, from, math.MaxInt64, maxPage, pageBytes)
+		if err != nil || len(page) == 0 {
+			return found, err
+		}
+		for _, e := range page {
+			if e.Kind == protocol.Kind_EDIT && e.Target == message.Seq {
+				found = append(found, e)
+			}
+			if e.CreatedAt > message.EditedAt { // all entries behind it are younger than the last edit
+				return found, nil
+			}
+		}
+		from = page[len(page)-1].Seq + 1
+	}
 }
 
 func (s *Session) fetched(c *change, found []*protocol.Entry, err error) {
@@ -84,6 +110,11 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, err error) {
 		p.failed = func() { s.changed(seq) }
 		p.after = func(*Burst) { s.changed(seq) }
 		e.Target, e.TargetSender = seq, found[0].Sender
+		if e.Kind == protocol.Kind_RECALL || e.Kind == protocol.Kind_EXPIRE {
+			for _, edit := range found[1:] {
+				p.Rewrites = append(p.Rewrites, hollow(edit, func(*protocol.Entry) {}))
+			}
+		}
 		s.appendEntry(p, e)
 		fillSeq(p.answer, e.Seq)
 	}

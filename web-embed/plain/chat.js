@@ -259,7 +259,7 @@ export class Chat {
       if (e.targetSender !== this.me && e.target > s.read && e.target >= s.floor) s.unread = Math.max(0, s.unread - 1)
       if (s.last?.seq === e.target) s.last = { ...s.last, content: undefined, recalled: kind === 'recall', expired: kind === 'expire' }
     } else if (kind === 'edit') {
-      if (s.last?.seq === e.target) s.last = { ...s.last, content: e.content, editedAt: e.createdAt }
+      if (s.last?.seq === e.target && e.content) s.last = { ...s.last, content: e.content, editedAt: e.createdAt }
     } else if (kind === 'join' || kind === 'leave' || kind === 'change') {
       if (e.name) s.name = e.name
       s.memberCount += (kind === 'join') * e.members.length - (kind === 'leave') * e.members.length
@@ -280,7 +280,11 @@ export class Chat {
         now.recalledBy = e.sender
         delete now.content; delete now.reactions; delete now.replyTo
         break
-      case 'edit': now.content = e.content; now.editedAt = e.createdAt; break
+      case 'edit':
+        if (!e.content) return // of a message that is gone by now
+        now.content = e.content
+        now.editedAt = e.createdAt
+        break
       case 'react': {
         const r = (old.reactions || []).map(x => ({ ...x, users: x.users.filter(u => x.reaction !== e.reaction || u !== e.sender) }))
         if (!e.removed) {
