@@ -49,7 +49,7 @@ type Append struct {
 	Session protocol.SessionID
 	Epoch   int64
 	Claim   bool // take Epoch as the session's, which ends every older activation's right to write
-	Create  bool // the session must not exist yet: else protocol.Conflict
+	Create  bool // the session must not exist yet: else protocol.Conflict. Commit may raise Epoch
 
 	Entries  []*protocol.Entry     // new, in order, contiguous
 	Hashes   [][8]byte             // of Entries: a hash of what was asked for, to tell a retry from a conflict

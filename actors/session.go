@@ -327,7 +327,7 @@ func (s *Session) committed(m *committed) {
 			s.head = p.Entries[n-1].Seq
 		}
 		if p.Create {
-			s.logEpoch = p.LogEpoch
+			s.logEpoch, s.epoch = p.LogEpoch, p.Epoch
 			p.answer = s.created()
 			s.making, made = false, true
 		}

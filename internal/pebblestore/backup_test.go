@@ -149,3 +149,27 @@ func TestABackupThatWasBrokenOffIsNotOpened(t *testing.T) {
 		t.Errorf("Open = %v, want a refusal that names %s", err, markName)
 	}
 }
+
+func TestASessionMadeInARestoredStoreIsWrittenAtOnce(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openIn(t, fs)
+	makeRoom(t, s, someRoom)
+	if err := errors.Join(s.Backup("backup"), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("backup", quiet(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id := protocol.NewSessionID()
+	made := &actors.Append{Session: id, Epoch: 1, Claim: true, Create: true, Info: &protocol.SessionInfo{Session: id},
+		Members: []*actors.MemberRow{{User: "ann", Order: 1}}}
+	if err := errors.Join(s.Commit([]*actors.Append{made}), made.Err); err != nil {
+		t.Fatal(err)
+	}
+	said := &actors.Append{Session: id, Epoch: made.Epoch, Entries: []*protocol.Entry{{Seq: 1, Sender: "ann", ClientMsgId: "c"}}}
+	if err := errors.Join(s.Commit([]*actors.Append{said}), said.Err); err != nil {
+		t.Errorf("the first message: %v", err)
+	}
+}

@@ -102,7 +102,7 @@ func (c *committer) append(a *actors.Append) error {
 	}
 	// From here on nothing refuses.
 	if a.Create {
-		a.LogEpoch = c.s.logEpoch
+		a.LogEpoch, a.Epoch = c.s.logEpoch, max(a.Epoch, c.s.epochFloor)
 	}
 	if _, again := c.heads[k]; !again {
 		c.before[k] = h
