@@ -27,9 +27,9 @@ type counting struct {
 	writes atomic.Int64
 }
 
-func (c *counting) Write(f func(uintptr) bool) error {
+func (c *counting) Control(f func(uintptr)) error {
 	c.writes.Add(1)
-	return c.RawConn.Write(f)
+	return c.RawConn.Control(f)
 }
 
 func (r *rig) socket() *socket {

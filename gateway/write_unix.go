@@ -21,24 +21,26 @@ func rawConn(c net.Conn) syscall.RawConn {
 }
 
 // attempt writes w.buf as far as the socket takes it without waiting, and sets w.n.
+// Control is enough, as nobody else writes meanwhile and nothing is waited for:
+// RawConn.Write would lock the descriptor and prepare its poller each time.
 func (w *writer) attempt(raw syscall.RawConn) error {
 	w.n, w.err = 0, nil
-	if err := raw.Write(w.try); err != nil {
+	if err := raw.Control(w.try); err != nil {
 		return err
 	}
 	return w.err
 }
 
-func (w *writer) write(fd uintptr) bool {
+func (w *writer) write(fd uintptr) {
 	for {
 		n, err := syscall.Write(int(fd), w.buf)
 		switch err {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
-			return true // not now
+			return // not now
 		}
 		w.n, w.err = max(n, 0), err
-		return true
+		return
 	}
 }

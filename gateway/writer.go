@@ -18,7 +18,7 @@ type writer struct {
 
 	acks, pushes, frames int // in buf, for the metrics
 
-	try func(fd uintptr) bool // writes buf once; made once, as a new one per write would be garbage
+	try func(fd uintptr) // writes buf once; made once, as a new one per write would be garbage
 	n   int                   // bytes that it wrote
 	err error
 }
