@@ -74,7 +74,7 @@ var (
 	errFragments  = &refusal{1008, "too many fragments"}
 	errLate       = &refusal{4408, "a message took too long to arrive"}
 	errIdle       = &refusal{4408, "no sign of life"}
-	errNoAuth     = &refusal{4501, "no auth frame in time"}
+	errNoAuth     = &refusal{4408, "no auth frame in time"}
 	errWeAreGoing = errors.New("closing")
 )
 

@@ -239,8 +239,8 @@ func TestDeadlines(t *testing.T) {
 	slow := cfg
 	slow.AuthWithin = time.Minute
 	t.Run("no auth in time", func(t *testing.T) {
-		if code, _ := newRig(t, cfg).dial().closedWith(); code != 4501 {
-			t.Errorf("close = %d, want 4501", code)
+		if code, _ := newRig(t, cfg).dial().closedWith(); code != 4408 {
+			t.Errorf("close = %d, want 4408", code)
 		}
 	})
 	t.Run("an auth frame that never ends", func(t *testing.T) {
