@@ -50,6 +50,7 @@ type outbox struct {
 	mu        sync.Mutex
 	queue     *queue
 	bytes     int // not yet taken by the socket, estimated
+	large     int // of them, one frame above the bound that was let into an empty queue
 	state     uint8
 	scheduled bool // a burst will flush
 	draining  bool // somebody writes, and takes what is queued meanwhile
@@ -77,6 +78,9 @@ func (s *socket) Deliver(frames []actors.Outgoing, burst *actors.Burst) {
 			s.close(protocol.Code_TOO_SLOW.CloseCode(), "too slow: read on, and catch up by sync", true)
 			return
 		}
+		if s.bytes == 0 && size > s.ws.cfg.Queue {
+			s.large = size
+		}
 		s.push(item{out: frames[i], size: int32(size)})
 	}
 	first := s.queue != nil && !s.scheduled && !s.draining
@@ -87,8 +91,10 @@ func (s *socket) Deliver(frames []actors.Outgoing, burst *actors.Burst) {
 	}
 }
 
-// full says that size bytes more are too much. One frame is always let in.
-func (s *socket) full(size int) bool { return s.bytes > 0 && s.bytes+size > s.ws.cfg.Queue }
+// full says that size bytes more are too much. One frame is always let in, and one
+// above the bound does not count against what follows it: a home list of long
+// messages is no slowness of the client's.
+func (s *socket) full(size int) bool { return s.bytes > 0 && s.bytes+size > s.ws.cfg.Queue+s.large }
 
 func (s *socket) push(it item) {
 	if s.queue == nil {
@@ -285,7 +291,9 @@ func (s *socket) append(w *writer, it *item) {
 // written takes what the socket took off the count.
 func (s *socket) written(w *writer) {
 	s.mu.Lock()
-	s.bytes -= w.size
+	if s.bytes -= w.size; s.bytes <= s.ws.cfg.Queue {
+		s.large = 0
+	}
 	if w.last && s.state == closing {
 		s.state, s.sentAt = sent, time.Now()
 	}

@@ -153,7 +153,7 @@ func TestManyFramesAtOnceAreNotSlowness(t *testing.T) {
 	w := r.signedIn()
 	c := r.stage.conn(t)
 	var burst actors.Burst
-	out := make([]actors.Outgoing, 400)
+	out := make([]actors.Outgoing, 100) // 50 KB: more than the queue, less than the kernel takes at once
 	for i := range out {
 		out[i] = notice(strings.Repeat("x", 500))
 	}

@@ -19,7 +19,7 @@ type writer struct {
 	acks, pushes, frames int // in buf, for the metrics
 
 	try func(fd uintptr) // writes buf once; made once, as a new one per write would be garbage
-	n   int                   // bytes that it wrote
+	n   int              // bytes that it wrote
 	err error
 }
 
