@@ -216,7 +216,8 @@ func (c *connection) authenticated(m *authenticated) {
 	renewed := c.who != nil
 	c.who = m.who
 	if renewed {
-		c.link.Deliver([]Outgoing{{Frame: c.welcome(m.frame, true)}}, nil)
+		c.inFlight++
+		c.node.tell(c.user, &renew{from: c.pid, welcome: c.welcome(m.frame, true)})
 		return
 	}
 	c.user = c.node.user(m.who.User)

@@ -65,6 +65,12 @@ type attach struct {
 
 type detach struct{ conn int64 }
 
+// renew answers a later auth of a connection: its resume position is where it is.
+type renew struct {
+	from    *actor.PID
+	welcome *protocol.Frame
+}
+
 // ringed is an event that a resume may ask for.
 type ringed struct {
 	offset int64
@@ -81,6 +87,8 @@ func (u *User) Receive(c actor.Context) {
 		u.deliver(m)
 	case *attach:
 		u.attach(m)
+	case *renew:
+		u.renew(m)
 	case *detach:
 		u.detach(m)
 	case *request:
@@ -213,6 +221,8 @@ func (u *User) loaded(rows []*HomeRow, device string, err error) {
 			u.attach(m)
 		case *detach:
 			u.detach(m)
+		case *renew:
+			u.renew(m)
 		case *request:
 			u.request(m)
 		case done: // what came about the list while it was read
@@ -230,6 +240,8 @@ func (u *User) turnAway(m any) {
 		u.node.tell(m.pid, &kick{code: protocol.Code_GOAWAY, why: "not ready"})
 	case *request:
 		u.node.tell(m.from, &answers{frames: []*protocol.Frame{protocol.Fail(m.frame, busy)}})
+	case *renew:
+		u.node.tell(m.from, &answers{frames: []*protocol.Frame{protocol.Fail(m.welcome, busy)}})
 	}
 }
 
@@ -268,6 +280,14 @@ func (u *User) attach(m *attach) {
 
 // settled tells a connection that its auth frame is answered, and by which activation.
 type settled struct{ user *actor.PID }
+
+func (u *User) renew(m *renew) {
+	if !u.ready(m) {
+		return
+	}
+	m.welcome.GetAuthReply().Epoch, m.welcome.Offset = u.epoch, u.offset
+	u.node.tell(m.from, &answers{frames: []*protocol.Frame{m.welcome}})
+}
 
 // missed gives the events after a resume's position, if all of them are known.
 func (u *User) missed(r *protocol.Resume) ([]ringed, bool) {

@@ -182,7 +182,7 @@ func TestAConnectionIsOnesOwn(t *testing.T) {
 		t.Errorf("answer = %v", f)
 	}
 	ann.conn.Authenticated(&protocol.Identity{User: "ann"}, &protocol.Frame{Id: "renew", Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
-	if f := ann.answer("renew"); f.Errcode != 0 {
+	if f := ann.answer("renew"); f.Errcode != 0 || f.GetAuthReply().Epoch == "" || !f.GetAuthReply().Resumed {
 		t.Errorf("answer = %v", f)
 	}
 	ann.p2p("bob")

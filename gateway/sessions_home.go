@@ -84,8 +84,8 @@ func readSessionType(s string) (t protocol.SessionType, err error) {
 type createInput struct {
 	Body struct {
 		Type         sessionType `json:"sessionType"`
-		Members      []string    `json:"members,omitempty" maxItems:"500" doc:"User ids, besides one's own"`
-		Name         string      `json:"name,omitempty" maxLength:"128"`
+		Members      []string    `json:"members,omitempty" doc:"User ids, besides one's own; 500 at most unless set otherwise"`
+		Name         string      `json:"name,omitempty" doc:"128 characters at most unless set otherwise"`
 		Temporary    bool        `json:"temporary,omitempty"`
 		ClientMsgID  string      `json:"clientMsgId,omitempty" maxLength:"128" doc:"Makes the request safe to repeat"`
 		History      string      `json:"history,omitempty" enum:"all,joined" doc:"What later members may read"`
@@ -155,7 +155,7 @@ func (s *sessions) status(ctx context.Context, in *InSession) (*answer[statusVie
 type changeInput struct {
 	InSession
 	Body struct {
-		Name  *string `json:"name,omitempty" maxLength:"128"`
+		Name  *string `json:"name,omitempty" doc:"128 characters at most unless set otherwise"`
 		Owner *string `json:"owner,omitempty" maxLength:"128" doc:"A member, who becomes the owner"`
 	}
 }

@@ -75,7 +75,7 @@ func (s *sessions) remove(ctx context.Context, session string, users []string) (
 type addInput struct {
 	InSession
 	Body struct {
-		Members []string `json:"members" minItems:"1" maxItems:"500"`
+		Members []string `json:"members" minItems:"1" doc:"User ids; 500 at most unless set otherwise"`
 	}
 }
 
@@ -143,8 +143,8 @@ func (s *sessions) putMember(ctx context.Context, in *putMemberInput) (*answer[m
 type replaceInput struct {
 	InSession
 	Body struct {
-		Remove []string `json:"remove,omitempty" maxItems:"500" doc:"The old members"`
-		Add    []string `json:"add,omitempty" maxItems:"500" doc:"The new ones"`
+		Remove []string `json:"remove,omitempty" doc:"The old members"`
+		Add    []string `json:"add,omitempty" doc:"The new ones"`
 	}
 }
 

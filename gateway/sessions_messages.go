@@ -124,7 +124,7 @@ type sendInput struct {
 		Content     content  `json:"content"`
 		Expire      int64    `json:"expire,omitempty" minimum:"0" doc:"Seconds until it disappears; 0: never"`
 		ReplyTo     string   `json:"replyTo,omitempty" maxLength:"128"`
-		Mentions    []string `json:"mentions,omitempty" maxItems:"500" doc:"User ids; * is everybody"`
+		Mentions    []string `json:"mentions,omitempty" doc:"Members' user ids, 500 at most; * is everybody"`
 	}
 }
 

@@ -110,7 +110,7 @@ type reactionView struct {
 // content is what a message says, on the way in and out.
 type content struct {
 	Type      contentType `json:"type"`
-	Text      string      `json:"text,omitempty" maxLength:"8192"`
+	Text      string      `json:"text,omitempty" doc:"8 KiB at most unless set otherwise"`
 	File      string      `json:"file,omitempty" doc:"A file id"`
 	Files     []string    `json:"files,omitempty" maxItems:"100"`
 	Name      string      `json:"name,omitempty"`
