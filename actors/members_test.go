@@ -219,3 +219,24 @@ func TestOnlyRolesThatThereAreAreGiven(t *testing.T) {
 		ann.refused(&protocol.Frame{Body: &protocol.Frame_SessionSet{SessionSet: &protocol.SessionSet{Session: room, Role: &role, Members: []string{"bob"}}}}, protocol.Code_BAD_REQUEST)
 	}
 }
+
+func TestAnEditOfWhatWasSaidBeforeOnesTimeSaysNothing(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob, cid := s.dial("ann", "d"), s.dial("bob", "d"), s.dial("cid", "d")
+	a := ann.must(&protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{
+		SessionType: protocol.SessionType_GROUP, History: "joined", Members: []string{"cid"}}}})
+	id := a.GetSessionCreateReply().Result[0]
+	ann.send(id, "c1", "secret")
+	ann.must(add(id, "bob"))
+	bob.wait("the session", func(f *protocol.Frame) bool { return f.GetSessionUpdate() != nil })
+	ann.must(edit(id, 1, "another secret"))
+	if e := bob.push(3); e.Kind != protocol.Kind_EDIT || e.Content != nil {
+		t.Errorf("bob is pushed %v", e)
+	}
+	if e := cid.push(3); e.Content.GetText() != "another secret" {
+		t.Errorf("cid is pushed %v", e)
+	}
+	if log := bob.history(id); len(log) != 2 || log[1].Content != nil {
+		t.Errorf("bob reads %v", log)
+	}
+}

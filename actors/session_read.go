@@ -88,7 +88,10 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 			reply.HeadSeq = max(head, *m.AfterSeq)
 		}
 		for i, e := range reply.Messages {
-			reply.Messages[i] = current(e, time.Now())
+			if e = current(e, time.Now()); beforeFloor(e, floor) {
+				e = hollow(e, func(*protocol.Entry) {})
+			}
+			reply.Messages[i] = e
 		}
 		s.reply(r, &protocol.Frame{Body: &protocol.Frame_SyncReply{SyncReply: reply}})
 	})

@@ -135,6 +135,7 @@ func (u *User) flush(out *[]Outgoing, skip *[]int64, burst *Burst) {
 
 // ringIn gives an event its offset and remembers it for a resume.
 func (u *User) ringIn(s *protocol.Shared) Outgoing {
+	s = u.visible(s)
 	u.offset++
 	if len(u.ring) == 2*ringSize {
 		u.ring = append(u.ring[:0], u.ring[ringSize:]...)
@@ -142,6 +143,22 @@ func (u *User) ringIn(s *protocol.Shared) Outgoing {
 	u.ring = append(u.ring, ringed{offset: u.offset, shared: s})
 	return u.outgoing(s, u.offset)
 }
+
+// visible is s as this user may see it: the edit of a message from before the user
+// came in, where history begins at the joining, does not say what it says now.
+func (u *User) visible(s *protocol.Shared) *protocol.Shared {
+	e := s.Frame.GetMsgPush()
+	if e.GetTarget() == 0 || e.Content == nil {
+		return s
+	}
+	if r := u.rows[e.Session]; r == nil || !beforeFloor(e, r.member.Floor) {
+		return s
+	}
+	return protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: hollow(e, func(*protocol.Entry) {})}})
+}
+
+// beforeFloor says that e changes an entry that a member with this floor may not read.
+func beforeFloor(e *protocol.Entry, floor int64) bool { return e.Target != 0 && e.Target < floor }
 
 func (u *User) outgoing(s *protocol.Shared, offset int64) Outgoing {
 	o := Outgoing{Shared: s, Offset: offset}

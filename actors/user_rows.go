@@ -318,10 +318,13 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		}
 		return
 	}
+	before := r.head
 	u.unread -= r.unread
 	r.adopt(h, device)
 	u.unread += r.unread
-	r.headAt = u.offset + 1
+	if r.head != before {
+		r.headAt = u.offset + 1
+	}
 	if was.tell {
 		u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{Session: session, Head: u.head(r, "")}}}), nil)
 	}
