@@ -178,6 +178,7 @@ func TestTLSConnectionsAreWrittenByAGoroutine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	soon(t, "a socket", func() bool { return len(ws.all()) > 0 })
 	if _, ok := ws.all()[0].guard.Conn.(*tls.Conn); !ok {
 		t.Fatal("no TLS")
 	}

@@ -28,6 +28,7 @@ type socket struct {
 	addr    netip.Addr
 	counted bool // addr is one that connections are counted for
 	binary  bool // frames go out as protobuf
+	begun   bool // the handshake is done; under WS.mu
 }
 
 // hijacker gives gws the guard instead of the connection.

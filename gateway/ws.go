@@ -132,6 +132,18 @@ func (g *WS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.guard.heard = s.guard.since
 	s.actor = g.actors.Connect(s, actors.Remote{Address: addr.String(), Transport: "ws"})
 	go s.read(c) // not in net/http's goroutine, whose stack and buffers are to be freed
+	if g.begin(s) {
+		s.Close(protocol.Code_GOAWAY.CloseCode(), "restarting")
+	}
+}
+
+// begin says that the handshake is done: from here on others may write to s. True:
+// a drain has begun meanwhile and did not see it.
+func (g *WS) begin(s *socket) (leaving bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.begun = true
+	return g.leaving
 }
 
 // handshake checks what gws does not, or answers too late.
@@ -257,12 +269,15 @@ func (g *WS) emptied() {
 	}
 }
 
+// all gives the sockets whose handshake is done.
 func (g *WS) all() []*socket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all := make([]*socket, 0, len(g.sockets))
 	for s := range g.sockets {
-		all = append(all, s)
+		if s.begun {
+			all = append(all, s)
+		}
 	}
 	return all
 }
