@@ -1,0 +1,223 @@
+package actors
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// pending is one append on its way, and what follows when it is durable.
+type pending struct {
+	Append
+	home  *Session
+	req   *request // answered with answer; nil: nobody asked
+	also  []*request
+	entry *protocol.Entry
+	key   [16]byte // of a message, in the window
+	oneE  [1]*protocol.Entry
+	oneH  [1][8]byte
+
+	answer *protocol.Frame // nil with a message: made from entry
+	after  func(*Burst)    // tells others than the session's members
+	failed func()          // when it was refused
+}
+
+// append gives p to the committer. Its answer and events follow when it is durable.
+func (s *Session) append(p *pending) {
+	p.home, p.Owner = s, p
+	p.Session, p.Epoch = s.id, s.epoch
+	for i, m := range p.Members {
+		if i == 0 {
+			p.Members = slices.Clone(p.Members)
+		}
+		row := *m // the session goes on changing its own
+		p.Members[i] = &row
+	}
+	s.waiting++
+	if plantedPublishBeforeCommit && p.entry != nil {
+		s.publish([]*Event{s.push(p)}, nil)
+	}
+	s.node.committer.add(&p.Append)
+}
+
+// next makes e the next entry of the log.
+func (s *Session) next(e *protocol.Entry) *protocol.Entry {
+	s.given++
+	s.last = max(s.last, time.Now().UnixMilli())
+	e.Session, e.Seq, e.CreatedAt = s.id, s.given, s.last
+	e.MessagerecvId = protocol.MessageID(s.id, e.Seq)
+	return e
+}
+
+// appendEntry gives an entry to the committer, with what else is in p.
+func (s *Session) appendEntry(p *pending, e *protocol.Entry) {
+	p.entry = s.next(e)
+	p.oneE[0] = e
+	p.Entries = p.oneE[:]
+	s.append(p)
+}
+
+// committed answers and publishes what became durable, in order: durable first,
+// told after.
+func (s *Session) committed(m *committed) {
+	defer func() {
+		if e := recover(); e != nil {
+			s.node.panicked("session", e)
+			s.reload()
+		}
+	}()
+	s.waiting -= len(m.done)
+	var out mail
+	made := false
+	events := make([]*Event, 0, len(m.done))
+	for _, p := range m.done {
+		if p.Err != nil {
+			s.refused(p)
+			continue
+		}
+		if n := len(p.Entries); n > 0 {
+			s.head = p.Entries[n-1].Seq
+		}
+		if p.Create {
+			s.logEpoch, s.epoch = p.LogEpoch, p.Epoch
+			p.answer = s.created()
+			s.making, made = false, true
+		}
+		s.answer(p, &out)
+		if p.entry != nil && !plantedPublishBeforeCommit {
+			events = append(events, s.push(p))
+		}
+		if p.after != nil {
+			if len(events) > 0 {
+				s.publish(events, m.burst)
+				events = make([]*Event, 0, 4)
+			}
+			p.after(m.burst)
+		}
+	}
+	out.send(s.node, m.burst)
+	if len(events) > 0 {
+		s.publish(events, m.burst)
+	}
+	switch {
+	case s.broken:
+		s.reload()
+	case made:
+		s.unstash()
+	}
+}
+
+func (s *Session) publish(events []*Event, burst *Burst) {
+	s.node.streams.Publish(SessionSubject(s.id), events, burst)
+}
+
+// push is the event of an entry. The connection that sent it gets the answer instead.
+func (s *Session) push(p *pending) *Event {
+	e := &Event{Shared: protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: p.entry}})}
+	if p.req != nil && p.entry.Kind == protocol.Kind_MESSAGE {
+		e.Skip = p.req.conn
+	}
+	return e
+}
+
+// answer adds the answers to p's requests to out.
+func (s *Session) answer(p *pending, out *mail) {
+	if p.entry != nil && p.entry.Kind == protocol.Kind_MESSAGE {
+		s.node.stats.Acked.Add(1)
+		if k := s.sent.recent[p.key]; k != nil {
+			k.waiting = nil
+		}
+		out.add(p.req.from, p.req.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, false)))
+		for _, r := range p.also {
+			out.add(r.from, r.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, true)))
+		}
+		return
+	}
+	if p.req != nil && p.answer != nil {
+		out.add(p.req.from, p.req.ok(p.answer))
+	}
+}
+
+// refused serves an append that the store did not take: nothing of it is stored.
+// Whatever is behind it was given its seq in vain, so all is loaded again, and
+// clients ask again.
+func (s *Session) refused(p *pending) {
+	if errors.Is(p.Err, ErrStale) || errors.Is(p.Err, ErrTaken) {
+		s.node.log.Warn("a newer activation of the session writes its log", "session", s.id)
+	}
+	s.broken = true
+	if p.entry != nil && p.key != [16]byte{} {
+		s.sent.forget(p.key)
+	}
+	if p.failed != nil {
+		p.failed()
+	}
+	var err error = p.Err
+	var coded *protocol.Error
+	if !errors.As(err, &coded) {
+		coded = protocol.Errorf(protocol.Code_BUSY, "session %s is being moved, ask again", s.id)
+		coded.RetryAfterMs = 50
+	}
+	if p.req != nil {
+		s.fail(p.req, coded)
+	}
+	for _, r := range p.also {
+		s.fail(r, coded)
+	}
+}
+
+func (s *Session) fail(r *request, err error) {
+	s.node.tell(r.from, &answers{frames: []*protocol.Frame{protocol.Fail(r.frame, err)}})
+}
+
+// reply answers a request that nothing had to be made durable for.
+func (s *Session) reply(r *request, f *protocol.Frame) {
+	s.node.tell(r.from, &answers{frames: []*protocol.Frame{r.ok(f)}})
+}
+
+// mail gathers the answers of one commit by connection, so that each is told once.
+type mail struct {
+	to     []*actor.PID
+	frames [][]*protocol.Frame
+	index  map[*actor.PID]int
+}
+
+func (m *mail) add(to *actor.PID, f *protocol.Frame) {
+	at := -1
+	if m.index != nil {
+		if i, ok := m.index[to]; ok {
+			at = i
+		}
+	} else {
+		for i, pid := range m.to {
+			if pid == to {
+				at = i
+				break
+			}
+		}
+	}
+	if at < 0 {
+		at = len(m.to)
+		m.to = append(m.to, to)
+		m.frames = append(m.frames, nil)
+		if m.index != nil {
+			m.index[to] = at
+		} else if len(m.to) > 16 {
+			m.index = make(map[*actor.PID]int, 64)
+			for i, pid := range m.to {
+				m.index[pid] = i
+			}
+		}
+	}
+	m.frames[at] = append(m.frames[at], f)
+}
+
+func (m *mail) send(n *Node, burst *Burst) {
+	for i, to := range m.to {
+		n.tell(to, &answers{frames: m.frames[i], burst: burst})
+	}
+}
