@@ -29,6 +29,9 @@ type Identity struct {
 	Version  string    // the client's version; "" when not said
 	Expires  time.Time // of the token
 	Admin    bool      // may administer this installation
+	Kind     string    // of the user: "" is human; else bot, guest, device, system
+	App      string    // the application by which a guest or an embedding host's user came, "": none
+	Scopes   []string  // of a server key or a bot: what it may do besides being a member; nil for people
 }
 
 // IDs made here are a prefix and 80 bits in 16 characters of base32, lower case.

@@ -129,6 +129,103 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{1}
 }
 
+// JoinPolicy says how somebody who was not invited comes into a group.
+type JoinPolicy int32
+
+const (
+	JoinPolicy_INVITE_ONLY JoinPolicy = 0 // not at all
+	JoinPolicy_ASK         JoinPolicy = 1 // by a request that the owner or an admin accepts
+	JoinPolicy_OPEN        JoinPolicy = 2 // by session_join
+)
+
+// Enum value maps for JoinPolicy.
+var (
+	JoinPolicy_name = map[int32]string{
+		0: "INVITE_ONLY",
+		1: "ASK",
+		2: "OPEN",
+	}
+	JoinPolicy_value = map[string]int32{
+		"INVITE_ONLY": 0,
+		"ASK":         1,
+		"OPEN":        2,
+	}
+)
+
+func (x JoinPolicy) Enum() *JoinPolicy {
+	p := new(JoinPolicy)
+	*p = x
+	return p
+}
+
+func (x JoinPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JoinPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_protocol_troupe_proto_enumTypes[2].Descriptor()
+}
+
+func (JoinPolicy) Type() protoreflect.EnumType {
+	return &file_internal_protocol_troupe_proto_enumTypes[2]
+}
+
+func (x JoinPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JoinPolicy.Descriptor instead.
+func (JoinPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{2}
+}
+
+// InvitePolicy says which members may take others in.
+type InvitePolicy int32
+
+const (
+	InvitePolicy_MEMBERS_INVITE InvitePolicy = 0
+	InvitePolicy_ADMINS_INVITE  InvitePolicy = 1
+)
+
+// Enum value maps for InvitePolicy.
+var (
+	InvitePolicy_name = map[int32]string{
+		0: "MEMBERS_INVITE",
+		1: "ADMINS_INVITE",
+	}
+	InvitePolicy_value = map[string]int32{
+		"MEMBERS_INVITE": 0,
+		"ADMINS_INVITE":  1,
+	}
+)
+
+func (x InvitePolicy) Enum() *InvitePolicy {
+	p := new(InvitePolicy)
+	*p = x
+	return p
+}
+
+func (x InvitePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (InvitePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_protocol_troupe_proto_enumTypes[3].Descriptor()
+}
+
+func (InvitePolicy) Type() protoreflect.EnumType {
+	return &file_internal_protocol_troupe_proto_enumTypes[3]
+}
+
+func (x InvitePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use InvitePolicy.Descriptor instead.
+func (InvitePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{3}
+}
+
 // ContentType is one list: the numbers of it and the words name the same things.
 type ContentType int32
 
@@ -217,11 +314,11 @@ func (x ContentType) String() string {
 }
 
 func (ContentType) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_protocol_troupe_proto_enumTypes[2].Descriptor()
+	return file_internal_protocol_troupe_proto_enumTypes[4].Descriptor()
 }
 
 func (ContentType) Type() protoreflect.EnumType {
-	return &file_internal_protocol_troupe_proto_enumTypes[2]
+	return &file_internal_protocol_troupe_proto_enumTypes[4]
 }
 
 func (x ContentType) Number() protoreflect.EnumNumber {
@@ -230,7 +327,7 @@ func (x ContentType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ContentType.Descriptor instead.
 func (ContentType) EnumDescriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{2}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{4}
 }
 
 type Kind int32
@@ -284,11 +381,11 @@ func (x Kind) String() string {
 }
 
 func (Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_protocol_troupe_proto_enumTypes[3].Descriptor()
+	return file_internal_protocol_troupe_proto_enumTypes[5].Descriptor()
 }
 
 func (Kind) Type() protoreflect.EnumType {
-	return &file_internal_protocol_troupe_proto_enumTypes[3]
+	return &file_internal_protocol_troupe_proto_enumTypes[5]
 }
 
 func (x Kind) Number() protoreflect.EnumNumber {
@@ -297,7 +394,7 @@ func (x Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Kind.Descriptor instead.
 func (Kind) EnumDescriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{3}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{5}
 }
 
 type RequestKind int32
@@ -330,11 +427,11 @@ func (x RequestKind) String() string {
 }
 
 func (RequestKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_protocol_troupe_proto_enumTypes[4].Descriptor()
+	return file_internal_protocol_troupe_proto_enumTypes[6].Descriptor()
 }
 
 func (RequestKind) Type() protoreflect.EnumType {
-	return &file_internal_protocol_troupe_proto_enumTypes[4]
+	return &file_internal_protocol_troupe_proto_enumTypes[6]
 }
 
 func (x RequestKind) Number() protoreflect.EnumNumber {
@@ -343,7 +440,7 @@ func (x RequestKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestKind.Descriptor instead.
 func (RequestKind) EnumDescriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{4}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{6}
 }
 
 // Code says what went wrong: its number is the errcode, its name the code. A
@@ -369,6 +466,9 @@ const (
 	Code_EPOCH_CHANGED      Code = 15 // the log may have gone back: load it again
 	Code_TOO_MANY           Code = 16 // more members or items than one call takes
 	Code_METHOD_NOT_ALLOWED Code = 17 // REST only
+	Code_BLOCKED            Code = 18 // the other one has blocked this user, where the setting says so; else DENIED
+	Code_SILENCED           Code = 19 // may not write in this session for now; retryAfterMs may say until when
+	Code_EXPIRED            Code = 20 // a request, link or code whose time or uses are over
 	Code_GOAWAY             Code = 30 // the server restarts: reconnect
 	Code_FORGET_POSITIONS   Code = 31 // reconnect without resume
 	Code_TOO_SLOW           Code = 32 // more waited for the client than is kept: reconnect and sync
@@ -400,6 +500,9 @@ var (
 		15: "EPOCH_CHANGED",
 		16: "TOO_MANY",
 		17: "METHOD_NOT_ALLOWED",
+		18: "BLOCKED",
+		19: "SILENCED",
+		20: "EXPIRED",
 		30: "GOAWAY",
 		31: "FORGET_POSITIONS",
 		32: "TOO_SLOW",
@@ -428,6 +531,9 @@ var (
 		"EPOCH_CHANGED":      15,
 		"TOO_MANY":           16,
 		"METHOD_NOT_ALLOWED": 17,
+		"BLOCKED":            18,
+		"SILENCED":           19,
+		"EXPIRED":            20,
 		"GOAWAY":             30,
 		"FORGET_POSITIONS":   31,
 		"TOO_SLOW":           32,
@@ -450,11 +556,11 @@ func (x Code) String() string {
 }
 
 func (Code) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_protocol_troupe_proto_enumTypes[5].Descriptor()
+	return file_internal_protocol_troupe_proto_enumTypes[7].Descriptor()
 }
 
 func (Code) Type() protoreflect.EnumType {
-	return &file_internal_protocol_troupe_proto_enumTypes[5]
+	return &file_internal_protocol_troupe_proto_enumTypes[7]
 }
 
 func (x Code) Number() protoreflect.EnumNumber {
@@ -463,7 +569,7 @@ func (x Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Code.Descriptor instead.
 func (Code) EnumDescriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{5}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{7}
 }
 
 type Frame struct {
@@ -524,6 +630,30 @@ type Frame struct {
 	//	*Frame_RequestAnswerReply
 	//	*Frame_PresenceWatch
 	//	*Frame_PresenceWatchReply
+	//	*Frame_PresenceSet
+	//	*Frame_PresenceSetReply
+	//	*Frame_RequestList
+	//	*Frame_RequestListReply
+	//	*Frame_ContactList
+	//	*Frame_ContactListReply
+	//	*Frame_ContactSet
+	//	*Frame_ContactSetReply
+	//	*Frame_ContactRemove
+	//	*Frame_ContactRemoveReply
+	//	*Frame_UserGet
+	//	*Frame_UserGetReply
+	//	*Frame_SessionJoin
+	//	*Frame_SessionJoinReply
+	//	*Frame_SessionDissolve
+	//	*Frame_SessionDissolveReply
+	//	*Frame_LinkCreate
+	//	*Frame_LinkCreateReply
+	//	*Frame_LinkList
+	//	*Frame_LinkListReply
+	//	*Frame_LinkRevoke
+	//	*Frame_LinkRevokeReply
+	//	*Frame_LinkGet
+	//	*Frame_LinkGetReply
 	//	*Frame_MsgPush
 	//	*Frame_MsgStream
 	//	*Frame_Receipt
@@ -537,6 +667,8 @@ type Frame struct {
 	//	*Frame_Notice
 	//	*Frame_Goaway
 	//	*Frame_Fault
+	//	*Frame_ContactUpdate
+	//	*Frame_UserUpdate
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1042,6 +1174,222 @@ func (x *Frame) GetPresenceWatchReply() *PresenceWatchReply {
 	return nil
 }
 
+func (x *Frame) GetPresenceSet() *PresenceSet {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_PresenceSet); ok {
+			return x.PresenceSet
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetPresenceSetReply() *PresenceSetReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_PresenceSetReply); ok {
+			return x.PresenceSetReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetRequestList() *RequestList {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_RequestList); ok {
+			return x.RequestList
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetRequestListReply() *RequestListReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_RequestListReply); ok {
+			return x.RequestListReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactList() *ContactList {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactList); ok {
+			return x.ContactList
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactListReply() *ContactListReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactListReply); ok {
+			return x.ContactListReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactSet() *ContactSet {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactSet); ok {
+			return x.ContactSet
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactSetReply() *ContactSetReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactSetReply); ok {
+			return x.ContactSetReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactRemove() *ContactRemove {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactRemove); ok {
+			return x.ContactRemove
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactRemoveReply() *ContactRemoveReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactRemoveReply); ok {
+			return x.ContactRemoveReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetUserGet() *UserGet {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_UserGet); ok {
+			return x.UserGet
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetUserGetReply() *UserGetReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_UserGetReply); ok {
+			return x.UserGetReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetSessionJoin() *SessionJoin {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_SessionJoin); ok {
+			return x.SessionJoin
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetSessionJoinReply() *SessionJoinReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_SessionJoinReply); ok {
+			return x.SessionJoinReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetSessionDissolve() *SessionDissolve {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_SessionDissolve); ok {
+			return x.SessionDissolve
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetSessionDissolveReply() *SessionDissolveReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_SessionDissolveReply); ok {
+			return x.SessionDissolveReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkCreate() *LinkCreate {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkCreate); ok {
+			return x.LinkCreate
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkCreateReply() *LinkCreateReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkCreateReply); ok {
+			return x.LinkCreateReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkList() *LinkList {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkList); ok {
+			return x.LinkList
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkListReply() *LinkListReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkListReply); ok {
+			return x.LinkListReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkRevoke() *LinkRevoke {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkRevoke); ok {
+			return x.LinkRevoke
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkRevokeReply() *LinkRevokeReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkRevokeReply); ok {
+			return x.LinkRevokeReply
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkGet() *LinkGet {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkGet); ok {
+			return x.LinkGet
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetLinkGetReply() *LinkGetReply {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_LinkGetReply); ok {
+			return x.LinkGetReply
+		}
+	}
+	return nil
+}
+
 func (x *Frame) GetMsgPush() *Entry {
 	if x != nil {
 		if x, ok := x.Body.(*Frame_MsgPush); ok {
@@ -1154,6 +1502,24 @@ func (x *Frame) GetFault() *Fault {
 	if x != nil {
 		if x, ok := x.Body.(*Frame_Fault); ok {
 			return x.Fault
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetContactUpdate() *ContactUpdate {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_ContactUpdate); ok {
+			return x.ContactUpdate
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetUserUpdate() *UserUpdate {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_UserUpdate); ok {
+			return x.UserUpdate
 		}
 	}
 	return nil
@@ -1348,6 +1714,102 @@ type Frame_PresenceWatchReply struct {
 	PresenceWatchReply *PresenceWatchReply `protobuf:"bytes,61,opt,name=presence_watch_reply,json=presenceWatchReply,proto3,oneof"`
 }
 
+type Frame_PresenceSet struct {
+	PresenceSet *PresenceSet `protobuf:"bytes,62,opt,name=presence_set,json=presenceSet,proto3,oneof"`
+}
+
+type Frame_PresenceSetReply struct {
+	PresenceSetReply *PresenceSetReply `protobuf:"bytes,63,opt,name=presence_set_reply,json=presenceSetReply,proto3,oneof"`
+}
+
+type Frame_RequestList struct {
+	RequestList *RequestList `protobuf:"bytes,64,opt,name=request_list,json=requestList,proto3,oneof"`
+}
+
+type Frame_RequestListReply struct {
+	RequestListReply *RequestListReply `protobuf:"bytes,65,opt,name=request_list_reply,json=requestListReply,proto3,oneof"`
+}
+
+type Frame_ContactList struct {
+	ContactList *ContactList `protobuf:"bytes,66,opt,name=contact_list,json=contactList,proto3,oneof"`
+}
+
+type Frame_ContactListReply struct {
+	ContactListReply *ContactListReply `protobuf:"bytes,67,opt,name=contact_list_reply,json=contactListReply,proto3,oneof"`
+}
+
+type Frame_ContactSet struct {
+	ContactSet *ContactSet `protobuf:"bytes,68,opt,name=contact_set,json=contactSet,proto3,oneof"`
+}
+
+type Frame_ContactSetReply struct {
+	ContactSetReply *ContactSetReply `protobuf:"bytes,69,opt,name=contact_set_reply,json=contactSetReply,proto3,oneof"`
+}
+
+type Frame_ContactRemove struct {
+	ContactRemove *ContactRemove `protobuf:"bytes,70,opt,name=contact_remove,json=contactRemove,proto3,oneof"`
+}
+
+type Frame_ContactRemoveReply struct {
+	ContactRemoveReply *ContactRemoveReply `protobuf:"bytes,71,opt,name=contact_remove_reply,json=contactRemoveReply,proto3,oneof"`
+}
+
+type Frame_UserGet struct {
+	UserGet *UserGet `protobuf:"bytes,72,opt,name=user_get,json=userGet,proto3,oneof"`
+}
+
+type Frame_UserGetReply struct {
+	UserGetReply *UserGetReply `protobuf:"bytes,73,opt,name=user_get_reply,json=userGetReply,proto3,oneof"`
+}
+
+type Frame_SessionJoin struct {
+	SessionJoin *SessionJoin `protobuf:"bytes,74,opt,name=session_join,json=sessionJoin,proto3,oneof"`
+}
+
+type Frame_SessionJoinReply struct {
+	SessionJoinReply *SessionJoinReply `protobuf:"bytes,75,opt,name=session_join_reply,json=sessionJoinReply,proto3,oneof"`
+}
+
+type Frame_SessionDissolve struct {
+	SessionDissolve *SessionDissolve `protobuf:"bytes,76,opt,name=session_dissolve,json=sessionDissolve,proto3,oneof"`
+}
+
+type Frame_SessionDissolveReply struct {
+	SessionDissolveReply *SessionDissolveReply `protobuf:"bytes,77,opt,name=session_dissolve_reply,json=sessionDissolveReply,proto3,oneof"`
+}
+
+type Frame_LinkCreate struct {
+	LinkCreate *LinkCreate `protobuf:"bytes,100,opt,name=link_create,json=linkCreate,proto3,oneof"`
+}
+
+type Frame_LinkCreateReply struct {
+	LinkCreateReply *LinkCreateReply `protobuf:"bytes,101,opt,name=link_create_reply,json=linkCreateReply,proto3,oneof"`
+}
+
+type Frame_LinkList struct {
+	LinkList *LinkList `protobuf:"bytes,102,opt,name=link_list,json=linkList,proto3,oneof"`
+}
+
+type Frame_LinkListReply struct {
+	LinkListReply *LinkListReply `protobuf:"bytes,103,opt,name=link_list_reply,json=linkListReply,proto3,oneof"`
+}
+
+type Frame_LinkRevoke struct {
+	LinkRevoke *LinkRevoke `protobuf:"bytes,104,opt,name=link_revoke,json=linkRevoke,proto3,oneof"`
+}
+
+type Frame_LinkRevokeReply struct {
+	LinkRevokeReply *LinkRevokeReply `protobuf:"bytes,105,opt,name=link_revoke_reply,json=linkRevokeReply,proto3,oneof"`
+}
+
+type Frame_LinkGet struct {
+	LinkGet *LinkGet `protobuf:"bytes,106,opt,name=link_get,json=linkGet,proto3,oneof"`
+}
+
+type Frame_LinkGetReply struct {
+	LinkGetReply *LinkGetReply `protobuf:"bytes,107,opt,name=link_get_reply,json=linkGetReply,proto3,oneof"`
+}
+
 type Frame_MsgPush struct {
 	// server to client
 	MsgPush *Entry `protobuf:"bytes,80,opt,name=msg_push,json=msgPush,proto3,oneof"`
@@ -1399,6 +1861,14 @@ type Frame_Goaway struct {
 
 type Frame_Fault struct {
 	Fault *Fault `protobuf:"bytes,92,opt,name=fault,proto3,oneof"`
+}
+
+type Frame_ContactUpdate struct {
+	ContactUpdate *ContactUpdate `protobuf:"bytes,93,opt,name=contact_update,json=contactUpdate,proto3,oneof"`
+}
+
+type Frame_UserUpdate struct {
+	UserUpdate *UserUpdate `protobuf:"bytes,94,opt,name=user_update,json=userUpdate,proto3,oneof"`
 }
 
 func (*Frame_Auth) isFrame_Body() {}
@@ -1493,6 +1963,54 @@ func (*Frame_PresenceWatch) isFrame_Body() {}
 
 func (*Frame_PresenceWatchReply) isFrame_Body() {}
 
+func (*Frame_PresenceSet) isFrame_Body() {}
+
+func (*Frame_PresenceSetReply) isFrame_Body() {}
+
+func (*Frame_RequestList) isFrame_Body() {}
+
+func (*Frame_RequestListReply) isFrame_Body() {}
+
+func (*Frame_ContactList) isFrame_Body() {}
+
+func (*Frame_ContactListReply) isFrame_Body() {}
+
+func (*Frame_ContactSet) isFrame_Body() {}
+
+func (*Frame_ContactSetReply) isFrame_Body() {}
+
+func (*Frame_ContactRemove) isFrame_Body() {}
+
+func (*Frame_ContactRemoveReply) isFrame_Body() {}
+
+func (*Frame_UserGet) isFrame_Body() {}
+
+func (*Frame_UserGetReply) isFrame_Body() {}
+
+func (*Frame_SessionJoin) isFrame_Body() {}
+
+func (*Frame_SessionJoinReply) isFrame_Body() {}
+
+func (*Frame_SessionDissolve) isFrame_Body() {}
+
+func (*Frame_SessionDissolveReply) isFrame_Body() {}
+
+func (*Frame_LinkCreate) isFrame_Body() {}
+
+func (*Frame_LinkCreateReply) isFrame_Body() {}
+
+func (*Frame_LinkList) isFrame_Body() {}
+
+func (*Frame_LinkListReply) isFrame_Body() {}
+
+func (*Frame_LinkRevoke) isFrame_Body() {}
+
+func (*Frame_LinkRevokeReply) isFrame_Body() {}
+
+func (*Frame_LinkGet) isFrame_Body() {}
+
+func (*Frame_LinkGetReply) isFrame_Body() {}
+
 func (*Frame_MsgPush) isFrame_Body() {}
 
 func (*Frame_MsgStream) isFrame_Body() {}
@@ -1518,6 +2036,10 @@ func (*Frame_Notice) isFrame_Body() {}
 func (*Frame_Goaway) isFrame_Body() {}
 
 func (*Frame_Fault) isFrame_Body() {}
+
+func (*Frame_ContactUpdate) isFrame_Body() {}
+
+func (*Frame_UserUpdate) isFrame_Body() {}
 
 // Content is what a message says. Which fields go with which type is docs/protocol.md's table.
 type Content struct {
@@ -1790,6 +2312,7 @@ type Entry struct {
 	Answer        string                 `protobuf:"bytes,23,opt,name=answer,proto3" json:"answer,omitempty"`                  // with answer: accept or refuse
 	Platform      string                 `protobuf:"bytes,24,opt,name=platform,proto3" json:"platform,omitempty"`              // the sender's, when it said one
 	Role          Role                   `protobuf:"varint,25,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"` // with change: the new role of members
+	Change        *SessionChange         `protobuf:"bytes,26,opt,name=change,proto3" json:"change,omitempty"`                  // with change: what else changed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1999,6 +2522,123 @@ func (x *Entry) GetRole() Role {
 	return Role_MEMBER
 }
 
+func (x *Entry) GetChange() *SessionChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// SessionChange is what session_set changed for everybody, besides name, owner and
+// roles: only what changed is in it.
+type SessionChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Avatar        *string                `protobuf:"bytes,1,opt,name=avatar,proto3,oneof" json:"avatar,omitempty"`
+	Announcement  *string                `protobuf:"bytes,2,opt,name=announcement,proto3,oneof" json:"announcement,omitempty"`
+	JoinPolicy    *JoinPolicy            `protobuf:"varint,3,opt,name=join_policy,json=joinPolicy,proto3,enum=troupe.v1.JoinPolicy,oneof" json:"join_policy,omitempty"`
+	InvitePolicy  *InvitePolicy          `protobuf:"varint,4,opt,name=invite_policy,json=invitePolicy,proto3,enum=troupe.v1.InvitePolicy,oneof" json:"invite_policy,omitempty"`
+	SilenceAll    *bool                  `protobuf:"varint,5,opt,name=silence_all,json=silenceAll,proto3,oneof" json:"silence_all,omitempty"`
+	ReadOnly      *bool                  `protobuf:"varint,6,opt,name=read_only,json=readOnly,proto3,oneof" json:"read_only,omitempty"`
+	Until         *int64                 `protobuf:"varint,7,opt,name=until,proto3,oneof" json:"until,omitempty"`
+	SilencedUntil *int64                 `protobuf:"varint,8,opt,name=silenced_until,json=silencedUntil,proto3,oneof" json:"silenced_until,omitempty"` // of the entry's members
+	Dissolved     bool                   `protobuf:"varint,9,opt,name=dissolved,proto3" json:"dissolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionChange) Reset() {
+	*x = SessionChange{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionChange) ProtoMessage() {}
+
+func (x *SessionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionChange.ProtoReflect.Descriptor instead.
+func (*SessionChange) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SessionChange) GetAvatar() string {
+	if x != nil && x.Avatar != nil {
+		return *x.Avatar
+	}
+	return ""
+}
+
+func (x *SessionChange) GetAnnouncement() string {
+	if x != nil && x.Announcement != nil {
+		return *x.Announcement
+	}
+	return ""
+}
+
+func (x *SessionChange) GetJoinPolicy() JoinPolicy {
+	if x != nil && x.JoinPolicy != nil {
+		return *x.JoinPolicy
+	}
+	return JoinPolicy_INVITE_ONLY
+}
+
+func (x *SessionChange) GetInvitePolicy() InvitePolicy {
+	if x != nil && x.InvitePolicy != nil {
+		return *x.InvitePolicy
+	}
+	return InvitePolicy_MEMBERS_INVITE
+}
+
+func (x *SessionChange) GetSilenceAll() bool {
+	if x != nil && x.SilenceAll != nil {
+		return *x.SilenceAll
+	}
+	return false
+}
+
+func (x *SessionChange) GetReadOnly() bool {
+	if x != nil && x.ReadOnly != nil {
+		return *x.ReadOnly
+	}
+	return false
+}
+
+func (x *SessionChange) GetUntil() int64 {
+	if x != nil && x.Until != nil {
+		return *x.Until
+	}
+	return 0
+}
+
+func (x *SessionChange) GetSilencedUntil() int64 {
+	if x != nil && x.SilencedUntil != nil {
+		return *x.SilencedUntil
+	}
+	return 0
+}
+
+func (x *SessionChange) GetDissolved() bool {
+	if x != nil {
+		return x.Dissolved
+	}
+	return false
+}
+
 type Reaction struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reaction      string                 `protobuf:"bytes,1,opt,name=reaction,proto3" json:"reaction,omitempty"`
@@ -2009,7 +2649,7 @@ type Reaction struct {
 
 func (x *Reaction) Reset() {
 	*x = Reaction{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2661,7 @@ func (x *Reaction) String() string {
 func (*Reaction) ProtoMessage() {}
 
 func (x *Reaction) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2674,7 @@ func (x *Reaction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reaction.ProtoReflect.Descriptor instead.
 func (*Reaction) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{4}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Reaction) GetReaction() string {
@@ -2060,13 +2700,14 @@ type Member struct {
 	JoinedAt      int64                  `protobuf:"varint,5,opt,name=joined_at,json=joinedAt,proto3" json:"joined_at,omitempty"`
 	ReadSeq       int64                  `protobuf:"varint,6,opt,name=read_seq,json=readSeq,proto3" json:"read_seq,omitempty"`
 	RecvSeq       int64                  `protobuf:"varint,7,opt,name=recv_seq,json=recvSeq,proto3" json:"recv_seq,omitempty"`
+	SilencedUntil int64                  `protobuf:"varint,8,opt,name=silenced_until,json=silencedUntil,proto3" json:"silenced_until,omitempty"` // may not write before this time; 2^53-1: until it is lifted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2719,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2732,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{5}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Member) GetUser() string {
@@ -2143,6 +2784,13 @@ func (x *Member) GetRecvSeq() int64 {
 	return 0
 }
 
+func (x *Member) GetSilencedUntil() int64 {
+	if x != nil {
+		return x.SilencedUntil
+	}
+	return 0
+}
+
 // SessionInfo is what every member may know of a session.
 type SessionInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2162,13 +2810,22 @@ type SessionInfo struct {
 	Epoch         string                 `protobuf:"bytes,14,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the log: changes only when history may have gone back
 	MemberCount   int64                  `protobuf:"varint,15,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`
 	Members       []*Member              `protobuf:"bytes,16,rep,name=members,proto3" json:"members,omitempty"` // the first of them in order of joining
+	Avatar        string                 `protobuf:"bytes,17,opt,name=avatar,proto3" json:"avatar,omitempty"`   // a link or a file id
+	Announcement  string                 `protobuf:"bytes,18,opt,name=announcement,proto3" json:"announcement,omitempty"`
+	AnnouncedBy   string                 `protobuf:"bytes,19,opt,name=announced_by,json=announcedBy,proto3" json:"announced_by,omitempty"`
+	AnnouncedAt   int64                  `protobuf:"varint,20,opt,name=announced_at,json=announcedAt,proto3" json:"announced_at,omitempty"`
+	JoinPolicy    JoinPolicy             `protobuf:"varint,21,opt,name=join_policy,json=joinPolicy,proto3,enum=troupe.v1.JoinPolicy" json:"join_policy,omitempty"`
+	InvitePolicy  InvitePolicy           `protobuf:"varint,22,opt,name=invite_policy,json=invitePolicy,proto3,enum=troupe.v1.InvitePolicy" json:"invite_policy,omitempty"`
+	SilenceAll    bool                   `protobuf:"varint,23,opt,name=silence_all,json=silenceAll,proto3" json:"silence_all,omitempty"` // only the owner and admins may write, for now
+	ReadOnly      bool                   `protobuf:"varint,24,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`       // a broadcast: only the owner and admins ever write
+	Until         int64                  `protobuf:"varint,25,opt,name=until,proto3" json:"until,omitempty"`                             // of a temporary session: it is dissolved at this time
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionInfo) Reset() {
 	*x = SessionInfo{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2837,7 @@ func (x *SessionInfo) String() string {
 func (*SessionInfo) ProtoMessage() {}
 
 func (x *SessionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2850,7 @@ func (x *SessionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionInfo.ProtoReflect.Descriptor instead.
 func (*SessionInfo) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{6}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SessionInfo) GetSession() string {
@@ -2308,6 +2965,271 @@ func (x *SessionInfo) GetMembers() []*Member {
 	return nil
 }
 
+func (x *SessionInfo) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+func (x *SessionInfo) GetAnnouncement() string {
+	if x != nil {
+		return x.Announcement
+	}
+	return ""
+}
+
+func (x *SessionInfo) GetAnnouncedBy() string {
+	if x != nil {
+		return x.AnnouncedBy
+	}
+	return ""
+}
+
+func (x *SessionInfo) GetAnnouncedAt() int64 {
+	if x != nil {
+		return x.AnnouncedAt
+	}
+	return 0
+}
+
+func (x *SessionInfo) GetJoinPolicy() JoinPolicy {
+	if x != nil {
+		return x.JoinPolicy
+	}
+	return JoinPolicy_INVITE_ONLY
+}
+
+func (x *SessionInfo) GetInvitePolicy() InvitePolicy {
+	if x != nil {
+		return x.InvitePolicy
+	}
+	return InvitePolicy_MEMBERS_INVITE
+}
+
+func (x *SessionInfo) GetSilenceAll() bool {
+	if x != nil {
+		return x.SilenceAll
+	}
+	return false
+}
+
+func (x *SessionInfo) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
+}
+
+func (x *SessionInfo) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// Profile is what others may know of a user.
+type Profile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Nickname      string                 `protobuf:"bytes,2,opt,name=nickname,proto3" json:"nickname,omitempty"`
+	Avatar        string                 `protobuf:"bytes,3,opt,name=avatar,proto3" json:"avatar,omitempty"`                                                                           // a link or a file id
+	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`                                                                               // human, bot, guest, device, system
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`                                                                               // to sign in with and be found by; not of an outside system's user
+	Fields        map[string]string      `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // whatever the installation likes to show
+	Version       int64                  `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`                                                                        // rises with every change: the higher one is the newer one
+	Gone          bool                   `protobuf:"varint,8,opt,name=gone,proto3" json:"gone,omitempty"`                                                                              // erased: nobody is behind it any more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Profile) Reset() {
+	*x = Profile{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Profile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Profile) ProtoMessage() {}
+
+func (x *Profile) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Profile.ProtoReflect.Descriptor instead.
+func (*Profile) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Profile) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Profile) GetNickname() string {
+	if x != nil {
+		return x.Nickname
+	}
+	return ""
+}
+
+func (x *Profile) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+func (x *Profile) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Profile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Profile) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Profile) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Profile) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+// Contact is what one user keeps of another: friend or not, blocked or not.
+type Contact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Friend        bool                   `protobuf:"varint,2,opt,name=friend,proto3" json:"friend,omitempty"`
+	Blocked       bool                   `protobuf:"varint,3,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	Remark        string                 `protobuf:"bytes,4,opt,name=remark,proto3" json:"remark,omitempty"` // one's own name for the friend
+	Tags          []string               `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	Since         int64                  `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`    // of the friendship
+	Session       string                 `protobuf:"bytes,7,opt,name=session,proto3" json:"session,omitempty"` // the p2p session of the two, when they are friends
+	Profile       *Profile               `protobuf:"bytes,8,opt,name=profile,proto3" json:"profile,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contact) Reset() {
+	*x = Contact{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contact) ProtoMessage() {}
+
+func (x *Contact) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contact.ProtoReflect.Descriptor instead.
+func (*Contact) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Contact) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Contact) GetFriend() bool {
+	if x != nil {
+		return x.Friend
+	}
+	return false
+}
+
+func (x *Contact) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *Contact) GetRemark() string {
+	if x != nil {
+		return x.Remark
+	}
+	return ""
+}
+
+func (x *Contact) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Contact) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Contact) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Contact) GetProfile() *Profile {
+	if x != nil {
+		return x.Profile
+	}
+	return nil
+}
+
 // SessionHead is a session's row in a user's home list.
 type SessionHead struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2328,13 +3250,18 @@ type SessionHead struct {
 	Mentioned     bool                   `protobuf:"varint,15,opt,name=mentioned,proto3" json:"mentioned,omitempty"` // an unread message mentions this user
 	BusinessType  int64                  `protobuf:"varint,16,opt,name=business_type,json=businessType,proto3" json:"business_type,omitempty"`
 	FloorSeq      int64                  `protobuf:"varint,17,opt,name=floor_seq,json=floorSeq,proto3" json:"floor_seq,omitempty"` // the first seq this user may read, when it is not 1
+	Avatar        string                 `protobuf:"bytes,18,opt,name=avatar,proto3" json:"avatar,omitempty"`                      // of the session
+	Role          Role                   `protobuf:"varint,19,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"`     // of this user
+	SilenceAll    bool                   `protobuf:"varint,20,opt,name=silence_all,json=silenceAll,proto3" json:"silence_all,omitempty"`
+	ReadOnly      bool                   `protobuf:"varint,21,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	SilencedUntil int64                  `protobuf:"varint,22,opt,name=silenced_until,json=silencedUntil,proto3" json:"silenced_until,omitempty"` // of this user
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionHead) Reset() {
 	*x = SessionHead{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +3273,7 @@ func (x *SessionHead) String() string {
 func (*SessionHead) ProtoMessage() {}
 
 func (x *SessionHead) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +3286,7 @@ func (x *SessionHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionHead.ProtoReflect.Descriptor instead.
 func (*SessionHead) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{7}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionHead) GetSession() string {
@@ -2481,6 +3408,41 @@ func (x *SessionHead) GetFloorSeq() int64 {
 	return 0
 }
 
+func (x *SessionHead) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+func (x *SessionHead) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_MEMBER
+}
+
+func (x *SessionHead) GetSilenceAll() bool {
+	if x != nil {
+		return x.SilenceAll
+	}
+	return false
+}
+
+func (x *SessionHead) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
+}
+
+func (x *SessionHead) GetSilencedUntil() int64 {
+	if x != nil {
+		return x.SilencedUntil
+	}
+	return 0
+}
+
 type Resume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         string                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -2491,7 +3453,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +3465,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +3478,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{8}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Resume) GetEpoch() string {
@@ -2547,7 +3509,7 @@ type Auth struct {
 
 func (x *Auth) Reset() {
 	*x = Auth{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +3521,7 @@ func (x *Auth) String() string {
 func (*Auth) ProtoMessage() {}
 
 func (x *Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +3534,7 @@ func (x *Auth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Auth.ProtoReflect.Descriptor instead.
 func (*Auth) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{9}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Auth) GetToken() string {
@@ -2633,7 +3595,7 @@ type AuthReply struct {
 
 func (x *AuthReply) Reset() {
 	*x = AuthReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +3607,7 @@ func (x *AuthReply) String() string {
 func (*AuthReply) ProtoMessage() {}
 
 func (x *AuthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +3620,7 @@ func (x *AuthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthReply.ProtoReflect.Descriptor instead.
 func (*AuthReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{10}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AuthReply) GetUserId() string {
@@ -2718,18 +3680,20 @@ func (x *AuthReply) GetExpiresAt() int64 {
 }
 
 type Snapshot struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      []*SessionHead         `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
-	UnreadTotal   int64                  `protobuf:"varint,2,opt,name=unread_total,json=unreadTotal,proto3" json:"unread_total,omitempty"`
-	Requests      []*Request             `protobuf:"bytes,3,rep,name=requests,proto3" json:"requests,omitempty"`
-	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"` // cursor for session_list, when there are more
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Sessions        []*SessionHead         `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	UnreadTotal     int64                  `protobuf:"varint,2,opt,name=unread_total,json=unreadTotal,proto3" json:"unread_total,omitempty"`
+	Requests        []*Request             `protobuf:"bytes,3,rep,name=requests,proto3" json:"requests,omitempty"`                                       // that wait for this user, and its own that wait for others
+	Next            string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`                                               // cursor for session_list, when there are more
+	Users           []*Profile             `protobuf:"bytes,5,rep,name=users,proto3" json:"users,omitempty"`                                             // people who appear in the sessions and requests
+	ContactsVersion int64                  `protobuf:"varint,6,opt,name=contacts_version,json=contactsVersion,proto3" json:"contacts_version,omitempty"` // rises with every change of the user's contacts: when it is another, contact_list tells
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +3705,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +3718,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{11}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Snapshot) GetSessions() []*SessionHead {
@@ -2785,6 +3749,20 @@ func (x *Snapshot) GetNext() string {
 	return ""
 }
 
+func (x *Snapshot) GetUsers() []*Profile {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *Snapshot) GetContactsVersion() int64 {
+	if x != nil {
+		return x.ContactsVersion
+	}
+	return 0
+}
+
 type Heartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2793,7 +3771,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2805,7 +3783,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2818,7 +3796,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{12}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{15}
 }
 
 type HeartbeatReply struct {
@@ -2831,7 +3809,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2843,7 +3821,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2856,7 +3834,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{13}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HeartbeatReply) GetServerTime() int64 {
@@ -2881,7 +3859,7 @@ type Logout struct {
 
 func (x *Logout) Reset() {
 	*x = Logout{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +3871,7 @@ func (x *Logout) String() string {
 func (*Logout) ProtoMessage() {}
 
 func (x *Logout) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +3884,7 @@ func (x *Logout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logout.ProtoReflect.Descriptor instead.
 func (*Logout) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{14}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{17}
 }
 
 type LogoutReply struct {
@@ -2917,7 +3895,7 @@ type LogoutReply struct {
 
 func (x *LogoutReply) Reset() {
 	*x = LogoutReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3907,7 @@ func (x *LogoutReply) String() string {
 func (*LogoutReply) ProtoMessage() {}
 
 func (x *LogoutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3920,7 @@ func (x *LogoutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutReply.ProtoReflect.Descriptor instead.
 func (*LogoutReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{15}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{18}
 }
 
 type SessionCreate struct {
@@ -2954,13 +3932,18 @@ type SessionCreate struct {
 	ClientMsgId   string                 `protobuf:"bytes,5,opt,name=client_msg_id,json=clientMsgId,proto3" json:"client_msg_id,omitempty"` // makes the request safe to repeat
 	History       string                 `protobuf:"bytes,6,opt,name=history,proto3" json:"history,omitempty"`
 	BusinessType  int64                  `protobuf:"varint,7,opt,name=business_type,json=businessType,proto3" json:"business_type,omitempty"`
+	Avatar        string                 `protobuf:"bytes,8,opt,name=avatar,proto3" json:"avatar,omitempty"`
+	JoinPolicy    JoinPolicy             `protobuf:"varint,9,opt,name=join_policy,json=joinPolicy,proto3,enum=troupe.v1.JoinPolicy" json:"join_policy,omitempty"`
+	InvitePolicy  InvitePolicy           `protobuf:"varint,10,opt,name=invite_policy,json=invitePolicy,proto3,enum=troupe.v1.InvitePolicy" json:"invite_policy,omitempty"`
+	ReadOnly      bool                   `protobuf:"varint,11,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	Until         int64                  `protobuf:"varint,12,opt,name=until,proto3" json:"until,omitempty"` // of a temporary session: it is dissolved at this time
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionCreate) Reset() {
 	*x = SessionCreate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3955,7 @@ func (x *SessionCreate) String() string {
 func (*SessionCreate) ProtoMessage() {}
 
 func (x *SessionCreate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3968,7 @@ func (x *SessionCreate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCreate.ProtoReflect.Descriptor instead.
 func (*SessionCreate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{16}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SessionCreate) GetSessionType() SessionType {
@@ -3037,6 +4020,41 @@ func (x *SessionCreate) GetBusinessType() int64 {
 	return 0
 }
 
+func (x *SessionCreate) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+func (x *SessionCreate) GetJoinPolicy() JoinPolicy {
+	if x != nil {
+		return x.JoinPolicy
+	}
+	return JoinPolicy_INVITE_ONLY
+}
+
+func (x *SessionCreate) GetInvitePolicy() InvitePolicy {
+	if x != nil {
+		return x.InvitePolicy
+	}
+	return InvitePolicy_MEMBERS_INVITE
+}
+
+func (x *SessionCreate) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
+}
+
+func (x *SessionCreate) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 type SessionCreateReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entities      *Entities              `protobuf:"bytes,1,opt,name=entities,proto3" json:"entities,omitempty"`
@@ -3048,7 +4066,7 @@ type SessionCreateReply struct {
 
 func (x *SessionCreateReply) Reset() {
 	*x = SessionCreateReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +4078,7 @@ func (x *SessionCreateReply) String() string {
 func (*SessionCreateReply) ProtoMessage() {}
 
 func (x *SessionCreateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +4091,7 @@ func (x *SessionCreateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCreateReply.ProtoReflect.Descriptor instead.
 func (*SessionCreateReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{17}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SessionCreateReply) GetEntities() *Entities {
@@ -3106,7 +4124,7 @@ type Entities struct {
 
 func (x *Entities) Reset() {
 	*x = Entities{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3118,7 +4136,7 @@ func (x *Entities) String() string {
 func (*Entities) ProtoMessage() {}
 
 func (x *Entities) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3131,7 +4149,7 @@ func (x *Entities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entities.ProtoReflect.Descriptor instead.
 func (*Entities) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{18}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Entities) GetSession() map[string]*SessionInfo {
@@ -3151,7 +4169,7 @@ type SessionAddUser struct {
 
 func (x *SessionAddUser) Reset() {
 	*x = SessionAddUser{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3163,7 +4181,7 @@ func (x *SessionAddUser) String() string {
 func (*SessionAddUser) ProtoMessage() {}
 
 func (x *SessionAddUser) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3176,7 +4194,7 @@ func (x *SessionAddUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAddUser.ProtoReflect.Descriptor instead.
 func (*SessionAddUser) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{19}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionAddUser) GetSession() string {
@@ -3204,7 +4222,7 @@ type SessionAddUserReply struct {
 
 func (x *SessionAddUserReply) Reset() {
 	*x = SessionAddUserReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3216,7 +4234,7 @@ func (x *SessionAddUserReply) String() string {
 func (*SessionAddUserReply) ProtoMessage() {}
 
 func (x *SessionAddUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3229,7 +4247,7 @@ func (x *SessionAddUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAddUserReply.ProtoReflect.Descriptor instead.
 func (*SessionAddUserReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{20}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SessionAddUserReply) GetSession() string {
@@ -3263,7 +4281,7 @@ type SessionRemoveUser struct {
 
 func (x *SessionRemoveUser) Reset() {
 	*x = SessionRemoveUser{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3275,7 +4293,7 @@ func (x *SessionRemoveUser) String() string {
 func (*SessionRemoveUser) ProtoMessage() {}
 
 func (x *SessionRemoveUser) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3288,7 +4306,7 @@ func (x *SessionRemoveUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRemoveUser.ProtoReflect.Descriptor instead.
 func (*SessionRemoveUser) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{21}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SessionRemoveUser) GetSession() string {
@@ -3316,7 +4334,7 @@ type SessionRemoveUserReply struct {
 
 func (x *SessionRemoveUserReply) Reset() {
 	*x = SessionRemoveUserReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3328,7 +4346,7 @@ func (x *SessionRemoveUserReply) String() string {
 func (*SessionRemoveUserReply) ProtoMessage() {}
 
 func (x *SessionRemoveUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3341,7 +4359,7 @@ func (x *SessionRemoveUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRemoveUserReply.ProtoReflect.Descriptor instead.
 func (*SessionRemoveUserReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{22}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SessionRemoveUserReply) GetSession() string {
@@ -3374,7 +4392,7 @@ type SessionExit struct {
 
 func (x *SessionExit) Reset() {
 	*x = SessionExit{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3386,7 +4404,7 @@ func (x *SessionExit) String() string {
 func (*SessionExit) ProtoMessage() {}
 
 func (x *SessionExit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3399,7 +4417,7 @@ func (x *SessionExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionExit.ProtoReflect.Descriptor instead.
 func (*SessionExit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{23}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SessionExit) GetSession() string {
@@ -3419,7 +4437,7 @@ type SessionExitReply struct {
 
 func (x *SessionExitReply) Reset() {
 	*x = SessionExitReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +4449,7 @@ func (x *SessionExitReply) String() string {
 func (*SessionExitReply) ProtoMessage() {}
 
 func (x *SessionExitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +4462,7 @@ func (x *SessionExitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionExitReply.ProtoReflect.Descriptor instead.
 func (*SessionExitReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{24}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SessionExitReply) GetSession() string {
@@ -3474,7 +4492,7 @@ type SessionList struct {
 
 func (x *SessionList) Reset() {
 	*x = SessionList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3486,7 +4504,7 @@ func (x *SessionList) String() string {
 func (*SessionList) ProtoMessage() {}
 
 func (x *SessionList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3499,7 +4517,7 @@ func (x *SessionList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionList.ProtoReflect.Descriptor instead.
 func (*SessionList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{25}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SessionList) GetCursor() string {
@@ -3542,13 +4560,14 @@ type SessionListReply struct {
 	Sessions      []*SessionHead         `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
 	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
 	UnreadTotal   int64                  `protobuf:"varint,3,opt,name=unread_total,json=unreadTotal,proto3" json:"unread_total,omitempty"`
+	Users         []*Profile             `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"` // people who appear in it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionListReply) Reset() {
 	*x = SessionListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3560,7 +4579,7 @@ func (x *SessionListReply) String() string {
 func (*SessionListReply) ProtoMessage() {}
 
 func (x *SessionListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3573,7 +4592,7 @@ func (x *SessionListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionListReply.ProtoReflect.Descriptor instead.
 func (*SessionListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{26}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SessionListReply) GetSessions() []*SessionHead {
@@ -3597,6 +4616,13 @@ func (x *SessionListReply) GetUnreadTotal() int64 {
 	return 0
 }
 
+func (x *SessionListReply) GetUsers() []*Profile {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
 type SessionGet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -3608,7 +4634,7 @@ type SessionGet struct {
 
 func (x *SessionGet) Reset() {
 	*x = SessionGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3620,7 +4646,7 @@ func (x *SessionGet) String() string {
 func (*SessionGet) ProtoMessage() {}
 
 func (x *SessionGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3633,7 +4659,7 @@ func (x *SessionGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionGet.ProtoReflect.Descriptor instead.
 func (*SessionGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{27}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SessionGet) GetSession() string {
@@ -3661,13 +4687,14 @@ type SessionGetReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Info          *SessionInfo           `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
 	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	Users         []*Profile             `protobuf:"bytes,3,rep,name=users,proto3" json:"users,omitempty"` // of the members in it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionGetReply) Reset() {
 	*x = SessionGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +4706,7 @@ func (x *SessionGetReply) String() string {
 func (*SessionGetReply) ProtoMessage() {}
 
 func (x *SessionGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +4719,7 @@ func (x *SessionGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionGetReply.ProtoReflect.Descriptor instead.
 func (*SessionGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{28}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SessionGetReply) GetInfo() *SessionInfo {
@@ -3709,7 +4736,14 @@ func (x *SessionGetReply) GetNext() string {
 	return ""
 }
 
-// SessionSet changes a session's name, owner or roles for everybody; sticky and muted for oneself.
+func (x *SessionGetReply) GetUsers() []*Profile {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// SessionSet changes what a session is for everybody; sticky and muted for oneself.
 type SessionSet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -3719,13 +4753,21 @@ type SessionSet struct {
 	Owner         *string                `protobuf:"bytes,5,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
 	Members       []string               `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"` // whose role is set
 	Role          *Role                  `protobuf:"varint,7,opt,name=role,proto3,enum=troupe.v1.Role,oneof" json:"role,omitempty"`
+	Avatar        *string                `protobuf:"bytes,8,opt,name=avatar,proto3,oneof" json:"avatar,omitempty"`
+	Announcement  *string                `protobuf:"bytes,9,opt,name=announcement,proto3,oneof" json:"announcement,omitempty"` // "" takes it down
+	JoinPolicy    *JoinPolicy            `protobuf:"varint,10,opt,name=join_policy,json=joinPolicy,proto3,enum=troupe.v1.JoinPolicy,oneof" json:"join_policy,omitempty"`
+	InvitePolicy  *InvitePolicy          `protobuf:"varint,11,opt,name=invite_policy,json=invitePolicy,proto3,enum=troupe.v1.InvitePolicy,oneof" json:"invite_policy,omitempty"`
+	SilenceAll    *bool                  `protobuf:"varint,12,opt,name=silence_all,json=silenceAll,proto3,oneof" json:"silence_all,omitempty"`
+	ReadOnly      *bool                  `protobuf:"varint,13,opt,name=read_only,json=readOnly,proto3,oneof" json:"read_only,omitempty"`
+	Until         *int64                 `protobuf:"varint,14,opt,name=until,proto3,oneof" json:"until,omitempty"`                                      // of a temporary session; 0: it stays
+	SilencedUntil *int64                 `protobuf:"varint,15,opt,name=silenced_until,json=silencedUntil,proto3,oneof" json:"silenced_until,omitempty"` // of members; 0 lifts it, 2^53-1 is until it is lifted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionSet) Reset() {
 	*x = SessionSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3737,7 +4779,7 @@ func (x *SessionSet) String() string {
 func (*SessionSet) ProtoMessage() {}
 
 func (x *SessionSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3750,7 +4792,7 @@ func (x *SessionSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSet.ProtoReflect.Descriptor instead.
 func (*SessionSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{29}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SessionSet) GetSession() string {
@@ -3802,6 +4844,62 @@ func (x *SessionSet) GetRole() Role {
 	return Role_MEMBER
 }
 
+func (x *SessionSet) GetAvatar() string {
+	if x != nil && x.Avatar != nil {
+		return *x.Avatar
+	}
+	return ""
+}
+
+func (x *SessionSet) GetAnnouncement() string {
+	if x != nil && x.Announcement != nil {
+		return *x.Announcement
+	}
+	return ""
+}
+
+func (x *SessionSet) GetJoinPolicy() JoinPolicy {
+	if x != nil && x.JoinPolicy != nil {
+		return *x.JoinPolicy
+	}
+	return JoinPolicy_INVITE_ONLY
+}
+
+func (x *SessionSet) GetInvitePolicy() InvitePolicy {
+	if x != nil && x.InvitePolicy != nil {
+		return *x.InvitePolicy
+	}
+	return InvitePolicy_MEMBERS_INVITE
+}
+
+func (x *SessionSet) GetSilenceAll() bool {
+	if x != nil && x.SilenceAll != nil {
+		return *x.SilenceAll
+	}
+	return false
+}
+
+func (x *SessionSet) GetReadOnly() bool {
+	if x != nil && x.ReadOnly != nil {
+		return *x.ReadOnly
+	}
+	return false
+}
+
+func (x *SessionSet) GetUntil() int64 {
+	if x != nil && x.Until != nil {
+		return *x.Until
+	}
+	return 0
+}
+
+func (x *SessionSet) GetSilencedUntil() int64 {
+	if x != nil && x.SilencedUntil != nil {
+		return *x.SilencedUntil
+	}
+	return 0
+}
+
 type SessionSetReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -3812,7 +4910,7 @@ type SessionSetReply struct {
 
 func (x *SessionSetReply) Reset() {
 	*x = SessionSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3824,7 +4922,7 @@ func (x *SessionSetReply) String() string {
 func (*SessionSetReply) ProtoMessage() {}
 
 func (x *SessionSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3837,7 +4935,7 @@ func (x *SessionSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSetReply.ProtoReflect.Descriptor instead.
 func (*SessionSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{30}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SessionSetReply) GetSession() string {
@@ -3868,7 +4966,7 @@ type MsgSend struct {
 
 func (x *MsgSend) Reset() {
 	*x = MsgSend{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3880,7 +4978,7 @@ func (x *MsgSend) String() string {
 func (*MsgSend) ProtoMessage() {}
 
 func (x *MsgSend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3893,7 +4991,7 @@ func (x *MsgSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgSend.ProtoReflect.Descriptor instead.
 func (*MsgSend) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{31}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MsgSend) GetSession() string {
@@ -3952,7 +5050,7 @@ type MsgSendReply struct {
 
 func (x *MsgSendReply) Reset() {
 	*x = MsgSendReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +5062,7 @@ func (x *MsgSendReply) String() string {
 func (*MsgSendReply) ProtoMessage() {}
 
 func (x *MsgSendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +5075,7 @@ func (x *MsgSendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgSendReply.ProtoReflect.Descriptor instead.
 func (*MsgSendReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{32}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MsgSendReply) GetSession() string {
@@ -4033,7 +5131,7 @@ type MsgRecv struct {
 
 func (x *MsgRecv) Reset() {
 	*x = MsgRecv{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4045,7 +5143,7 @@ func (x *MsgRecv) String() string {
 func (*MsgRecv) ProtoMessage() {}
 
 func (x *MsgRecv) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4058,7 +5156,7 @@ func (x *MsgRecv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRecv.ProtoReflect.Descriptor instead.
 func (*MsgRecv) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{33}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MsgRecv) GetSession() string {
@@ -4092,7 +5190,7 @@ type MsgRecvReply struct {
 
 func (x *MsgRecvReply) Reset() {
 	*x = MsgRecvReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4104,7 +5202,7 @@ func (x *MsgRecvReply) String() string {
 func (*MsgRecvReply) ProtoMessage() {}
 
 func (x *MsgRecvReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4117,7 +5215,7 @@ func (x *MsgRecvReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRecvReply.ProtoReflect.Descriptor instead.
 func (*MsgRecvReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{34}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MsgRecvReply) GetSession() string {
@@ -4144,7 +5242,7 @@ type MsgRead struct {
 
 func (x *MsgRead) Reset() {
 	*x = MsgRead{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +5254,7 @@ func (x *MsgRead) String() string {
 func (*MsgRead) ProtoMessage() {}
 
 func (x *MsgRead) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +5267,7 @@ func (x *MsgRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRead.ProtoReflect.Descriptor instead.
 func (*MsgRead) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{35}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MsgRead) GetSession() string {
@@ -4198,7 +5296,7 @@ type MsgReadReply struct {
 
 func (x *MsgReadReply) Reset() {
 	*x = MsgReadReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4210,7 +5308,7 @@ func (x *MsgReadReply) String() string {
 func (*MsgReadReply) ProtoMessage() {}
 
 func (x *MsgReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4223,7 +5321,7 @@ func (x *MsgReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReadReply.ProtoReflect.Descriptor instead.
 func (*MsgReadReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{36}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MsgReadReply) GetSession() string {
@@ -4263,7 +5361,7 @@ type MsgEditing struct {
 
 func (x *MsgEditing) Reset() {
 	*x = MsgEditing{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4275,7 +5373,7 @@ func (x *MsgEditing) String() string {
 func (*MsgEditing) ProtoMessage() {}
 
 func (x *MsgEditing) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4288,7 +5386,7 @@ func (x *MsgEditing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditing.ProtoReflect.Descriptor instead.
 func (*MsgEditing) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{37}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *MsgEditing) GetSession() string {
@@ -4309,7 +5407,7 @@ type MsgEditingReply struct {
 
 func (x *MsgEditingReply) Reset() {
 	*x = MsgEditingReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4321,7 +5419,7 @@ func (x *MsgEditingReply) String() string {
 func (*MsgEditingReply) ProtoMessage() {}
 
 func (x *MsgEditingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4334,7 +5432,7 @@ func (x *MsgEditingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditingReply.ProtoReflect.Descriptor instead.
 func (*MsgEditingReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{38}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MsgEditingReply) GetSession() string {
@@ -4361,7 +5459,7 @@ type MsgCancel struct {
 
 func (x *MsgCancel) Reset() {
 	*x = MsgCancel{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4373,7 +5471,7 @@ func (x *MsgCancel) String() string {
 func (*MsgCancel) ProtoMessage() {}
 
 func (x *MsgCancel) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4386,7 +5484,7 @@ func (x *MsgCancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgCancel.ProtoReflect.Descriptor instead.
 func (*MsgCancel) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{39}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MsgCancel) GetSession() string {
@@ -4414,7 +5512,7 @@ type MsgCancelReply struct {
 
 func (x *MsgCancelReply) Reset() {
 	*x = MsgCancelReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4426,7 +5524,7 @@ func (x *MsgCancelReply) String() string {
 func (*MsgCancelReply) ProtoMessage() {}
 
 func (x *MsgCancelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4439,7 +5537,7 @@ func (x *MsgCancelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgCancelReply.ProtoReflect.Descriptor instead.
 func (*MsgCancelReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{40}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MsgCancelReply) GetSession() string {
@@ -4474,7 +5572,7 @@ type MsgEdit struct {
 
 func (x *MsgEdit) Reset() {
 	*x = MsgEdit{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4486,7 +5584,7 @@ func (x *MsgEdit) String() string {
 func (*MsgEdit) ProtoMessage() {}
 
 func (x *MsgEdit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4499,7 +5597,7 @@ func (x *MsgEdit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEdit.ProtoReflect.Descriptor instead.
 func (*MsgEdit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{41}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MsgEdit) GetSession() string {
@@ -4534,7 +5632,7 @@ type MsgEditReply struct {
 
 func (x *MsgEditReply) Reset() {
 	*x = MsgEditReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4546,7 +5644,7 @@ func (x *MsgEditReply) String() string {
 func (*MsgEditReply) ProtoMessage() {}
 
 func (x *MsgEditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4559,7 +5657,7 @@ func (x *MsgEditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditReply.ProtoReflect.Descriptor instead.
 func (*MsgEditReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{42}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MsgEditReply) GetSession() string {
@@ -4595,7 +5693,7 @@ type MsgReact struct {
 
 func (x *MsgReact) Reset() {
 	*x = MsgReact{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4607,7 +5705,7 @@ func (x *MsgReact) String() string {
 func (*MsgReact) ProtoMessage() {}
 
 func (x *MsgReact) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4620,7 +5718,7 @@ func (x *MsgReact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReact.ProtoReflect.Descriptor instead.
 func (*MsgReact) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{43}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *MsgReact) GetSession() string {
@@ -4662,7 +5760,7 @@ type MsgReactReply struct {
 
 func (x *MsgReactReply) Reset() {
 	*x = MsgReactReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4674,7 +5772,7 @@ func (x *MsgReactReply) String() string {
 func (*MsgReactReply) ProtoMessage() {}
 
 func (x *MsgReactReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4687,7 +5785,7 @@ func (x *MsgReactReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReactReply.ProtoReflect.Descriptor instead.
 func (*MsgReactReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{44}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MsgReactReply) GetSession() string {
@@ -4722,7 +5820,7 @@ type MsgAccept struct {
 
 func (x *MsgAccept) Reset() {
 	*x = MsgAccept{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4734,7 +5832,7 @@ func (x *MsgAccept) String() string {
 func (*MsgAccept) ProtoMessage() {}
 
 func (x *MsgAccept) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4747,7 +5845,7 @@ func (x *MsgAccept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgAccept.ProtoReflect.Descriptor instead.
 func (*MsgAccept) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{45}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *MsgAccept) GetSession() string {
@@ -4782,7 +5880,7 @@ type MsgAcceptReply struct {
 
 func (x *MsgAcceptReply) Reset() {
 	*x = MsgAcceptReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4794,7 +5892,7 @@ func (x *MsgAcceptReply) String() string {
 func (*MsgAcceptReply) ProtoMessage() {}
 
 func (x *MsgAcceptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4807,7 +5905,7 @@ func (x *MsgAcceptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgAcceptReply.ProtoReflect.Descriptor instead.
 func (*MsgAcceptReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{46}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *MsgAcceptReply) GetSession() string {
@@ -4842,7 +5940,7 @@ type MsgRefuse struct {
 
 func (x *MsgRefuse) Reset() {
 	*x = MsgRefuse{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4854,7 +5952,7 @@ func (x *MsgRefuse) String() string {
 func (*MsgRefuse) ProtoMessage() {}
 
 func (x *MsgRefuse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4867,7 +5965,7 @@ func (x *MsgRefuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRefuse.ProtoReflect.Descriptor instead.
 func (*MsgRefuse) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{47}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MsgRefuse) GetSession() string {
@@ -4902,7 +6000,7 @@ type MsgRefuseReply struct {
 
 func (x *MsgRefuseReply) Reset() {
 	*x = MsgRefuseReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4914,7 +6012,7 @@ func (x *MsgRefuseReply) String() string {
 func (*MsgRefuseReply) ProtoMessage() {}
 
 func (x *MsgRefuseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4927,7 +6025,7 @@ func (x *MsgRefuseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRefuseReply.ProtoReflect.Descriptor instead.
 func (*MsgRefuseReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{48}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MsgRefuseReply) GetSession() string {
@@ -4964,7 +6062,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4976,7 +6074,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4989,7 +6087,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{49}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Sync) GetSession() string {
@@ -5041,7 +6139,7 @@ type SyncReply struct {
 
 func (x *SyncReply) Reset() {
 	*x = SyncReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5053,7 +6151,7 @@ func (x *SyncReply) String() string {
 func (*SyncReply) ProtoMessage() {}
 
 func (x *SyncReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5066,7 +6164,7 @@ func (x *SyncReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncReply.ProtoReflect.Descriptor instead.
 func (*SyncReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{50}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SyncReply) GetSession() string {
@@ -5120,7 +6218,7 @@ type Gone struct {
 
 func (x *Gone) Reset() {
 	*x = Gone{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5132,7 +6230,7 @@ func (x *Gone) String() string {
 func (*Gone) ProtoMessage() {}
 
 func (x *Gone) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5145,7 +6243,7 @@ func (x *Gone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gone.ProtoReflect.Descriptor instead.
 func (*Gone) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{51}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Gone) GetUpTo() int64 {
@@ -5162,17 +6260,25 @@ type Request struct {
 	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
 	Target        string                 `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
 	Note          string                 `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	CallBackType  int64                  `protobuf:"varint,6,opt,name=call_back_type,json=callBackType,proto3" json:"call_back_type,omitempty"` // 1 waiting, 2 accepted, 3 refused
+	CallBackType  int64                  `protobuf:"varint,6,opt,name=call_back_type,json=callBackType,proto3" json:"call_back_type,omitempty"` // 1 waiting, 2 accepted, 3 refused, 4 taken back
 	State         bool                   `protobuf:"varint,7,opt,name=state,proto3" json:"state,omitempty"`
 	CreateTime    int64                  `protobuf:"varint,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	UpdateTime    int64                  `protobuf:"varint,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	ExpireTime    int64                  `protobuf:"varint,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"` // a request that waits cannot be answered after it
+	User          string                 `protobuf:"bytes,11,opt,name=user,proto3" json:"user,omitempty"`                                // GROUP: who is invited by from; "": from asks to be let in
+	AnsweredBy    string                 `protobuf:"bytes,12,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
+	Session       string                 `protobuf:"bytes,13,opt,name=session,proto3" json:"session,omitempty"`                         // accepted: the session it led to
+	TargetName    string                 `protobuf:"bytes,14,opt,name=target_name,json=targetName,proto3" json:"target_name,omitempty"` // as it is shown now
+	TargetIcon    string                 `protobuf:"bytes,15,opt,name=target_icon,json=targetIcon,proto3" json:"target_icon,omitempty"`
+	UserName      string                 `protobuf:"bytes,16,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"` // of from
+	UserIcon      string                 `protobuf:"bytes,17,opt,name=user_icon,json=userIcon,proto3" json:"user_icon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5184,7 +6290,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5197,7 +6303,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{52}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Request) GetId() string {
@@ -5263,18 +6369,75 @@ func (x *Request) GetUpdateTime() int64 {
 	return 0
 }
 
+func (x *Request) GetExpireTime() int64 {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return 0
+}
+
+func (x *Request) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Request) GetAnsweredBy() string {
+	if x != nil {
+		return x.AnsweredBy
+	}
+	return ""
+}
+
+func (x *Request) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Request) GetTargetName() string {
+	if x != nil {
+		return x.TargetName
+	}
+	return ""
+}
+
+func (x *Request) GetTargetIcon() string {
+	if x != nil {
+		return x.TargetIcon
+	}
+	return ""
+}
+
+func (x *Request) GetUserName() string {
+	if x != nil {
+		return x.UserName
+	}
+	return ""
+}
+
+func (x *Request) GetUserIcon() string {
+	if x != nil {
+		return x.UserIcon
+	}
+	return ""
+}
+
 type RequestSend struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
 	Kind          RequestKind            `protobuf:"varint,2,opt,name=kind,proto3,enum=troupe.v1.RequestKind" json:"kind,omitempty"`
 	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	User          string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"` // GROUP: the one to be invited into target
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestSend) Reset() {
 	*x = RequestSend{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +6449,7 @@ func (x *RequestSend) String() string {
 func (*RequestSend) ProtoMessage() {}
 
 func (x *RequestSend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +6462,7 @@ func (x *RequestSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSend.ProtoReflect.Descriptor instead.
 func (*RequestSend) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{53}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RequestSend) GetTarget() string {
@@ -5323,6 +6486,13 @@ func (x *RequestSend) GetNote() string {
 	return ""
 }
 
+func (x *RequestSend) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
 type RequestSendReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       *Request               `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
@@ -5332,7 +6502,7 @@ type RequestSendReply struct {
 
 func (x *RequestSendReply) Reset() {
 	*x = RequestSendReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5344,7 +6514,7 @@ func (x *RequestSendReply) String() string {
 func (*RequestSendReply) ProtoMessage() {}
 
 func (x *RequestSendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5357,7 +6527,7 @@ func (x *RequestSendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSendReply.ProtoReflect.Descriptor instead.
 func (*RequestSendReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{54}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RequestSendReply) GetRequest() *Request {
@@ -5370,14 +6540,14 @@ func (x *RequestSendReply) GetRequest() *Request {
 type RequestAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       string                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	CallBackType  int64                  `protobuf:"varint,2,opt,name=call_back_type,json=callBackType,proto3" json:"call_back_type,omitempty"`
+	CallBackType  int64                  `protobuf:"varint,2,opt,name=call_back_type,json=callBackType,proto3" json:"call_back_type,omitempty"` // 2 accepts, 3 refuses; 4 takes one's own request back
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestAnswer) Reset() {
 	*x = RequestAnswer{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5389,7 +6559,7 @@ func (x *RequestAnswer) String() string {
 func (*RequestAnswer) ProtoMessage() {}
 
 func (x *RequestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5402,7 +6572,7 @@ func (x *RequestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAnswer.ProtoReflect.Descriptor instead.
 func (*RequestAnswer) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{55}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RequestAnswer) GetRequest() string {
@@ -5428,7 +6598,7 @@ type RequestAnswerReply struct {
 
 func (x *RequestAnswerReply) Reset() {
 	*x = RequestAnswerReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5440,7 +6610,7 @@ func (x *RequestAnswerReply) String() string {
 func (*RequestAnswerReply) ProtoMessage() {}
 
 func (x *RequestAnswerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5453,7 +6623,7 @@ func (x *RequestAnswerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAnswerReply.ProtoReflect.Descriptor instead.
 func (*RequestAnswerReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{56}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RequestAnswerReply) GetRequest() *Request {
@@ -5461,6 +6631,1379 @@ func (x *RequestAnswerReply) GetRequest() *Request {
 		return x.Request
 	}
 	return nil
+}
+
+// RequestList gives the requests to and from this user, the newest first.
+type RequestList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Limit         int64                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Waiting       bool                   `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"` // only those that wait for an answer
+	Session       string                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`  // those who ask to be let into this session, for its owner and admins
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestList) Reset() {
+	*x = RequestList{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestList) ProtoMessage() {}
+
+func (x *RequestList) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestList.ProtoReflect.Descriptor instead.
+func (*RequestList) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *RequestList) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *RequestList) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *RequestList) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *RequestList) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+type RequestListReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Requests      []*Request             `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestListReply) Reset() {
+	*x = RequestListReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestListReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestListReply) ProtoMessage() {}
+
+func (x *RequestListReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestListReply.ProtoReflect.Descriptor instead.
+func (*RequestListReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *RequestListReply) GetRequests() []*Request {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *RequestListReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+// ContactList gives friends and blocked users in order of their ids.
+type ContactList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Limit         int64                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactList) Reset() {
+	*x = ContactList{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactList) ProtoMessage() {}
+
+func (x *ContactList) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactList.ProtoReflect.Descriptor instead.
+func (*ContactList) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *ContactList) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ContactList) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ContactListReply struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Contacts        []*Contact             `protobuf:"bytes,1,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	Next            string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	ContactsVersion int64                  `protobuf:"varint,3,opt,name=contacts_version,json=contactsVersion,proto3" json:"contacts_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ContactListReply) Reset() {
+	*x = ContactListReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactListReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactListReply) ProtoMessage() {}
+
+func (x *ContactListReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactListReply.ProtoReflect.Descriptor instead.
+func (*ContactListReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *ContactListReply) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *ContactListReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *ContactListReply) GetContactsVersion() int64 {
+	if x != nil {
+		return x.ContactsVersion
+	}
+	return 0
+}
+
+// ContactSet changes what one keeps of another user; what is not there stays.
+type ContactSet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Remark        *string                `protobuf:"bytes,2,opt,name=remark,proto3,oneof" json:"remark,omitempty"`
+	Tags          []string               `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty"`
+	SetTags       *bool                  `protobuf:"varint,4,opt,name=set_tags,json=setTags,proto3,oneof" json:"set_tags,omitempty"` // tags are said, even when there are none
+	Blocked       *bool                  `protobuf:"varint,5,opt,name=blocked,proto3,oneof" json:"blocked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactSet) Reset() {
+	*x = ContactSet{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactSet) ProtoMessage() {}
+
+func (x *ContactSet) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactSet.ProtoReflect.Descriptor instead.
+func (*ContactSet) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ContactSet) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ContactSet) GetRemark() string {
+	if x != nil && x.Remark != nil {
+		return *x.Remark
+	}
+	return ""
+}
+
+func (x *ContactSet) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ContactSet) GetSetTags() bool {
+	if x != nil && x.SetTags != nil {
+		return *x.SetTags
+	}
+	return false
+}
+
+func (x *ContactSet) GetBlocked() bool {
+	if x != nil && x.Blocked != nil {
+		return *x.Blocked
+	}
+	return false
+}
+
+type ContactSetReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact,proto3" json:"contact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactSetReply) Reset() {
+	*x = ContactSetReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactSetReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactSetReply) ProtoMessage() {}
+
+func (x *ContactSetReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactSetReply.ProtoReflect.Descriptor instead.
+func (*ContactSetReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ContactSetReply) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+// ContactRemove ends a friendship for both.
+type ContactRemove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactRemove) Reset() {
+	*x = ContactRemove{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactRemove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactRemove) ProtoMessage() {}
+
+func (x *ContactRemove) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactRemove.ProtoReflect.Descriptor instead.
+func (*ContactRemove) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ContactRemove) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+type ContactRemoveReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactRemoveReply) Reset() {
+	*x = ContactRemoveReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactRemoveReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactRemoveReply) ProtoMessage() {}
+
+func (x *ContactRemoveReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactRemoveReply.ProtoReflect.Descriptor instead.
+func (*ContactRemoveReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ContactRemoveReply) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+type UserGet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []string               `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"` // 100 at most
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserGet) Reset() {
+	*x = UserGet{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserGet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserGet) ProtoMessage() {}
+
+func (x *UserGet) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserGet.ProtoReflect.Descriptor instead.
+func (*UserGet) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *UserGet) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+type UserGetReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []*Profile             `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"` // unknown ones are left out
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserGetReply) Reset() {
+	*x = UserGetReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserGetReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserGetReply) ProtoMessage() {}
+
+func (x *UserGetReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserGetReply.ProtoReflect.Descriptor instead.
+func (*UserGetReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *UserGetReply) GetUsers() []*Profile {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// PresenceSet says how others are to see this user while it is connected.
+type PresenceSet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        string                 `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"` // online, busy, away, or offline: not to be seen
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSet) Reset() {
+	*x = PresenceSet{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSet) ProtoMessage() {}
+
+func (x *PresenceSet) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSet.ProtoReflect.Descriptor instead.
+func (*PresenceSet) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *PresenceSet) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+type PresenceSetReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        string                 `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSetReply) Reset() {
+	*x = PresenceSetReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSetReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSetReply) ProtoMessage() {}
+
+func (x *PresenceSetReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSetReply.ProtoReflect.Descriptor instead.
+func (*PresenceSetReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *PresenceSetReply) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+// SessionJoin goes into an open group, or into one by the code of a link.
+type SessionJoin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionJoin) Reset() {
+	*x = SessionJoin{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionJoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionJoin) ProtoMessage() {}
+
+func (x *SessionJoin) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionJoin.ProtoReflect.Descriptor instead.
+func (*SessionJoin) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *SessionJoin) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *SessionJoin) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+type SessionJoinReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Seq           int64                  `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionJoinReply) Reset() {
+	*x = SessionJoinReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionJoinReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionJoinReply) ProtoMessage() {}
+
+func (x *SessionJoinReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionJoinReply.ProtoReflect.Descriptor instead.
+func (*SessionJoinReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *SessionJoinReply) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *SessionJoinReply) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// SessionDissolve ends a group for all of its members.
+type SessionDissolve struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionDissolve) Reset() {
+	*x = SessionDissolve{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionDissolve) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionDissolve) ProtoMessage() {}
+
+func (x *SessionDissolve) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionDissolve.ProtoReflect.Descriptor instead.
+func (*SessionDissolve) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *SessionDissolve) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+type SessionDissolveReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Seq           int64                  `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionDissolveReply) Reset() {
+	*x = SessionDissolveReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionDissolveReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionDissolveReply) ProtoMessage() {}
+
+func (x *SessionDissolveReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionDissolveReply.ProtoReflect.Descriptor instead.
+func (*SessionDissolveReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *SessionDissolveReply) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *SessionDissolveReply) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// Link is an invitation that can be passed on: whoever has its code may join.
+type Link struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Link          string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"` // its id
+	Session       string                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	Code          string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"` // only in the answer that made it
+	By            string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Uses          int64                  `protobuf:"varint,5,opt,name=uses,proto3" json:"uses,omitempty"` // how many may come in by it, 0: any number
+	Used          int64                  `protobuf:"varint,6,opt,name=used,proto3" json:"used,omitempty"`
+	CreatedAt     int64                  `protobuf:"varint,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	ExpiresAt     int64                  `protobuf:"varint,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // 0: never
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Link) Reset() {
+	*x = Link{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Link) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Link) ProtoMessage() {}
+
+func (x *Link) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Link.ProtoReflect.Descriptor instead.
+func (*Link) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *Link) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Link) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Link) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Link) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Link) GetUses() int64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *Link) GetUsed() int64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *Link) GetCreatedAt() int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return 0
+}
+
+func (x *Link) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
+type LinkCreate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Uses          int64                  `protobuf:"varint,2,opt,name=uses,proto3" json:"uses,omitempty"`
+	ExpiresIn     int64                  `protobuf:"varint,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"` // seconds, 0: 7 days
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkCreate) Reset() {
+	*x = LinkCreate{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkCreate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkCreate) ProtoMessage() {}
+
+func (x *LinkCreate) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkCreate.ProtoReflect.Descriptor instead.
+func (*LinkCreate) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *LinkCreate) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *LinkCreate) GetUses() int64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *LinkCreate) GetExpiresIn() int64 {
+	if x != nil {
+		return x.ExpiresIn
+	}
+	return 0
+}
+
+type LinkCreateReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Link          *Link                  `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkCreateReply) Reset() {
+	*x = LinkCreateReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkCreateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkCreateReply) ProtoMessage() {}
+
+func (x *LinkCreateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkCreateReply.ProtoReflect.Descriptor instead.
+func (*LinkCreateReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *LinkCreateReply) GetLink() *Link {
+	if x != nil {
+		return x.Link
+	}
+	return nil
+}
+
+type LinkList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Limit         int64                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkList) Reset() {
+	*x = LinkList{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkList) ProtoMessage() {}
+
+func (x *LinkList) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkList.ProtoReflect.Descriptor instead.
+func (*LinkList) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *LinkList) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *LinkList) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *LinkList) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type LinkListReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Links         []*Link                `protobuf:"bytes,1,rep,name=links,proto3" json:"links,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkListReply) Reset() {
+	*x = LinkListReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkListReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkListReply) ProtoMessage() {}
+
+func (x *LinkListReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkListReply.ProtoReflect.Descriptor instead.
+func (*LinkListReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *LinkListReply) GetLinks() []*Link {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+func (x *LinkListReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type LinkRevoke struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Link          string                 `protobuf:"bytes,2,opt,name=link,proto3" json:"link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkRevoke) Reset() {
+	*x = LinkRevoke{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkRevoke) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkRevoke) ProtoMessage() {}
+
+func (x *LinkRevoke) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkRevoke.ProtoReflect.Descriptor instead.
+func (*LinkRevoke) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *LinkRevoke) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *LinkRevoke) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+type LinkRevokeReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Link          string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkRevokeReply) Reset() {
+	*x = LinkRevokeReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkRevokeReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkRevokeReply) ProtoMessage() {}
+
+func (x *LinkRevokeReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkRevokeReply.ProtoReflect.Descriptor instead.
+func (*LinkRevokeReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *LinkRevokeReply) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+// LinkGet shows where a link leads before one joins.
+type LinkGet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkGet) Reset() {
+	*x = LinkGet{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkGet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkGet) ProtoMessage() {}
+
+func (x *LinkGet) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkGet.ProtoReflect.Descriptor instead.
+func (*LinkGet) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *LinkGet) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+type LinkGetReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Avatar        string                 `protobuf:"bytes,3,opt,name=avatar,proto3" json:"avatar,omitempty"`
+	MemberCount   int64                  `protobuf:"varint,4,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`
+	By            string                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	ExpiresAt     int64                  `protobuf:"varint,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Member        bool                   `protobuf:"varint,7,opt,name=member,proto3" json:"member,omitempty"` // already in it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkGetReply) Reset() {
+	*x = LinkGetReply{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkGetReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkGetReply) ProtoMessage() {}
+
+func (x *LinkGetReply) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkGetReply.ProtoReflect.Descriptor instead.
+func (*LinkGetReply) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *LinkGetReply) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *LinkGetReply) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LinkGetReply) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+func (x *LinkGetReply) GetMemberCount() int64 {
+	if x != nil {
+		return x.MemberCount
+	}
+	return 0
+}
+
+func (x *LinkGetReply) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *LinkGetReply) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
+func (x *LinkGetReply) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
 }
 
 type PresenceWatch struct {
@@ -5472,7 +8015,7 @@ type PresenceWatch struct {
 
 func (x *PresenceWatch) Reset() {
 	*x = PresenceWatch{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5484,7 +8027,7 @@ func (x *PresenceWatch) String() string {
 func (*PresenceWatch) ProtoMessage() {}
 
 func (x *PresenceWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5497,7 +8040,7 @@ func (x *PresenceWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatch.ProtoReflect.Descriptor instead.
 func (*PresenceWatch) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{57}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PresenceWatch) GetUsers() []string {
@@ -5516,7 +8059,7 @@ type PresenceWatchReply struct {
 
 func (x *PresenceWatchReply) Reset() {
 	*x = PresenceWatchReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5528,7 +8071,7 @@ func (x *PresenceWatchReply) String() string {
 func (*PresenceWatchReply) ProtoMessage() {}
 
 func (x *PresenceWatchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5541,7 +8084,7 @@ func (x *PresenceWatchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatchReply.ProtoReflect.Descriptor instead.
 func (*PresenceWatchReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{58}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PresenceWatchReply) GetUsers() []*Presence {
@@ -5569,7 +8112,7 @@ type MsgStream struct {
 
 func (x *MsgStream) Reset() {
 	*x = MsgStream{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5581,7 +8124,7 @@ func (x *MsgStream) String() string {
 func (*MsgStream) ProtoMessage() {}
 
 func (x *MsgStream) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5594,7 +8137,7 @@ func (x *MsgStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgStream.ProtoReflect.Descriptor instead.
 func (*MsgStream) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{59}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *MsgStream) GetSession() string {
@@ -5679,7 +8222,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5691,7 +8234,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5704,7 +8247,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{60}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Receipt) GetSession() string {
@@ -5749,7 +8292,7 @@ type SessionUpdate struct {
 
 func (x *SessionUpdate) Reset() {
 	*x = SessionUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5761,7 +8304,7 @@ func (x *SessionUpdate) String() string {
 func (*SessionUpdate) ProtoMessage() {}
 
 func (x *SessionUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5774,7 +8317,7 @@ func (x *SessionUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionUpdate.ProtoReflect.Descriptor instead.
 func (*SessionUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{61}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *SessionUpdate) GetSession() string {
@@ -5814,7 +8357,7 @@ type RequestUpdate struct {
 
 func (x *RequestUpdate) Reset() {
 	*x = RequestUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5826,7 +8369,7 @@ func (x *RequestUpdate) String() string {
 func (*RequestUpdate) ProtoMessage() {}
 
 func (x *RequestUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5839,12 +8382,118 @@ func (x *RequestUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestUpdate.ProtoReflect.Descriptor instead.
 func (*RequestUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{62}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *RequestUpdate) GetRequest() *Request {
 	if x != nil {
 		return x.Request
+	}
+	return nil
+}
+
+// ContactUpdate says that a contact is new, changed, or (gone) no contact any more.
+type ContactUpdate struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Contact         *Contact               `protobuf:"bytes,1,opt,name=contact,proto3" json:"contact,omitempty"`
+	Gone            bool                   `protobuf:"varint,2,opt,name=gone,proto3" json:"gone,omitempty"`
+	ContactsVersion int64                  `protobuf:"varint,3,opt,name=contacts_version,json=contactsVersion,proto3" json:"contacts_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ContactUpdate) Reset() {
+	*x = ContactUpdate{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactUpdate) ProtoMessage() {}
+
+func (x *ContactUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactUpdate.ProtoReflect.Descriptor instead.
+func (*ContactUpdate) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *ContactUpdate) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ContactUpdate) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *ContactUpdate) GetContactsVersion() int64 {
+	if x != nil {
+		return x.ContactsVersion
+	}
+	return 0
+}
+
+// UserUpdate says that somebody this user sees looks different now.
+type UserUpdate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Profile       *Profile               `protobuf:"bytes,1,opt,name=profile,proto3" json:"profile,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserUpdate) Reset() {
+	*x = UserUpdate{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserUpdate) ProtoMessage() {}
+
+func (x *UserUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserUpdate.ProtoReflect.Descriptor instead.
+func (*UserUpdate) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *UserUpdate) GetProfile() *Profile {
+	if x != nil {
+		return x.Profile
 	}
 	return nil
 }
@@ -5860,7 +8509,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5872,7 +8521,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5885,7 +8534,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{63}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Presence) GetUserId() string {
@@ -5921,7 +8570,7 @@ type Unread struct {
 
 func (x *Unread) Reset() {
 	*x = Unread{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5933,7 +8582,7 @@ func (x *Unread) String() string {
 func (*Unread) ProtoMessage() {}
 
 func (x *Unread) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5946,7 +8595,7 @@ func (x *Unread) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unread.ProtoReflect.Descriptor instead.
 func (*Unread) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{64}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Unread) GetSession() string {
@@ -5989,7 +8638,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6001,7 +8650,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6014,7 +8663,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{65}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Call) GetSession() string {
@@ -6056,7 +8705,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +8717,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +8730,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{66}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Floor) GetSession() string {
@@ -6118,7 +8767,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6130,7 +8779,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6143,7 +8792,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{67}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Location) GetSession() string {
@@ -6191,7 +8840,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6203,7 +8852,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6216,7 +8865,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{68}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Notice) GetText() string {
@@ -6242,7 +8891,7 @@ type Goaway struct {
 
 func (x *Goaway) Reset() {
 	*x = Goaway{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6254,7 +8903,7 @@ func (x *Goaway) String() string {
 func (*Goaway) ProtoMessage() {}
 
 func (x *Goaway) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6267,7 +8916,7 @@ func (x *Goaway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goaway.ProtoReflect.Descriptor instead.
 func (*Goaway) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{69}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Goaway) GetRetryInMs() int64 {
@@ -6286,7 +8935,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6298,7 +8947,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6311,7 +8960,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{70}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{100}
 }
 
 // Error is what went wrong, for programs and for people.
@@ -6326,7 +8975,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6338,7 +8987,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6351,7 +9000,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{71}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Error) GetCode() Code {
@@ -6379,7 +9028,7 @@ var File_internal_protocol_troupe_proto protoreflect.FileDescriptor
 
 const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\n" +
-	"\x1einternal/protocol/troupe.proto\x12\ttroupe.v1\x1a\x1finternal/protocol/options.proto\"\x8a\x1e\n" +
+	"\x1einternal/protocol/troupe.proto\x12\ttroupe.v1\x1a\x1finternal/protocol/options.proto\"\xcf+\n" +
 	"\x05Frame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aerrcode\x18\x02 \x01(\x05R\aerrcode\x12\x12\n" +
@@ -6441,7 +9090,34 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x0erequest_answer\x18: \x01(\v2\x18.troupe.v1.RequestAnswerH\x00R\rrequestAnswer\x12Q\n" +
 	"\x14request_answer_reply\x18; \x01(\v2\x1d.troupe.v1.RequestAnswerReplyH\x00R\x12requestAnswerReply\x12A\n" +
 	"\x0epresence_watch\x18< \x01(\v2\x18.troupe.v1.PresenceWatchH\x00R\rpresenceWatch\x12Q\n" +
-	"\x14presence_watch_reply\x18= \x01(\v2\x1d.troupe.v1.PresenceWatchReplyH\x00R\x12presenceWatchReply\x12-\n" +
+	"\x14presence_watch_reply\x18= \x01(\v2\x1d.troupe.v1.PresenceWatchReplyH\x00R\x12presenceWatchReply\x12;\n" +
+	"\fpresence_set\x18> \x01(\v2\x16.troupe.v1.PresenceSetH\x00R\vpresenceSet\x12K\n" +
+	"\x12presence_set_reply\x18? \x01(\v2\x1b.troupe.v1.PresenceSetReplyH\x00R\x10presenceSetReply\x12;\n" +
+	"\frequest_list\x18@ \x01(\v2\x16.troupe.v1.RequestListH\x00R\vrequestList\x12K\n" +
+	"\x12request_list_reply\x18A \x01(\v2\x1b.troupe.v1.RequestListReplyH\x00R\x10requestListReply\x12;\n" +
+	"\fcontact_list\x18B \x01(\v2\x16.troupe.v1.ContactListH\x00R\vcontactList\x12K\n" +
+	"\x12contact_list_reply\x18C \x01(\v2\x1b.troupe.v1.ContactListReplyH\x00R\x10contactListReply\x128\n" +
+	"\vcontact_set\x18D \x01(\v2\x15.troupe.v1.ContactSetH\x00R\n" +
+	"contactSet\x12H\n" +
+	"\x11contact_set_reply\x18E \x01(\v2\x1a.troupe.v1.ContactSetReplyH\x00R\x0fcontactSetReply\x12A\n" +
+	"\x0econtact_remove\x18F \x01(\v2\x18.troupe.v1.ContactRemoveH\x00R\rcontactRemove\x12Q\n" +
+	"\x14contact_remove_reply\x18G \x01(\v2\x1d.troupe.v1.ContactRemoveReplyH\x00R\x12contactRemoveReply\x12/\n" +
+	"\buser_get\x18H \x01(\v2\x12.troupe.v1.UserGetH\x00R\auserGet\x12?\n" +
+	"\x0euser_get_reply\x18I \x01(\v2\x17.troupe.v1.UserGetReplyH\x00R\fuserGetReply\x12;\n" +
+	"\fsession_join\x18J \x01(\v2\x16.troupe.v1.SessionJoinH\x00R\vsessionJoin\x12K\n" +
+	"\x12session_join_reply\x18K \x01(\v2\x1b.troupe.v1.SessionJoinReplyH\x00R\x10sessionJoinReply\x12G\n" +
+	"\x10session_dissolve\x18L \x01(\v2\x1a.troupe.v1.SessionDissolveH\x00R\x0fsessionDissolve\x12W\n" +
+	"\x16session_dissolve_reply\x18M \x01(\v2\x1f.troupe.v1.SessionDissolveReplyH\x00R\x14sessionDissolveReply\x128\n" +
+	"\vlink_create\x18d \x01(\v2\x15.troupe.v1.LinkCreateH\x00R\n" +
+	"linkCreate\x12H\n" +
+	"\x11link_create_reply\x18e \x01(\v2\x1a.troupe.v1.LinkCreateReplyH\x00R\x0flinkCreateReply\x122\n" +
+	"\tlink_list\x18f \x01(\v2\x13.troupe.v1.LinkListH\x00R\blinkList\x12B\n" +
+	"\x0flink_list_reply\x18g \x01(\v2\x18.troupe.v1.LinkListReplyH\x00R\rlinkListReply\x128\n" +
+	"\vlink_revoke\x18h \x01(\v2\x15.troupe.v1.LinkRevokeH\x00R\n" +
+	"linkRevoke\x12H\n" +
+	"\x11link_revoke_reply\x18i \x01(\v2\x1a.troupe.v1.LinkRevokeReplyH\x00R\x0flinkRevokeReply\x12/\n" +
+	"\blink_get\x18j \x01(\v2\x12.troupe.v1.LinkGetH\x00R\alinkGet\x12?\n" +
+	"\x0elink_get_reply\x18k \x01(\v2\x17.troupe.v1.LinkGetReplyH\x00R\flinkGetReply\x12-\n" +
 	"\bmsg_push\x18P \x01(\v2\x10.troupe.v1.EntryH\x00R\amsgPush\x125\n" +
 	"\n" +
 	"msg_stream\x18Q \x01(\v2\x14.troupe.v1.MsgStreamH\x00R\tmsgStream\x12.\n" +
@@ -6455,7 +9131,10 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\blocation\x18Y \x01(\v2\x13.troupe.v1.LocationH\x00R\blocation\x12+\n" +
 	"\x06notice\x18Z \x01(\v2\x11.troupe.v1.NoticeH\x00R\x06notice\x12+\n" +
 	"\x06goaway\x18[ \x01(\v2\x11.troupe.v1.GoawayH\x00R\x06goaway\x123\n" +
-	"\x05fault\x18\\ \x01(\v2\x10.troupe.v1.FaultB\t\xa2\xb5\x18\x05errorH\x00R\x05faultB\x06\n" +
+	"\x05fault\x18\\ \x01(\v2\x10.troupe.v1.FaultB\t\xa2\xb5\x18\x05errorH\x00R\x05fault\x12A\n" +
+	"\x0econtact_update\x18] \x01(\v2\x18.troupe.v1.ContactUpdateH\x00R\rcontactUpdate\x128\n" +
+	"\vuser_update\x18^ \x01(\v2\x15.troupe.v1.UserUpdateH\x00R\n" +
+	"userUpdateB\x06\n" +
 	"\x04body\"\xa3\x03\n" +
 	"\aContent\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x16.troupe.v1.ContentTypeB\x04\x88\xb5\x18\x01R\x04type\x12\x12\n" +
@@ -6481,7 +9160,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\x8b\x06\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xbd\x06\n" +
 	"\x05Entry\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12+\n" +
@@ -6509,10 +9188,32 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05owner\x18\x16 \x01(\tR\x05owner\x12\x16\n" +
 	"\x06answer\x18\x17 \x01(\tR\x06answer\x12\x1a\n" +
 	"\bplatform\x18\x18 \x01(\tR\bplatform\x12#\n" +
-	"\x04role\x18\x19 \x01(\x0e2\x0f.troupe.v1.RoleR\x04role\"H\n" +
+	"\x04role\x18\x19 \x01(\x0e2\x0f.troupe.v1.RoleR\x04role\x120\n" +
+	"\x06change\x18\x1a \x01(\v2\x18.troupe.v1.SessionChangeR\x06change\"\xfb\x03\n" +
+	"\rSessionChange\x12\x1b\n" +
+	"\x06avatar\x18\x01 \x01(\tH\x00R\x06avatar\x88\x01\x01\x12'\n" +
+	"\fannouncement\x18\x02 \x01(\tH\x01R\fannouncement\x88\x01\x01\x12;\n" +
+	"\vjoin_policy\x18\x03 \x01(\x0e2\x15.troupe.v1.JoinPolicyH\x02R\n" +
+	"joinPolicy\x88\x01\x01\x12A\n" +
+	"\rinvite_policy\x18\x04 \x01(\x0e2\x17.troupe.v1.InvitePolicyH\x03R\finvitePolicy\x88\x01\x01\x12$\n" +
+	"\vsilence_all\x18\x05 \x01(\bH\x04R\n" +
+	"silenceAll\x88\x01\x01\x12 \n" +
+	"\tread_only\x18\x06 \x01(\bH\x05R\breadOnly\x88\x01\x01\x12\x19\n" +
+	"\x05until\x18\a \x01(\x03H\x06R\x05until\x88\x01\x01\x12*\n" +
+	"\x0esilenced_until\x18\b \x01(\x03H\aR\rsilencedUntil\x88\x01\x01\x12\x1c\n" +
+	"\tdissolved\x18\t \x01(\bR\tdissolvedB\t\n" +
+	"\a_avatarB\x0f\n" +
+	"\r_announcementB\x0e\n" +
+	"\f_join_policyB\x10\n" +
+	"\x0e_invite_policyB\x0e\n" +
+	"\f_silence_allB\f\n" +
+	"\n" +
+	"_read_onlyB\b\n" +
+	"\x06_untilB\x11\n" +
+	"\x0f_silenced_until\"H\n" +
 	"\bReaction\x12 \n" +
 	"\breaction\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\breaction\x12\x1a\n" +
-	"\x05users\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"\xd6\x01\n" +
+	"\x05users\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"\xfd\x01\n" +
 	"\x06Member\x12\x18\n" +
 	"\x04user\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04user\x12)\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x0f.troupe.v1.RoleB\x04\x88\xb5\x18\x01R\x04role\x12\x18\n" +
@@ -6520,7 +9221,8 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05order\x18\x04 \x01(\x03B\x04\x88\xb5\x18\x01R\x05order\x12\x1b\n" +
 	"\tjoined_at\x18\x05 \x01(\x03R\bjoinedAt\x12\x19\n" +
 	"\bread_seq\x18\x06 \x01(\x03R\areadSeq\x12\x19\n" +
-	"\brecv_seq\x18\a \x01(\x03R\arecvSeq\"\x86\x04\n" +
+	"\brecv_seq\x18\a \x01(\x03R\arecvSeq\x12%\n" +
+	"\x0esilenced_until\x18\b \x01(\x03R\rsilencedUntil\"\xd2\x06\n" +
 	"\vSessionInfo\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12?\n" +
 	"\fsession_type\x18\x02 \x01(\x0e2\x16.troupe.v1.SessionTypeB\x04\x88\xb5\x18\x01R\vsessionType\x12\x12\n" +
@@ -6540,7 +9242,39 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\bhead_seq\x18\r \x01(\x03R\aheadSeq\x12\x14\n" +
 	"\x05epoch\x18\x0e \x01(\tR\x05epoch\x12!\n" +
 	"\fmember_count\x18\x0f \x01(\x03R\vmemberCount\x12+\n" +
-	"\amembers\x18\x10 \x03(\v2\x11.troupe.v1.MemberR\amembers\"\xb5\x04\n" +
+	"\amembers\x18\x10 \x03(\v2\x11.troupe.v1.MemberR\amembers\x12\x16\n" +
+	"\x06avatar\x18\x11 \x01(\tR\x06avatar\x12\"\n" +
+	"\fannouncement\x18\x12 \x01(\tR\fannouncement\x12!\n" +
+	"\fannounced_by\x18\x13 \x01(\tR\vannouncedBy\x12!\n" +
+	"\fannounced_at\x18\x14 \x01(\x03R\vannouncedAt\x126\n" +
+	"\vjoin_policy\x18\x15 \x01(\x0e2\x15.troupe.v1.JoinPolicyR\n" +
+	"joinPolicy\x12<\n" +
+	"\rinvite_policy\x18\x16 \x01(\x0e2\x17.troupe.v1.InvitePolicyR\finvitePolicy\x12\x1f\n" +
+	"\vsilence_all\x18\x17 \x01(\bR\n" +
+	"silenceAll\x12\x1b\n" +
+	"\tread_only\x18\x18 \x01(\bR\breadOnly\x12\x14\n" +
+	"\x05until\x18\x19 \x01(\x03R\x05until\"\xb1\x02\n" +
+	"\aProfile\x12\x1d\n" +
+	"\auser_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06userId\x12 \n" +
+	"\bnickname\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\bnickname\x12\x16\n" +
+	"\x06avatar\x18\x03 \x01(\tR\x06avatar\x12\x18\n" +
+	"\x04kind\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x04kind\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x126\n" +
+	"\x06fields\x18\x06 \x03(\v2\x1e.troupe.v1.Profile.FieldsEntryR\x06fields\x12\x18\n" +
+	"\aversion\x18\a \x01(\x03R\aversion\x12\x12\n" +
+	"\x04gone\x18\b \x01(\bR\x04gone\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xeb\x01\n" +
+	"\aContact\x12\x18\n" +
+	"\x04user\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04user\x12\x1c\n" +
+	"\x06friend\x18\x02 \x01(\bB\x04\x88\xb5\x18\x01R\x06friend\x12\x1e\n" +
+	"\ablocked\x18\x03 \x01(\bB\x04\x88\xb5\x18\x01R\ablocked\x12\x16\n" +
+	"\x06remark\x18\x04 \x01(\tR\x06remark\x12\x12\n" +
+	"\x04tags\x18\x05 \x03(\tR\x04tags\x12\x14\n" +
+	"\x05since\x18\x06 \x01(\x03R\x05since\x12\x18\n" +
+	"\asession\x18\a \x01(\tR\asession\x12,\n" +
+	"\aprofile\x18\b \x01(\v2\x12.troupe.v1.ProfileR\aprofile\"\xd7\x05\n" +
 	"\vSessionHead\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12?\n" +
 	"\fsession_type\x18\x02 \x01(\x0e2\x16.troupe.v1.SessionTypeB\x04\x88\xb5\x18\x01R\vsessionType\x12\x12\n" +
@@ -6560,7 +9294,13 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\amembers\x18\x0e \x03(\tR\amembers\x12\x1c\n" +
 	"\tmentioned\x18\x0f \x01(\bR\tmentioned\x12#\n" +
 	"\rbusiness_type\x18\x10 \x01(\x03R\fbusinessType\x12\x1b\n" +
-	"\tfloor_seq\x18\x11 \x01(\x03R\bfloorSeq\"B\n" +
+	"\tfloor_seq\x18\x11 \x01(\x03R\bfloorSeq\x12\x16\n" +
+	"\x06avatar\x18\x12 \x01(\tR\x06avatar\x12#\n" +
+	"\x04role\x18\x13 \x01(\x0e2\x0f.troupe.v1.RoleR\x04role\x12\x1f\n" +
+	"\vsilence_all\x18\x14 \x01(\bR\n" +
+	"silenceAll\x12\x1b\n" +
+	"\tread_only\x18\x15 \x01(\bR\breadOnly\x12%\n" +
+	"\x0esilenced_until\x18\x16 \x01(\x03R\rsilencedUntil\"B\n" +
 	"\x06Resume\x12\x1a\n" +
 	"\x05epoch\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05epoch\x12\x1c\n" +
 	"\x06offset\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x06offset\"\xb5\x01\n" +
@@ -6583,12 +9323,14 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\aresumed\x18\a \x01(\bB\x04\x88\xb5\x18\x01R\aresumed\x12/\n" +
 	"\bsnapshot\x18\b \x01(\v2\x13.troupe.v1.SnapshotR\bsnapshot\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\t \x01(\x03R\texpiresAtJ\x04\b\x06\x10\a\"\xb7\x01\n" +
+	"expires_at\x18\t \x01(\x03R\texpiresAtJ\x04\b\x06\x10\a\"\x8c\x02\n" +
 	"\bSnapshot\x128\n" +
 	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadB\x04\x88\xb5\x18\x01R\bsessions\x12'\n" +
 	"\funread_total\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\vunreadTotal\x124\n" +
 	"\brequests\x18\x03 \x03(\v2\x12.troupe.v1.RequestB\x04\x88\xb5\x18\x01R\brequests\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"\v\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\x12(\n" +
+	"\x05users\x18\x05 \x03(\v2\x12.troupe.v1.ProfileR\x05users\x12)\n" +
+	"\x10contacts_version\x18\x06 \x01(\x03R\x0fcontactsVersion\"\v\n" +
 	"\tHeartbeat\"\xb3\x01\n" +
 	"\x0eHeartbeatReply\x12%\n" +
 	"\vserver_time\x18\x01 \x01(\x03B\x04\x88\xb5\x18\x01R\n" +
@@ -6599,7 +9341,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\b\n" +
 	"\x06Logout\"\r\n" +
-	"\vLogoutReply\"\xff\x01\n" +
+	"\vLogoutReply\"\xc0\x03\n" +
 	"\rSessionCreate\x12?\n" +
 	"\fsession_type\x18\x01 \x01(\x0e2\x16.troupe.v1.SessionTypeB\x04\x88\xb5\x18\x01R\vsessionType\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\tR\amembers\x12\x12\n" +
@@ -6607,7 +9349,14 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\ttemporary\x18\x04 \x01(\bR\ttemporary\x12\"\n" +
 	"\rclient_msg_id\x18\x05 \x01(\tR\vclientMsgId\x12\x18\n" +
 	"\ahistory\x18\x06 \x01(\tR\ahistory\x12#\n" +
-	"\rbusiness_type\x18\a \x01(\x03R\fbusinessType\"\x7f\n" +
+	"\rbusiness_type\x18\a \x01(\x03R\fbusinessType\x12\x16\n" +
+	"\x06avatar\x18\b \x01(\tR\x06avatar\x126\n" +
+	"\vjoin_policy\x18\t \x01(\x0e2\x15.troupe.v1.JoinPolicyR\n" +
+	"joinPolicy\x12<\n" +
+	"\rinvite_policy\x18\n" +
+	" \x01(\x0e2\x17.troupe.v1.InvitePolicyR\finvitePolicy\x12\x1b\n" +
+	"\tread_only\x18\v \x01(\bR\breadOnly\x12\x14\n" +
+	"\x05until\x18\f \x01(\x03R\x05until\"\x7f\n" +
 	"\x12SessionCreateReply\x12/\n" +
 	"\bentities\x18\x01 \x01(\v2\x13.troupe.v1.EntitiesR\bentities\x12\x1a\n" +
 	"\x05model\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x05model\x12\x1c\n" +
@@ -6641,19 +9390,21 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\x03R\x05limit\x129\n" +
 	"\fsession_type\x18\x03 \x01(\x0e2\x16.troupe.v1.SessionTypeR\vsessionType\x12\x16\n" +
 	"\x06filter\x18\x04 \x01(\bR\x06filter\x12#\n" +
-	"\rbusiness_type\x18\x05 \x01(\x03R\fbusinessType\"\x83\x01\n" +
+	"\rbusiness_type\x18\x05 \x01(\x03R\fbusinessType\"\xad\x01\n" +
 	"\x10SessionListReply\x128\n" +
 	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadB\x04\x88\xb5\x18\x01R\bsessions\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12!\n" +
-	"\funread_total\x18\x03 \x01(\x03R\vunreadTotal\"Z\n" +
+	"\funread_total\x18\x03 \x01(\x03R\vunreadTotal\x12(\n" +
+	"\x05users\x18\x04 \x03(\v2\x12.troupe.v1.ProfileR\x05users\"Z\n" +
 	"\n" +
 	"SessionGet\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\x03R\x05limit\"Q\n" +
+	"\x05limit\x18\x03 \x01(\x03R\x05limit\"{\n" +
 	"\x0fSessionGetReply\x12*\n" +
 	"\x04info\x18\x01 \x01(\v2\x16.troupe.v1.SessionInfoR\x04info\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\tR\x04next\"\x8d\x02\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\x12(\n" +
+	"\x05users\x18\x03 \x03(\v2\x12.troupe.v1.ProfileR\x05users\"\xdb\x05\n" +
 	"\n" +
 	"SessionSet\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x17\n" +
@@ -6662,12 +9413,33 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05muted\x18\x04 \x01(\bH\x02R\x05muted\x88\x01\x01\x12\x19\n" +
 	"\x05owner\x18\x05 \x01(\tH\x03R\x05owner\x88\x01\x01\x12\x18\n" +
 	"\amembers\x18\x06 \x03(\tR\amembers\x12(\n" +
-	"\x04role\x18\a \x01(\x0e2\x0f.troupe.v1.RoleH\x04R\x04role\x88\x01\x01B\a\n" +
+	"\x04role\x18\a \x01(\x0e2\x0f.troupe.v1.RoleH\x04R\x04role\x88\x01\x01\x12\x1b\n" +
+	"\x06avatar\x18\b \x01(\tH\x05R\x06avatar\x88\x01\x01\x12'\n" +
+	"\fannouncement\x18\t \x01(\tH\x06R\fannouncement\x88\x01\x01\x12;\n" +
+	"\vjoin_policy\x18\n" +
+	" \x01(\x0e2\x15.troupe.v1.JoinPolicyH\aR\n" +
+	"joinPolicy\x88\x01\x01\x12A\n" +
+	"\rinvite_policy\x18\v \x01(\x0e2\x17.troupe.v1.InvitePolicyH\bR\finvitePolicy\x88\x01\x01\x12$\n" +
+	"\vsilence_all\x18\f \x01(\bH\tR\n" +
+	"silenceAll\x88\x01\x01\x12 \n" +
+	"\tread_only\x18\r \x01(\bH\n" +
+	"R\breadOnly\x88\x01\x01\x12\x19\n" +
+	"\x05until\x18\x0e \x01(\x03H\vR\x05until\x88\x01\x01\x12*\n" +
+	"\x0esilenced_until\x18\x0f \x01(\x03H\fR\rsilencedUntil\x88\x01\x01B\a\n" +
 	"\x05_nameB\t\n" +
 	"\a_stickyB\b\n" +
 	"\x06_mutedB\b\n" +
 	"\x06_ownerB\a\n" +
-	"\x05_role\"C\n" +
+	"\x05_roleB\t\n" +
+	"\a_avatarB\x0f\n" +
+	"\r_announcementB\x0e\n" +
+	"\f_join_policyB\x10\n" +
+	"\x0e_invite_policyB\x0e\n" +
+	"\f_silence_allB\f\n" +
+	"\n" +
+	"_read_onlyB\b\n" +
+	"\x06_untilB\x11\n" +
+	"\x0f_silenced_until\"C\n" +
 	"\x0fSessionSetReply\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\"\xd6\x01\n" +
@@ -6765,7 +9537,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x04gone\x18\x05 \x01(\v2\x0f.troupe.v1.GoneR\x04gone\x12\x14\n" +
 	"\x05epoch\x18\x06 \x01(\tR\x05epoch\"!\n" +
 	"\x04Gone\x12\x19\n" +
-	"\x05up_to\x18\x01 \x01(\x03B\x04\x88\xb5\x18\x01R\x04upTo\"\xa7\x02\n" +
+	"\x05up_to\x18\x01 \x01(\x03B\x04\x88\xb5\x18\x01R\x04upTo\"\x93\x04\n" +
 	"\aRequest\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x02id\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x16.troupe.v1.RequestKindB\x04\x88\xb5\x18\x01R\x04kind\x12\x18\n" +
@@ -6777,18 +9549,126 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vcreate_time\x18\b \x01(\x03R\n" +
 	"createTime\x12\x1f\n" +
 	"\vupdate_time\x18\t \x01(\x03R\n" +
-	"updateTime\"q\n" +
+	"updateTime\x12\x1f\n" +
+	"\vexpire_time\x18\n" +
+	" \x01(\x03R\n" +
+	"expireTime\x12\x12\n" +
+	"\x04user\x18\v \x01(\tR\x04user\x12\x1f\n" +
+	"\vanswered_by\x18\f \x01(\tR\n" +
+	"answeredBy\x12\x18\n" +
+	"\asession\x18\r \x01(\tR\asession\x12\x1f\n" +
+	"\vtarget_name\x18\x0e \x01(\tR\n" +
+	"targetName\x12\x1f\n" +
+	"\vtarget_icon\x18\x0f \x01(\tR\n" +
+	"targetIcon\x12\x1b\n" +
+	"\tuser_name\x18\x10 \x01(\tR\buserName\x12\x1b\n" +
+	"\tuser_icon\x18\x11 \x01(\tR\buserIcon\"\x85\x01\n" +
 	"\vRequestSend\x12\x1c\n" +
 	"\x06target\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06target\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x16.troupe.v1.RequestKindB\x04\x88\xb5\x18\x01R\x04kind\x12\x12\n" +
-	"\x04note\x18\x03 \x01(\tR\x04note\"@\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\"@\n" +
 	"\x10RequestSendReply\x12,\n" +
 	"\arequest\x18\x01 \x01(\v2\x12.troupe.v1.RequestR\arequest\"[\n" +
 	"\rRequestAnswer\x12\x1e\n" +
 	"\arequest\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\arequest\x12*\n" +
 	"\x0ecall_back_type\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\fcallBackType\"B\n" +
 	"\x12RequestAnswerReply\x12,\n" +
-	"\arequest\x18\x01 \x01(\v2\x12.troupe.v1.RequestR\arequest\"+\n" +
+	"\arequest\x18\x01 \x01(\v2\x12.troupe.v1.RequestR\arequest\"o\n" +
+	"\vRequestList\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x03R\x05limit\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\bR\awaiting\x12\x18\n" +
+	"\asession\x18\x04 \x01(\tR\asession\"\\\n" +
+	"\x10RequestListReply\x124\n" +
+	"\brequests\x18\x01 \x03(\v2\x12.troupe.v1.RequestB\x04\x88\xb5\x18\x01R\brequests\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\";\n" +
+	"\vContactList\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x03R\x05limit\"\x87\x01\n" +
+	"\x10ContactListReply\x124\n" +
+	"\bcontacts\x18\x01 \x03(\v2\x12.troupe.v1.ContactB\x04\x88\xb5\x18\x01R\bcontacts\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\x12)\n" +
+	"\x10contacts_version\x18\x03 \x01(\x03R\x0fcontactsVersion\"\xba\x01\n" +
+	"\n" +
+	"ContactSet\x12\x18\n" +
+	"\x04user\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04user\x12\x1b\n" +
+	"\x06remark\x18\x02 \x01(\tH\x00R\x06remark\x88\x01\x01\x12\x12\n" +
+	"\x04tags\x18\x03 \x03(\tR\x04tags\x12\x1e\n" +
+	"\bset_tags\x18\x04 \x01(\bH\x01R\asetTags\x88\x01\x01\x12\x1d\n" +
+	"\ablocked\x18\x05 \x01(\bH\x02R\ablocked\x88\x01\x01B\t\n" +
+	"\a_remarkB\v\n" +
+	"\t_set_tagsB\n" +
+	"\n" +
+	"\b_blocked\"?\n" +
+	"\x0fContactSetReply\x12,\n" +
+	"\acontact\x18\x01 \x01(\v2\x12.troupe.v1.ContactR\acontact\")\n" +
+	"\rContactRemove\x12\x18\n" +
+	"\x04user\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04user\".\n" +
+	"\x12ContactRemoveReply\x12\x18\n" +
+	"\x04user\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04user\"%\n" +
+	"\aUserGet\x12\x1a\n" +
+	"\x05users\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\">\n" +
+	"\fUserGetReply\x12.\n" +
+	"\x05users\x18\x01 \x03(\v2\x12.troupe.v1.ProfileB\x04\x88\xb5\x18\x01R\x05users\"+\n" +
+	"\vPresenceSet\x12\x1c\n" +
+	"\x06status\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06status\"0\n" +
+	"\x10PresenceSetReply\x12\x1c\n" +
+	"\x06status\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06status\";\n" +
+	"\vSessionJoin\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"D\n" +
+	"\x10SessionJoinReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x03R\x03seq\"1\n" +
+	"\x0fSessionDissolve\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\"N\n" +
+	"\x14SessionDissolveReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
+	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\"\xca\x01\n" +
+	"\x04Link\x12\x18\n" +
+	"\x04link\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04link\x12\x1e\n" +
+	"\asession\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x12\n" +
+	"\x04uses\x18\x05 \x01(\x03R\x04uses\x12\x12\n" +
+	"\x04used\x18\x06 \x01(\x03R\x04used\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\a \x01(\x03R\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\b \x01(\x03R\texpiresAt\"_\n" +
+	"\n" +
+	"LinkCreate\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x12\n" +
+	"\x04uses\x18\x02 \x01(\x03R\x04uses\x12\x1d\n" +
+	"\n" +
+	"expires_in\x18\x03 \x01(\x03R\texpiresIn\"6\n" +
+	"\x0fLinkCreateReply\x12#\n" +
+	"\x04link\x18\x01 \x01(\v2\x0f.troupe.v1.LinkR\x04link\"X\n" +
+	"\bLinkList\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x03R\x05limit\"P\n" +
+	"\rLinkListReply\x12+\n" +
+	"\x05links\x18\x01 \x03(\v2\x0f.troupe.v1.LinkB\x04\x88\xb5\x18\x01R\x05links\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"F\n" +
+	"\n" +
+	"LinkRevoke\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x18\n" +
+	"\x04link\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x04link\"+\n" +
+	"\x0fLinkRevokeReply\x12\x18\n" +
+	"\x04link\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04link\"#\n" +
+	"\aLinkGet\x12\x18\n" +
+	"\x04code\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04code\"\xc4\x01\n" +
+	"\fLinkGetReply\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06avatar\x18\x03 \x01(\tR\x06avatar\x12!\n" +
+	"\fmember_count\x18\x04 \x01(\x03R\vmemberCount\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\x06 \x01(\x03R\texpiresAt\x12\x16\n" +
+	"\x06member\x18\a \x01(\bR\x06member\"+\n" +
 	"\rPresenceWatch\x12\x1a\n" +
 	"\x05users\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"E\n" +
 	"\x12PresenceWatchReply\x12/\n" +
@@ -6816,7 +9696,14 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x04gone\x18\x03 \x01(\bR\x04gone\x12\x19\n" +
 	"\bgone_seq\x18\x04 \x01(\x03R\agoneSeq\"C\n" +
 	"\rRequestUpdate\x122\n" +
-	"\arequest\x18\x01 \x01(\v2\x12.troupe.v1.RequestB\x04\x88\xb5\x18\x01R\arequest\"m\n" +
+	"\arequest\x18\x01 \x01(\v2\x12.troupe.v1.RequestB\x04\x88\xb5\x18\x01R\arequest\"\x82\x01\n" +
+	"\rContactUpdate\x122\n" +
+	"\acontact\x18\x01 \x01(\v2\x12.troupe.v1.ContactB\x04\x88\xb5\x18\x01R\acontact\x12\x12\n" +
+	"\x04gone\x18\x02 \x01(\bR\x04gone\x12)\n" +
+	"\x10contacts_version\x18\x03 \x01(\x03R\x0fcontactsVersion\"@\n" +
+	"\n" +
+	"UserUpdate\x122\n" +
+	"\aprofile\x18\x01 \x01(\v2\x12.troupe.v1.ProfileB\x04\x88\xb5\x18\x01R\aprofile\"m\n" +
 	"\bPresence\x12\x1d\n" +
 	"\auser_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06userId\x12\x1c\n" +
 	"\x06status\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x06status\x12$\n" +
@@ -6861,7 +9748,17 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06MEMBER\x10\x00\x1a\n" +
 	"ҵ\x18\x06member\x12\x14\n" +
 	"\x05ADMIN\x10\x01\x1a\tҵ\x18\x05admin\x12\x14\n" +
-	"\x05OWNER\x10\x02\x1a\tҵ\x18\x05owner*\xf5\x04\n" +
+	"\x05OWNER\x10\x02\x1a\tҵ\x18\x05owner*O\n" +
+	"\n" +
+	"JoinPolicy\x12\x1b\n" +
+	"\vINVITE_ONLY\x10\x00\x1a\n" +
+	"ҵ\x18\x06invite\x12\x10\n" +
+	"\x03ASK\x10\x01\x1a\aҵ\x18\x03ask\x12\x12\n" +
+	"\x04OPEN\x10\x02\x1a\bҵ\x18\x04open*N\n" +
+	"\fInvitePolicy\x12\x1f\n" +
+	"\x0eMEMBERS_INVITE\x10\x00\x1a\vҵ\x18\amembers\x12\x1d\n" +
+	"\rADMINS_INVITE\x10\x01\x1a\n" +
+	"ҵ\x18\x06admins*\xf5\x04\n" +
 	"\vContentType\x12\x1a\n" +
 	"\x06SYSTEM\x10\x00\x1a\x0eҵ\x18\x06system\xf0\xb5\x18\x01\x12\x12\n" +
 	"\x04TEXT\x10\x01\x1a\bҵ\x18\x04text\x12\x1e\n" +
@@ -6904,7 +9801,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vRequestKind\x12\x1e\n" +
 	"\x0eFRIEND_REQUEST\x10\x00\x1a\n" +
 	"ҵ\x18\x06FRIEND\x12\x1c\n" +
-	"\rGROUP_REQUEST\x10\x01\x1a\tҵ\x18\x05GROUP*\x92\x05\n" +
+	"\rGROUP_REQUEST\x10\x01\x1a\tҵ\x18\x05GROUP*\xcf\x05\n" +
 	"\x04Code\x12\r\n" +
 	"\x02OK\x10\x00\x1a\x05\xe0\xb5\x18\xc8\x01\x12\x13\n" +
 	"\bINTERNAL\x10\x01\x1a\x05\xe0\xb5\x18\xf4\x03\x12\x16\n" +
@@ -6926,7 +9823,10 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vWINDOW_OVER\x10\x0e\x1a\x05\xe0\xb5\x18\x99\x03\x12\x18\n" +
 	"\rEPOCH_CHANGED\x10\x0f\x1a\x05\xe0\xb5\x18\x99\x03\x12\x13\n" +
 	"\bTOO_MANY\x10\x10\x1a\x05\xe0\xb5\x18\xa6\x03\x12\x1d\n" +
-	"\x12METHOD_NOT_ALLOWED\x10\x11\x1a\x05\xe0\xb5\x18\x95\x03\x12\x16\n" +
+	"\x12METHOD_NOT_ALLOWED\x10\x11\x1a\x05\xe0\xb5\x18\x95\x03\x12\x12\n" +
+	"\aBLOCKED\x10\x12\x1a\x05\xe0\xb5\x18\x93\x03\x12\x13\n" +
+	"\bSILENCED\x10\x13\x1a\x05\xe0\xb5\x18\x93\x03\x12\x12\n" +
+	"\aEXPIRED\x10\x14\x1a\x05\xe0\xb5\x18\x9a\x03\x12\x16\n" +
 	"\x06GOAWAY\x10\x1e\x1a\n" +
 	"\xe0\xb5\x18\xf7\x03\xe8\xb5\x18\xa0\x1f\x12 \n" +
 	"\x10FORGET_POSITIONS\x10\x1f\x1a\n" +
@@ -6956,191 +9856,273 @@ func file_internal_protocol_troupe_proto_rawDescGZIP() []byte {
 	return file_internal_protocol_troupe_proto_rawDescData
 }
 
-var file_internal_protocol_troupe_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_internal_protocol_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_internal_protocol_troupe_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_internal_protocol_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 105)
 var file_internal_protocol_troupe_proto_goTypes = []any{
 	(SessionType)(0),               // 0: troupe.v1.SessionType
 	(Role)(0),                      // 1: troupe.v1.Role
-	(ContentType)(0),               // 2: troupe.v1.ContentType
-	(Kind)(0),                      // 3: troupe.v1.Kind
-	(RequestKind)(0),               // 4: troupe.v1.RequestKind
-	(Code)(0),                      // 5: troupe.v1.Code
-	(*Frame)(nil),                  // 6: troupe.v1.Frame
-	(*Content)(nil),                // 7: troupe.v1.Content
-	(*Forwarded)(nil),              // 8: troupe.v1.Forwarded
-	(*Entry)(nil),                  // 9: troupe.v1.Entry
-	(*Reaction)(nil),               // 10: troupe.v1.Reaction
-	(*Member)(nil),                 // 11: troupe.v1.Member
-	(*SessionInfo)(nil),            // 12: troupe.v1.SessionInfo
-	(*SessionHead)(nil),            // 13: troupe.v1.SessionHead
-	(*Resume)(nil),                 // 14: troupe.v1.Resume
-	(*Auth)(nil),                   // 15: troupe.v1.Auth
-	(*AuthReply)(nil),              // 16: troupe.v1.AuthReply
-	(*Snapshot)(nil),               // 17: troupe.v1.Snapshot
-	(*Heartbeat)(nil),              // 18: troupe.v1.Heartbeat
-	(*HeartbeatReply)(nil),         // 19: troupe.v1.HeartbeatReply
-	(*Logout)(nil),                 // 20: troupe.v1.Logout
-	(*LogoutReply)(nil),            // 21: troupe.v1.LogoutReply
-	(*SessionCreate)(nil),          // 22: troupe.v1.SessionCreate
-	(*SessionCreateReply)(nil),     // 23: troupe.v1.SessionCreateReply
-	(*Entities)(nil),               // 24: troupe.v1.Entities
-	(*SessionAddUser)(nil),         // 25: troupe.v1.SessionAddUser
-	(*SessionAddUserReply)(nil),    // 26: troupe.v1.SessionAddUserReply
-	(*SessionRemoveUser)(nil),      // 27: troupe.v1.SessionRemoveUser
-	(*SessionRemoveUserReply)(nil), // 28: troupe.v1.SessionRemoveUserReply
-	(*SessionExit)(nil),            // 29: troupe.v1.SessionExit
-	(*SessionExitReply)(nil),       // 30: troupe.v1.SessionExitReply
-	(*SessionList)(nil),            // 31: troupe.v1.SessionList
-	(*SessionListReply)(nil),       // 32: troupe.v1.SessionListReply
-	(*SessionGet)(nil),             // 33: troupe.v1.SessionGet
-	(*SessionGetReply)(nil),        // 34: troupe.v1.SessionGetReply
-	(*SessionSet)(nil),             // 35: troupe.v1.SessionSet
-	(*SessionSetReply)(nil),        // 36: troupe.v1.SessionSetReply
-	(*MsgSend)(nil),                // 37: troupe.v1.MsgSend
-	(*MsgSendReply)(nil),           // 38: troupe.v1.MsgSendReply
-	(*MsgRecv)(nil),                // 39: troupe.v1.MsgRecv
-	(*MsgRecvReply)(nil),           // 40: troupe.v1.MsgRecvReply
-	(*MsgRead)(nil),                // 41: troupe.v1.MsgRead
-	(*MsgReadReply)(nil),           // 42: troupe.v1.MsgReadReply
-	(*MsgEditing)(nil),             // 43: troupe.v1.MsgEditing
-	(*MsgEditingReply)(nil),        // 44: troupe.v1.MsgEditingReply
-	(*MsgCancel)(nil),              // 45: troupe.v1.MsgCancel
-	(*MsgCancelReply)(nil),         // 46: troupe.v1.MsgCancelReply
-	(*MsgEdit)(nil),                // 47: troupe.v1.MsgEdit
-	(*MsgEditReply)(nil),           // 48: troupe.v1.MsgEditReply
-	(*MsgReact)(nil),               // 49: troupe.v1.MsgReact
-	(*MsgReactReply)(nil),          // 50: troupe.v1.MsgReactReply
-	(*MsgAccept)(nil),              // 51: troupe.v1.MsgAccept
-	(*MsgAcceptReply)(nil),         // 52: troupe.v1.MsgAcceptReply
-	(*MsgRefuse)(nil),              // 53: troupe.v1.MsgRefuse
-	(*MsgRefuseReply)(nil),         // 54: troupe.v1.MsgRefuseReply
-	(*Sync)(nil),                   // 55: troupe.v1.Sync
-	(*SyncReply)(nil),              // 56: troupe.v1.SyncReply
-	(*Gone)(nil),                   // 57: troupe.v1.Gone
-	(*Request)(nil),                // 58: troupe.v1.Request
-	(*RequestSend)(nil),            // 59: troupe.v1.RequestSend
-	(*RequestSendReply)(nil),       // 60: troupe.v1.RequestSendReply
-	(*RequestAnswer)(nil),          // 61: troupe.v1.RequestAnswer
-	(*RequestAnswerReply)(nil),     // 62: troupe.v1.RequestAnswerReply
-	(*PresenceWatch)(nil),          // 63: troupe.v1.PresenceWatch
-	(*PresenceWatchReply)(nil),     // 64: troupe.v1.PresenceWatchReply
-	(*MsgStream)(nil),              // 65: troupe.v1.MsgStream
-	(*Receipt)(nil),                // 66: troupe.v1.Receipt
-	(*SessionUpdate)(nil),          // 67: troupe.v1.SessionUpdate
-	(*RequestUpdate)(nil),          // 68: troupe.v1.RequestUpdate
-	(*Presence)(nil),               // 69: troupe.v1.Presence
-	(*Unread)(nil),                 // 70: troupe.v1.Unread
-	(*Call)(nil),                   // 71: troupe.v1.Call
-	(*Floor)(nil),                  // 72: troupe.v1.Floor
-	(*Location)(nil),               // 73: troupe.v1.Location
-	(*Notice)(nil),                 // 74: troupe.v1.Notice
-	(*Goaway)(nil),                 // 75: troupe.v1.Goaway
-	(*Fault)(nil),                  // 76: troupe.v1.Fault
-	(*Error)(nil),                  // 77: troupe.v1.Error
-	nil,                            // 78: troupe.v1.HeartbeatReply.HeadsEntry
-	nil,                            // 79: troupe.v1.Entities.SessionEntry
+	(JoinPolicy)(0),                // 2: troupe.v1.JoinPolicy
+	(InvitePolicy)(0),              // 3: troupe.v1.InvitePolicy
+	(ContentType)(0),               // 4: troupe.v1.ContentType
+	(Kind)(0),                      // 5: troupe.v1.Kind
+	(RequestKind)(0),               // 6: troupe.v1.RequestKind
+	(Code)(0),                      // 7: troupe.v1.Code
+	(*Frame)(nil),                  // 8: troupe.v1.Frame
+	(*Content)(nil),                // 9: troupe.v1.Content
+	(*Forwarded)(nil),              // 10: troupe.v1.Forwarded
+	(*Entry)(nil),                  // 11: troupe.v1.Entry
+	(*SessionChange)(nil),          // 12: troupe.v1.SessionChange
+	(*Reaction)(nil),               // 13: troupe.v1.Reaction
+	(*Member)(nil),                 // 14: troupe.v1.Member
+	(*SessionInfo)(nil),            // 15: troupe.v1.SessionInfo
+	(*Profile)(nil),                // 16: troupe.v1.Profile
+	(*Contact)(nil),                // 17: troupe.v1.Contact
+	(*SessionHead)(nil),            // 18: troupe.v1.SessionHead
+	(*Resume)(nil),                 // 19: troupe.v1.Resume
+	(*Auth)(nil),                   // 20: troupe.v1.Auth
+	(*AuthReply)(nil),              // 21: troupe.v1.AuthReply
+	(*Snapshot)(nil),               // 22: troupe.v1.Snapshot
+	(*Heartbeat)(nil),              // 23: troupe.v1.Heartbeat
+	(*HeartbeatReply)(nil),         // 24: troupe.v1.HeartbeatReply
+	(*Logout)(nil),                 // 25: troupe.v1.Logout
+	(*LogoutReply)(nil),            // 26: troupe.v1.LogoutReply
+	(*SessionCreate)(nil),          // 27: troupe.v1.SessionCreate
+	(*SessionCreateReply)(nil),     // 28: troupe.v1.SessionCreateReply
+	(*Entities)(nil),               // 29: troupe.v1.Entities
+	(*SessionAddUser)(nil),         // 30: troupe.v1.SessionAddUser
+	(*SessionAddUserReply)(nil),    // 31: troupe.v1.SessionAddUserReply
+	(*SessionRemoveUser)(nil),      // 32: troupe.v1.SessionRemoveUser
+	(*SessionRemoveUserReply)(nil), // 33: troupe.v1.SessionRemoveUserReply
+	(*SessionExit)(nil),            // 34: troupe.v1.SessionExit
+	(*SessionExitReply)(nil),       // 35: troupe.v1.SessionExitReply
+	(*SessionList)(nil),            // 36: troupe.v1.SessionList
+	(*SessionListReply)(nil),       // 37: troupe.v1.SessionListReply
+	(*SessionGet)(nil),             // 38: troupe.v1.SessionGet
+	(*SessionGetReply)(nil),        // 39: troupe.v1.SessionGetReply
+	(*SessionSet)(nil),             // 40: troupe.v1.SessionSet
+	(*SessionSetReply)(nil),        // 41: troupe.v1.SessionSetReply
+	(*MsgSend)(nil),                // 42: troupe.v1.MsgSend
+	(*MsgSendReply)(nil),           // 43: troupe.v1.MsgSendReply
+	(*MsgRecv)(nil),                // 44: troupe.v1.MsgRecv
+	(*MsgRecvReply)(nil),           // 45: troupe.v1.MsgRecvReply
+	(*MsgRead)(nil),                // 46: troupe.v1.MsgRead
+	(*MsgReadReply)(nil),           // 47: troupe.v1.MsgReadReply
+	(*MsgEditing)(nil),             // 48: troupe.v1.MsgEditing
+	(*MsgEditingReply)(nil),        // 49: troupe.v1.MsgEditingReply
+	(*MsgCancel)(nil),              // 50: troupe.v1.MsgCancel
+	(*MsgCancelReply)(nil),         // 51: troupe.v1.MsgCancelReply
+	(*MsgEdit)(nil),                // 52: troupe.v1.MsgEdit
+	(*MsgEditReply)(nil),           // 53: troupe.v1.MsgEditReply
+	(*MsgReact)(nil),               // 54: troupe.v1.MsgReact
+	(*MsgReactReply)(nil),          // 55: troupe.v1.MsgReactReply
+	(*MsgAccept)(nil),              // 56: troupe.v1.MsgAccept
+	(*MsgAcceptReply)(nil),         // 57: troupe.v1.MsgAcceptReply
+	(*MsgRefuse)(nil),              // 58: troupe.v1.MsgRefuse
+	(*MsgRefuseReply)(nil),         // 59: troupe.v1.MsgRefuseReply
+	(*Sync)(nil),                   // 60: troupe.v1.Sync
+	(*SyncReply)(nil),              // 61: troupe.v1.SyncReply
+	(*Gone)(nil),                   // 62: troupe.v1.Gone
+	(*Request)(nil),                // 63: troupe.v1.Request
+	(*RequestSend)(nil),            // 64: troupe.v1.RequestSend
+	(*RequestSendReply)(nil),       // 65: troupe.v1.RequestSendReply
+	(*RequestAnswer)(nil),          // 66: troupe.v1.RequestAnswer
+	(*RequestAnswerReply)(nil),     // 67: troupe.v1.RequestAnswerReply
+	(*RequestList)(nil),            // 68: troupe.v1.RequestList
+	(*RequestListReply)(nil),       // 69: troupe.v1.RequestListReply
+	(*ContactList)(nil),            // 70: troupe.v1.ContactList
+	(*ContactListReply)(nil),       // 71: troupe.v1.ContactListReply
+	(*ContactSet)(nil),             // 72: troupe.v1.ContactSet
+	(*ContactSetReply)(nil),        // 73: troupe.v1.ContactSetReply
+	(*ContactRemove)(nil),          // 74: troupe.v1.ContactRemove
+	(*ContactRemoveReply)(nil),     // 75: troupe.v1.ContactRemoveReply
+	(*UserGet)(nil),                // 76: troupe.v1.UserGet
+	(*UserGetReply)(nil),           // 77: troupe.v1.UserGetReply
+	(*PresenceSet)(nil),            // 78: troupe.v1.PresenceSet
+	(*PresenceSetReply)(nil),       // 79: troupe.v1.PresenceSetReply
+	(*SessionJoin)(nil),            // 80: troupe.v1.SessionJoin
+	(*SessionJoinReply)(nil),       // 81: troupe.v1.SessionJoinReply
+	(*SessionDissolve)(nil),        // 82: troupe.v1.SessionDissolve
+	(*SessionDissolveReply)(nil),   // 83: troupe.v1.SessionDissolveReply
+	(*Link)(nil),                   // 84: troupe.v1.Link
+	(*LinkCreate)(nil),             // 85: troupe.v1.LinkCreate
+	(*LinkCreateReply)(nil),        // 86: troupe.v1.LinkCreateReply
+	(*LinkList)(nil),               // 87: troupe.v1.LinkList
+	(*LinkListReply)(nil),          // 88: troupe.v1.LinkListReply
+	(*LinkRevoke)(nil),             // 89: troupe.v1.LinkRevoke
+	(*LinkRevokeReply)(nil),        // 90: troupe.v1.LinkRevokeReply
+	(*LinkGet)(nil),                // 91: troupe.v1.LinkGet
+	(*LinkGetReply)(nil),           // 92: troupe.v1.LinkGetReply
+	(*PresenceWatch)(nil),          // 93: troupe.v1.PresenceWatch
+	(*PresenceWatchReply)(nil),     // 94: troupe.v1.PresenceWatchReply
+	(*MsgStream)(nil),              // 95: troupe.v1.MsgStream
+	(*Receipt)(nil),                // 96: troupe.v1.Receipt
+	(*SessionUpdate)(nil),          // 97: troupe.v1.SessionUpdate
+	(*RequestUpdate)(nil),          // 98: troupe.v1.RequestUpdate
+	(*ContactUpdate)(nil),          // 99: troupe.v1.ContactUpdate
+	(*UserUpdate)(nil),             // 100: troupe.v1.UserUpdate
+	(*Presence)(nil),               // 101: troupe.v1.Presence
+	(*Unread)(nil),                 // 102: troupe.v1.Unread
+	(*Call)(nil),                   // 103: troupe.v1.Call
+	(*Floor)(nil),                  // 104: troupe.v1.Floor
+	(*Location)(nil),               // 105: troupe.v1.Location
+	(*Notice)(nil),                 // 106: troupe.v1.Notice
+	(*Goaway)(nil),                 // 107: troupe.v1.Goaway
+	(*Fault)(nil),                  // 108: troupe.v1.Fault
+	(*Error)(nil),                  // 109: troupe.v1.Error
+	nil,                            // 110: troupe.v1.Profile.FieldsEntry
+	nil,                            // 111: troupe.v1.HeartbeatReply.HeadsEntry
+	nil,                            // 112: troupe.v1.Entities.SessionEntry
 }
 var file_internal_protocol_troupe_proto_depIdxs = []int32{
-	15, // 0: troupe.v1.Frame.auth:type_name -> troupe.v1.Auth
-	16, // 1: troupe.v1.Frame.auth_reply:type_name -> troupe.v1.AuthReply
-	18, // 2: troupe.v1.Frame.heartbeat:type_name -> troupe.v1.Heartbeat
-	19, // 3: troupe.v1.Frame.heartbeat_reply:type_name -> troupe.v1.HeartbeatReply
-	20, // 4: troupe.v1.Frame.logout:type_name -> troupe.v1.Logout
-	21, // 5: troupe.v1.Frame.logout_reply:type_name -> troupe.v1.LogoutReply
-	22, // 6: troupe.v1.Frame.session_create:type_name -> troupe.v1.SessionCreate
-	23, // 7: troupe.v1.Frame.session_create_reply:type_name -> troupe.v1.SessionCreateReply
-	25, // 8: troupe.v1.Frame.session_add_user:type_name -> troupe.v1.SessionAddUser
-	26, // 9: troupe.v1.Frame.session_add_user_reply:type_name -> troupe.v1.SessionAddUserReply
-	27, // 10: troupe.v1.Frame.session_remove_user:type_name -> troupe.v1.SessionRemoveUser
-	28, // 11: troupe.v1.Frame.session_remove_user_reply:type_name -> troupe.v1.SessionRemoveUserReply
-	29, // 12: troupe.v1.Frame.session_exit:type_name -> troupe.v1.SessionExit
-	30, // 13: troupe.v1.Frame.session_exit_reply:type_name -> troupe.v1.SessionExitReply
-	31, // 14: troupe.v1.Frame.session_list:type_name -> troupe.v1.SessionList
-	32, // 15: troupe.v1.Frame.session_list_reply:type_name -> troupe.v1.SessionListReply
-	33, // 16: troupe.v1.Frame.session_get:type_name -> troupe.v1.SessionGet
-	34, // 17: troupe.v1.Frame.session_get_reply:type_name -> troupe.v1.SessionGetReply
-	35, // 18: troupe.v1.Frame.session_set:type_name -> troupe.v1.SessionSet
-	36, // 19: troupe.v1.Frame.session_set_reply:type_name -> troupe.v1.SessionSetReply
-	37, // 20: troupe.v1.Frame.msg_send:type_name -> troupe.v1.MsgSend
-	38, // 21: troupe.v1.Frame.msg_send_reply:type_name -> troupe.v1.MsgSendReply
-	39, // 22: troupe.v1.Frame.msg_recv:type_name -> troupe.v1.MsgRecv
-	40, // 23: troupe.v1.Frame.msg_recv_reply:type_name -> troupe.v1.MsgRecvReply
-	41, // 24: troupe.v1.Frame.msg_read:type_name -> troupe.v1.MsgRead
-	42, // 25: troupe.v1.Frame.msg_read_reply:type_name -> troupe.v1.MsgReadReply
-	43, // 26: troupe.v1.Frame.msg_editing:type_name -> troupe.v1.MsgEditing
-	44, // 27: troupe.v1.Frame.msg_editing_reply:type_name -> troupe.v1.MsgEditingReply
-	45, // 28: troupe.v1.Frame.msg_cancel:type_name -> troupe.v1.MsgCancel
-	46, // 29: troupe.v1.Frame.msg_cancel_reply:type_name -> troupe.v1.MsgCancelReply
-	47, // 30: troupe.v1.Frame.msg_edit:type_name -> troupe.v1.MsgEdit
-	48, // 31: troupe.v1.Frame.msg_edit_reply:type_name -> troupe.v1.MsgEditReply
-	49, // 32: troupe.v1.Frame.msg_react:type_name -> troupe.v1.MsgReact
-	50, // 33: troupe.v1.Frame.msg_react_reply:type_name -> troupe.v1.MsgReactReply
-	51, // 34: troupe.v1.Frame.msg_accept:type_name -> troupe.v1.MsgAccept
-	52, // 35: troupe.v1.Frame.msg_accept_reply:type_name -> troupe.v1.MsgAcceptReply
-	53, // 36: troupe.v1.Frame.msg_refuse:type_name -> troupe.v1.MsgRefuse
-	54, // 37: troupe.v1.Frame.msg_refuse_reply:type_name -> troupe.v1.MsgRefuseReply
-	55, // 38: troupe.v1.Frame.sync:type_name -> troupe.v1.Sync
-	56, // 39: troupe.v1.Frame.sync_reply:type_name -> troupe.v1.SyncReply
-	59, // 40: troupe.v1.Frame.request_send:type_name -> troupe.v1.RequestSend
-	60, // 41: troupe.v1.Frame.request_send_reply:type_name -> troupe.v1.RequestSendReply
-	61, // 42: troupe.v1.Frame.request_answer:type_name -> troupe.v1.RequestAnswer
-	62, // 43: troupe.v1.Frame.request_answer_reply:type_name -> troupe.v1.RequestAnswerReply
-	63, // 44: troupe.v1.Frame.presence_watch:type_name -> troupe.v1.PresenceWatch
-	64, // 45: troupe.v1.Frame.presence_watch_reply:type_name -> troupe.v1.PresenceWatchReply
-	9,  // 46: troupe.v1.Frame.msg_push:type_name -> troupe.v1.Entry
-	65, // 47: troupe.v1.Frame.msg_stream:type_name -> troupe.v1.MsgStream
-	66, // 48: troupe.v1.Frame.receipt:type_name -> troupe.v1.Receipt
-	67, // 49: troupe.v1.Frame.session_update:type_name -> troupe.v1.SessionUpdate
-	68, // 50: troupe.v1.Frame.request_update:type_name -> troupe.v1.RequestUpdate
-	69, // 51: troupe.v1.Frame.presence:type_name -> troupe.v1.Presence
-	70, // 52: troupe.v1.Frame.unread:type_name -> troupe.v1.Unread
-	71, // 53: troupe.v1.Frame.call:type_name -> troupe.v1.Call
-	72, // 54: troupe.v1.Frame.floor:type_name -> troupe.v1.Floor
-	73, // 55: troupe.v1.Frame.location:type_name -> troupe.v1.Location
-	74, // 56: troupe.v1.Frame.notice:type_name -> troupe.v1.Notice
-	75, // 57: troupe.v1.Frame.goaway:type_name -> troupe.v1.Goaway
-	76, // 58: troupe.v1.Frame.fault:type_name -> troupe.v1.Fault
-	2,  // 59: troupe.v1.Content.type:type_name -> troupe.v1.ContentType
-	8,  // 60: troupe.v1.Content.forwarded:type_name -> troupe.v1.Forwarded
-	3,  // 61: troupe.v1.Entry.kind:type_name -> troupe.v1.Kind
-	7,  // 62: troupe.v1.Entry.content:type_name -> troupe.v1.Content
-	10, // 63: troupe.v1.Entry.reactions:type_name -> troupe.v1.Reaction
-	1,  // 64: troupe.v1.Entry.role:type_name -> troupe.v1.Role
-	1,  // 65: troupe.v1.Member.role:type_name -> troupe.v1.Role
-	0,  // 66: troupe.v1.SessionInfo.session_type:type_name -> troupe.v1.SessionType
-	11, // 67: troupe.v1.SessionInfo.members:type_name -> troupe.v1.Member
-	0,  // 68: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
-	9,  // 69: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
-	14, // 70: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
-	17, // 71: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
-	13, // 72: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
-	58, // 73: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
-	78, // 74: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
-	0,  // 75: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
-	24, // 76: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
-	79, // 77: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
-	0,  // 78: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
-	13, // 79: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
-	12, // 80: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
-	1,  // 81: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
-	7,  // 82: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
-	7,  // 83: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
-	9,  // 84: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
-	57, // 85: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
-	4,  // 86: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
-	4,  // 87: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
-	58, // 88: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
-	58, // 89: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
-	69, // 90: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
-	13, // 91: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
-	58, // 92: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
-	5,  // 93: troupe.v1.Error.code:type_name -> troupe.v1.Code
-	12, // 94: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
-	95, // [95:95] is the sub-list for method output_type
-	95, // [95:95] is the sub-list for method input_type
-	95, // [95:95] is the sub-list for extension type_name
-	95, // [95:95] is the sub-list for extension extendee
-	0,  // [0:95] is the sub-list for field type_name
+	20,  // 0: troupe.v1.Frame.auth:type_name -> troupe.v1.Auth
+	21,  // 1: troupe.v1.Frame.auth_reply:type_name -> troupe.v1.AuthReply
+	23,  // 2: troupe.v1.Frame.heartbeat:type_name -> troupe.v1.Heartbeat
+	24,  // 3: troupe.v1.Frame.heartbeat_reply:type_name -> troupe.v1.HeartbeatReply
+	25,  // 4: troupe.v1.Frame.logout:type_name -> troupe.v1.Logout
+	26,  // 5: troupe.v1.Frame.logout_reply:type_name -> troupe.v1.LogoutReply
+	27,  // 6: troupe.v1.Frame.session_create:type_name -> troupe.v1.SessionCreate
+	28,  // 7: troupe.v1.Frame.session_create_reply:type_name -> troupe.v1.SessionCreateReply
+	30,  // 8: troupe.v1.Frame.session_add_user:type_name -> troupe.v1.SessionAddUser
+	31,  // 9: troupe.v1.Frame.session_add_user_reply:type_name -> troupe.v1.SessionAddUserReply
+	32,  // 10: troupe.v1.Frame.session_remove_user:type_name -> troupe.v1.SessionRemoveUser
+	33,  // 11: troupe.v1.Frame.session_remove_user_reply:type_name -> troupe.v1.SessionRemoveUserReply
+	34,  // 12: troupe.v1.Frame.session_exit:type_name -> troupe.v1.SessionExit
+	35,  // 13: troupe.v1.Frame.session_exit_reply:type_name -> troupe.v1.SessionExitReply
+	36,  // 14: troupe.v1.Frame.session_list:type_name -> troupe.v1.SessionList
+	37,  // 15: troupe.v1.Frame.session_list_reply:type_name -> troupe.v1.SessionListReply
+	38,  // 16: troupe.v1.Frame.session_get:type_name -> troupe.v1.SessionGet
+	39,  // 17: troupe.v1.Frame.session_get_reply:type_name -> troupe.v1.SessionGetReply
+	40,  // 18: troupe.v1.Frame.session_set:type_name -> troupe.v1.SessionSet
+	41,  // 19: troupe.v1.Frame.session_set_reply:type_name -> troupe.v1.SessionSetReply
+	42,  // 20: troupe.v1.Frame.msg_send:type_name -> troupe.v1.MsgSend
+	43,  // 21: troupe.v1.Frame.msg_send_reply:type_name -> troupe.v1.MsgSendReply
+	44,  // 22: troupe.v1.Frame.msg_recv:type_name -> troupe.v1.MsgRecv
+	45,  // 23: troupe.v1.Frame.msg_recv_reply:type_name -> troupe.v1.MsgRecvReply
+	46,  // 24: troupe.v1.Frame.msg_read:type_name -> troupe.v1.MsgRead
+	47,  // 25: troupe.v1.Frame.msg_read_reply:type_name -> troupe.v1.MsgReadReply
+	48,  // 26: troupe.v1.Frame.msg_editing:type_name -> troupe.v1.MsgEditing
+	49,  // 27: troupe.v1.Frame.msg_editing_reply:type_name -> troupe.v1.MsgEditingReply
+	50,  // 28: troupe.v1.Frame.msg_cancel:type_name -> troupe.v1.MsgCancel
+	51,  // 29: troupe.v1.Frame.msg_cancel_reply:type_name -> troupe.v1.MsgCancelReply
+	52,  // 30: troupe.v1.Frame.msg_edit:type_name -> troupe.v1.MsgEdit
+	53,  // 31: troupe.v1.Frame.msg_edit_reply:type_name -> troupe.v1.MsgEditReply
+	54,  // 32: troupe.v1.Frame.msg_react:type_name -> troupe.v1.MsgReact
+	55,  // 33: troupe.v1.Frame.msg_react_reply:type_name -> troupe.v1.MsgReactReply
+	56,  // 34: troupe.v1.Frame.msg_accept:type_name -> troupe.v1.MsgAccept
+	57,  // 35: troupe.v1.Frame.msg_accept_reply:type_name -> troupe.v1.MsgAcceptReply
+	58,  // 36: troupe.v1.Frame.msg_refuse:type_name -> troupe.v1.MsgRefuse
+	59,  // 37: troupe.v1.Frame.msg_refuse_reply:type_name -> troupe.v1.MsgRefuseReply
+	60,  // 38: troupe.v1.Frame.sync:type_name -> troupe.v1.Sync
+	61,  // 39: troupe.v1.Frame.sync_reply:type_name -> troupe.v1.SyncReply
+	64,  // 40: troupe.v1.Frame.request_send:type_name -> troupe.v1.RequestSend
+	65,  // 41: troupe.v1.Frame.request_send_reply:type_name -> troupe.v1.RequestSendReply
+	66,  // 42: troupe.v1.Frame.request_answer:type_name -> troupe.v1.RequestAnswer
+	67,  // 43: troupe.v1.Frame.request_answer_reply:type_name -> troupe.v1.RequestAnswerReply
+	93,  // 44: troupe.v1.Frame.presence_watch:type_name -> troupe.v1.PresenceWatch
+	94,  // 45: troupe.v1.Frame.presence_watch_reply:type_name -> troupe.v1.PresenceWatchReply
+	78,  // 46: troupe.v1.Frame.presence_set:type_name -> troupe.v1.PresenceSet
+	79,  // 47: troupe.v1.Frame.presence_set_reply:type_name -> troupe.v1.PresenceSetReply
+	68,  // 48: troupe.v1.Frame.request_list:type_name -> troupe.v1.RequestList
+	69,  // 49: troupe.v1.Frame.request_list_reply:type_name -> troupe.v1.RequestListReply
+	70,  // 50: troupe.v1.Frame.contact_list:type_name -> troupe.v1.ContactList
+	71,  // 51: troupe.v1.Frame.contact_list_reply:type_name -> troupe.v1.ContactListReply
+	72,  // 52: troupe.v1.Frame.contact_set:type_name -> troupe.v1.ContactSet
+	73,  // 53: troupe.v1.Frame.contact_set_reply:type_name -> troupe.v1.ContactSetReply
+	74,  // 54: troupe.v1.Frame.contact_remove:type_name -> troupe.v1.ContactRemove
+	75,  // 55: troupe.v1.Frame.contact_remove_reply:type_name -> troupe.v1.ContactRemoveReply
+	76,  // 56: troupe.v1.Frame.user_get:type_name -> troupe.v1.UserGet
+	77,  // 57: troupe.v1.Frame.user_get_reply:type_name -> troupe.v1.UserGetReply
+	80,  // 58: troupe.v1.Frame.session_join:type_name -> troupe.v1.SessionJoin
+	81,  // 59: troupe.v1.Frame.session_join_reply:type_name -> troupe.v1.SessionJoinReply
+	82,  // 60: troupe.v1.Frame.session_dissolve:type_name -> troupe.v1.SessionDissolve
+	83,  // 61: troupe.v1.Frame.session_dissolve_reply:type_name -> troupe.v1.SessionDissolveReply
+	85,  // 62: troupe.v1.Frame.link_create:type_name -> troupe.v1.LinkCreate
+	86,  // 63: troupe.v1.Frame.link_create_reply:type_name -> troupe.v1.LinkCreateReply
+	87,  // 64: troupe.v1.Frame.link_list:type_name -> troupe.v1.LinkList
+	88,  // 65: troupe.v1.Frame.link_list_reply:type_name -> troupe.v1.LinkListReply
+	89,  // 66: troupe.v1.Frame.link_revoke:type_name -> troupe.v1.LinkRevoke
+	90,  // 67: troupe.v1.Frame.link_revoke_reply:type_name -> troupe.v1.LinkRevokeReply
+	91,  // 68: troupe.v1.Frame.link_get:type_name -> troupe.v1.LinkGet
+	92,  // 69: troupe.v1.Frame.link_get_reply:type_name -> troupe.v1.LinkGetReply
+	11,  // 70: troupe.v1.Frame.msg_push:type_name -> troupe.v1.Entry
+	95,  // 71: troupe.v1.Frame.msg_stream:type_name -> troupe.v1.MsgStream
+	96,  // 72: troupe.v1.Frame.receipt:type_name -> troupe.v1.Receipt
+	97,  // 73: troupe.v1.Frame.session_update:type_name -> troupe.v1.SessionUpdate
+	98,  // 74: troupe.v1.Frame.request_update:type_name -> troupe.v1.RequestUpdate
+	101, // 75: troupe.v1.Frame.presence:type_name -> troupe.v1.Presence
+	102, // 76: troupe.v1.Frame.unread:type_name -> troupe.v1.Unread
+	103, // 77: troupe.v1.Frame.call:type_name -> troupe.v1.Call
+	104, // 78: troupe.v1.Frame.floor:type_name -> troupe.v1.Floor
+	105, // 79: troupe.v1.Frame.location:type_name -> troupe.v1.Location
+	106, // 80: troupe.v1.Frame.notice:type_name -> troupe.v1.Notice
+	107, // 81: troupe.v1.Frame.goaway:type_name -> troupe.v1.Goaway
+	108, // 82: troupe.v1.Frame.fault:type_name -> troupe.v1.Fault
+	99,  // 83: troupe.v1.Frame.contact_update:type_name -> troupe.v1.ContactUpdate
+	100, // 84: troupe.v1.Frame.user_update:type_name -> troupe.v1.UserUpdate
+	4,   // 85: troupe.v1.Content.type:type_name -> troupe.v1.ContentType
+	10,  // 86: troupe.v1.Content.forwarded:type_name -> troupe.v1.Forwarded
+	5,   // 87: troupe.v1.Entry.kind:type_name -> troupe.v1.Kind
+	9,   // 88: troupe.v1.Entry.content:type_name -> troupe.v1.Content
+	13,  // 89: troupe.v1.Entry.reactions:type_name -> troupe.v1.Reaction
+	1,   // 90: troupe.v1.Entry.role:type_name -> troupe.v1.Role
+	12,  // 91: troupe.v1.Entry.change:type_name -> troupe.v1.SessionChange
+	2,   // 92: troupe.v1.SessionChange.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 93: troupe.v1.SessionChange.invite_policy:type_name -> troupe.v1.InvitePolicy
+	1,   // 94: troupe.v1.Member.role:type_name -> troupe.v1.Role
+	0,   // 95: troupe.v1.SessionInfo.session_type:type_name -> troupe.v1.SessionType
+	14,  // 96: troupe.v1.SessionInfo.members:type_name -> troupe.v1.Member
+	2,   // 97: troupe.v1.SessionInfo.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 98: troupe.v1.SessionInfo.invite_policy:type_name -> troupe.v1.InvitePolicy
+	110, // 99: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
+	16,  // 100: troupe.v1.Contact.profile:type_name -> troupe.v1.Profile
+	0,   // 101: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
+	11,  // 102: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
+	1,   // 103: troupe.v1.SessionHead.role:type_name -> troupe.v1.Role
+	19,  // 104: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
+	22,  // 105: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
+	18,  // 106: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
+	63,  // 107: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
+	16,  // 108: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
+	111, // 109: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
+	0,   // 110: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
+	2,   // 111: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 112: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
+	29,  // 113: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
+	112, // 114: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
+	0,   // 115: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
+	18,  // 116: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
+	16,  // 117: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
+	15,  // 118: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
+	16,  // 119: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
+	1,   // 120: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
+	2,   // 121: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 122: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
+	9,   // 123: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
+	9,   // 124: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
+	11,  // 125: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
+	62,  // 126: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
+	6,   // 127: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
+	6,   // 128: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
+	63,  // 129: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
+	63,  // 130: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
+	63,  // 131: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
+	17,  // 132: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
+	17,  // 133: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
+	16,  // 134: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
+	84,  // 135: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
+	84,  // 136: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
+	101, // 137: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
+	18,  // 138: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
+	63,  // 139: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
+	17,  // 140: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
+	16,  // 141: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
+	7,   // 142: troupe.v1.Error.code:type_name -> troupe.v1.Code
+	15,  // 143: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
+	144, // [144:144] is the sub-list for method output_type
+	144, // [144:144] is the sub-list for method input_type
+	144, // [144:144] is the sub-list for extension type_name
+	144, // [144:144] is the sub-list for extension extendee
+	0,   // [0:144] is the sub-list for field type_name
 }
 
 func init() { file_internal_protocol_troupe_proto_init() }
@@ -7196,6 +10178,30 @@ func file_internal_protocol_troupe_proto_init() {
 		(*Frame_RequestAnswerReply)(nil),
 		(*Frame_PresenceWatch)(nil),
 		(*Frame_PresenceWatchReply)(nil),
+		(*Frame_PresenceSet)(nil),
+		(*Frame_PresenceSetReply)(nil),
+		(*Frame_RequestList)(nil),
+		(*Frame_RequestListReply)(nil),
+		(*Frame_ContactList)(nil),
+		(*Frame_ContactListReply)(nil),
+		(*Frame_ContactSet)(nil),
+		(*Frame_ContactSetReply)(nil),
+		(*Frame_ContactRemove)(nil),
+		(*Frame_ContactRemoveReply)(nil),
+		(*Frame_UserGet)(nil),
+		(*Frame_UserGetReply)(nil),
+		(*Frame_SessionJoin)(nil),
+		(*Frame_SessionJoinReply)(nil),
+		(*Frame_SessionDissolve)(nil),
+		(*Frame_SessionDissolveReply)(nil),
+		(*Frame_LinkCreate)(nil),
+		(*Frame_LinkCreateReply)(nil),
+		(*Frame_LinkList)(nil),
+		(*Frame_LinkListReply)(nil),
+		(*Frame_LinkRevoke)(nil),
+		(*Frame_LinkRevokeReply)(nil),
+		(*Frame_LinkGet)(nil),
+		(*Frame_LinkGetReply)(nil),
 		(*Frame_MsgPush)(nil),
 		(*Frame_MsgStream)(nil),
 		(*Frame_Receipt)(nil),
@@ -7209,16 +10215,20 @@ func file_internal_protocol_troupe_proto_init() {
 		(*Frame_Notice)(nil),
 		(*Frame_Goaway)(nil),
 		(*Frame_Fault)(nil),
+		(*Frame_ContactUpdate)(nil),
+		(*Frame_UserUpdate)(nil),
 	}
-	file_internal_protocol_troupe_proto_msgTypes[29].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[49].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[4].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[32].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[52].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[64].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_protocol_troupe_proto_rawDesc), len(file_internal_protocol_troupe_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   74,
+			NumEnums:      8,
+			NumMessages:   105,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -11,6 +11,17 @@ export type Role =
   | "admin"
   | "owner"
 
+/** JoinPolicy says how somebody who was not invited comes into a group. */
+export type JoinPolicy =
+  | "invite"
+  | "ask"
+  | "open"
+
+/** InvitePolicy says which members may take others in. */
+export type InvitePolicy =
+  | "members"
+  | "admins"
+
 /** ContentType is one list: the numbers of it and the words name the same things. */
 export type ContentType =
   | "system"
@@ -70,6 +81,9 @@ export type Code =
   | "EPOCH_CHANGED"
   | "TOO_MANY"
   | "METHOD_NOT_ALLOWED"
+  | "BLOCKED"
+  | "SILENCED"
+  | "EXPIRED"
   | "GOAWAY"
   | "FORGET_POSITIONS"
   | "TOO_SLOW"
@@ -156,6 +170,22 @@ export interface Entry {
   platform?: string
   /** with change: the new role of members */
   role?: Role
+  /** with change: what else changed */
+  change?: SessionChange
+}
+
+/** SessionChange is what session_set changed for everybody, besides name, owner and roles: only what changed is in it. */
+export interface SessionChange {
+  avatar?: string
+  announcement?: string
+  joinPolicy?: JoinPolicy
+  invitePolicy?: InvitePolicy
+  silenceAll?: boolean
+  readOnly?: boolean
+  until?: number
+  /** of the entry's members */
+  silencedUntil?: number
+  dissolved?: boolean
 }
 
 export interface Reaction {
@@ -172,6 +202,8 @@ export interface Member {
   joinedAt?: number
   readSeq?: number
   recvSeq?: number
+  /** may not write before this time; 2^53-1: until it is lifted */
+  silencedUntil?: number
 }
 
 /** SessionInfo is what every member may know of a session. */
@@ -197,6 +229,52 @@ export interface SessionInfo {
   memberCount?: number
   /** the first of them in order of joining */
   members?: Member[]
+  /** a link or a file id */
+  avatar?: string
+  announcement?: string
+  announcedBy?: string
+  announcedAt?: number
+  joinPolicy?: JoinPolicy
+  invitePolicy?: InvitePolicy
+  /** only the owner and admins may write, for now */
+  silenceAll?: boolean
+  /** a broadcast: only the owner and admins ever write */
+  readOnly?: boolean
+  /** of a temporary session: it is dissolved at this time */
+  until?: number
+}
+
+/** Profile is what others may know of a user. */
+export interface Profile {
+  userId: string
+  nickname: string
+  /** a link or a file id */
+  avatar?: string
+  /** human, bot, guest, device, system */
+  kind: string
+  /** to sign in with and be found by; not of an outside system's user */
+  name?: string
+  /** whatever the installation likes to show */
+  fields?: Record<string, string>
+  /** rises with every change: the higher one is the newer one */
+  version?: number
+  /** erased: nobody is behind it any more */
+  gone?: boolean
+}
+
+/** Contact is what one user keeps of another: friend or not, blocked or not. */
+export interface Contact {
+  user: string
+  friend: boolean
+  blocked: boolean
+  /** one's own name for the friend */
+  remark?: string
+  tags?: string[]
+  /** of the friendship */
+  since?: number
+  /** the p2p session of the two, when they are friends */
+  session?: string
+  profile?: Profile
 }
 
 /** SessionHead is a session's row in a user's home list. */
@@ -223,6 +301,14 @@ export interface SessionHead {
   businessType?: number
   /** the first seq this user may read, when it is not 1 */
   floorSeq?: number
+  /** of the session */
+  avatar?: string
+  /** of this user */
+  role?: Role
+  silenceAll?: boolean
+  readOnly?: boolean
+  /** of this user */
+  silencedUntil?: number
 }
 
 export interface Resume {
@@ -254,9 +340,14 @@ export interface AuthReply {
 export interface Snapshot {
   sessions: SessionHead[]
   unreadTotal: number
+  /** that wait for this user, and its own that wait for others */
   requests: Request[]
   /** cursor for session_list, when there are more */
   next?: string
+  /** people who appear in the sessions and requests */
+  users?: Profile[]
+  /** rises with every change of the user's contacts: when it is another, contact_list tells */
+  contactsVersion?: number
 }
 
 export interface Heartbeat {
@@ -282,6 +373,12 @@ export interface SessionCreate {
   clientMsgId?: string
   history?: string
   businessType?: number
+  avatar?: string
+  joinPolicy?: JoinPolicy
+  invitePolicy?: InvitePolicy
+  readOnly?: boolean
+  /** of a temporary session: it is dissolved at this time */
+  until?: number
 }
 
 export interface SessionCreateReply {
@@ -340,6 +437,8 @@ export interface SessionListReply {
   sessions: SessionHead[]
   next?: string
   unreadTotal?: number
+  /** people who appear in it */
+  users?: Profile[]
 }
 
 export interface SessionGet {
@@ -352,9 +451,11 @@ export interface SessionGet {
 export interface SessionGetReply {
   info?: SessionInfo
   next?: string
+  /** of the members in it */
+  users?: Profile[]
 }
 
-/** SessionSet changes a session's name, owner or roles for everybody; sticky and muted for oneself. */
+/** SessionSet changes what a session is for everybody; sticky and muted for oneself. */
 export interface SessionSet {
   session: string
   name?: string
@@ -364,6 +465,17 @@ export interface SessionSet {
   /** whose role is set */
   members?: string[]
   role?: Role
+  avatar?: string
+  /** "" takes it down */
+  announcement?: string
+  joinPolicy?: JoinPolicy
+  invitePolicy?: InvitePolicy
+  silenceAll?: boolean
+  readOnly?: boolean
+  /** of a temporary session; 0: it stays */
+  until?: number
+  /** of members; 0 lifts it, 2^53-1 is until it is lifted */
+  silencedUntil?: number
 }
 
 export interface SessionSetReply {
@@ -513,17 +625,32 @@ export interface Request {
   from: string
   target: string
   note?: string
-  /** 1 waiting, 2 accepted, 3 refused */
+  /** 1 waiting, 2 accepted, 3 refused, 4 taken back */
   callBackType: number
   state: boolean
   createTime?: number
   updateTime?: number
+  /** a request that waits cannot be answered after it */
+  expireTime?: number
+  /** GROUP: who is invited by from; "": from asks to be let in */
+  user?: string
+  answeredBy?: string
+  /** accepted: the session it led to */
+  session?: string
+  /** as it is shown now */
+  targetName?: string
+  targetIcon?: string
+  /** of from */
+  userName?: string
+  userIcon?: string
 }
 
 export interface RequestSend {
   target: string
   kind: RequestKind
   note?: string
+  /** GROUP: the one to be invited into target */
+  user?: string
 }
 
 export interface RequestSendReply {
@@ -532,11 +659,166 @@ export interface RequestSendReply {
 
 export interface RequestAnswer {
   request: string
+  /** 2 accepts, 3 refuses; 4 takes one's own request back */
   callBackType: number
 }
 
 export interface RequestAnswerReply {
   request?: Request
+}
+
+/** RequestList gives the requests to and from this user, the newest first. */
+export interface RequestList {
+  cursor?: string
+  limit?: number
+  /** only those that wait for an answer */
+  waiting?: boolean
+  /** those who ask to be let into this session, for its owner and admins */
+  session?: string
+}
+
+export interface RequestListReply {
+  requests: Request[]
+  next?: string
+}
+
+/** ContactList gives friends and blocked users in order of their ids. */
+export interface ContactList {
+  cursor?: string
+  limit?: number
+}
+
+export interface ContactListReply {
+  contacts: Contact[]
+  next?: string
+  contactsVersion?: number
+}
+
+/** ContactSet changes what one keeps of another user; what is not there stays. */
+export interface ContactSet {
+  user: string
+  remark?: string
+  tags?: string[]
+  /** tags are said, even when there are none */
+  setTags?: boolean
+  blocked?: boolean
+}
+
+export interface ContactSetReply {
+  contact?: Contact
+}
+
+/** ContactRemove ends a friendship for both. */
+export interface ContactRemove {
+  user: string
+}
+
+export interface ContactRemoveReply {
+  user: string
+}
+
+export interface UserGet {
+  /** 100 at most */
+  users: string[]
+}
+
+export interface UserGetReply {
+  /** unknown ones are left out */
+  users: Profile[]
+}
+
+/** PresenceSet says how others are to see this user while it is connected. */
+export interface PresenceSet {
+  /** online, busy, away, or offline: not to be seen */
+  status: string
+}
+
+export interface PresenceSetReply {
+  status: string
+}
+
+/** SessionJoin goes into an open group, or into one by the code of a link. */
+export interface SessionJoin {
+  session?: string
+  code?: string
+}
+
+export interface SessionJoinReply {
+  session: string
+  seq?: number
+}
+
+/** SessionDissolve ends a group for all of its members. */
+export interface SessionDissolve {
+  session: string
+}
+
+export interface SessionDissolveReply {
+  session: string
+  seq: number
+}
+
+/** Link is an invitation that can be passed on: whoever has its code may join. */
+export interface Link {
+  /** its id */
+  link: string
+  session: string
+  /** only in the answer that made it */
+  code?: string
+  by?: string
+  /** how many may come in by it, 0: any number */
+  uses?: number
+  used?: number
+  createdAt?: number
+  /** 0: never */
+  expiresAt?: number
+}
+
+export interface LinkCreate {
+  session: string
+  uses?: number
+  /** seconds, 0: 7 days */
+  expiresIn?: number
+}
+
+export interface LinkCreateReply {
+  link?: Link
+}
+
+export interface LinkList {
+  session: string
+  cursor?: string
+  limit?: number
+}
+
+export interface LinkListReply {
+  links: Link[]
+  next?: string
+}
+
+export interface LinkRevoke {
+  session: string
+  link: string
+}
+
+export interface LinkRevokeReply {
+  link: string
+}
+
+/** LinkGet shows where a link leads before one joins. */
+export interface LinkGet {
+  code: string
+}
+
+export interface LinkGetReply {
+  session: string
+  name?: string
+  avatar?: string
+  memberCount?: number
+  by?: string
+  expiresAt?: number
+  /** already in it */
+  member?: boolean
 }
 
 export interface PresenceWatch {
@@ -578,6 +860,18 @@ export interface SessionUpdate {
 
 export interface RequestUpdate {
   request: Request
+}
+
+/** ContactUpdate says that a contact is new, changed, or (gone) no contact any more. */
+export interface ContactUpdate {
+  contact: Contact
+  gone?: boolean
+  contactsVersion?: number
+}
+
+/** UserUpdate says that somebody this user sees looks different now. */
+export interface UserUpdate {
+  profile: Profile
 }
 
 export interface Presence {
@@ -701,6 +995,30 @@ export interface Frames {
   request_answer_reply: RequestAnswerReply
   presence_watch: PresenceWatch
   presence_watch_reply: PresenceWatchReply
+  presence_set: PresenceSet
+  presence_set_reply: PresenceSetReply
+  request_list: RequestList
+  request_list_reply: RequestListReply
+  contact_list: ContactList
+  contact_list_reply: ContactListReply
+  contact_set: ContactSet
+  contact_set_reply: ContactSetReply
+  contact_remove: ContactRemove
+  contact_remove_reply: ContactRemoveReply
+  user_get: UserGet
+  user_get_reply: UserGetReply
+  session_join: SessionJoin
+  session_join_reply: SessionJoinReply
+  session_dissolve: SessionDissolve
+  session_dissolve_reply: SessionDissolveReply
+  link_create: LinkCreate
+  link_create_reply: LinkCreateReply
+  link_list: LinkList
+  link_list_reply: LinkListReply
+  link_revoke: LinkRevoke
+  link_revoke_reply: LinkRevokeReply
+  link_get: LinkGet
+  link_get_reply: LinkGetReply
   msg_push: Entry
   msg_stream: MsgStream
   receipt: Receipt
@@ -714,6 +1032,8 @@ export interface Frames {
   notice: Notice
   goaway: Goaway
   error: Fault
+  contact_update: ContactUpdate
+  user_update: UserUpdate
 }
 
 /** Each request's answer, by the request's type. A failing answer (errcode is not 0) has only the fields of Base. */
@@ -741,6 +1061,18 @@ export interface Answers {
   request_send: RequestSendReply
   request_answer: RequestAnswerReply
   presence_watch: PresenceWatchReply
+  presence_set: PresenceSetReply
+  request_list: RequestListReply
+  contact_list: ContactListReply
+  contact_set: ContactSetReply
+  contact_remove: ContactRemoveReply
+  user_get: UserGetReply
+  session_join: SessionJoinReply
+  session_dissolve: SessionDissolveReply
+  link_create: LinkCreateReply
+  link_list: LinkListReply
+  link_revoke: LinkRevokeReply
+  link_get: LinkGetReply
 }
 
 export type Frame = { [K in keyof Frames]: { type: K } & Base & Frames[K] }[keyof Frames]
@@ -765,6 +1097,9 @@ export const errcodes: Record<Code, number> = {
   EPOCH_CHANGED: 15,
   TOO_MANY: 16,
   METHOD_NOT_ALLOWED: 17,
+  BLOCKED: 18,
+  SILENCED: 19,
+  EXPIRED: 20,
   GOAWAY: 30,
   FORGET_POSITIONS: 31,
   TOO_SLOW: 32,

@@ -373,6 +373,198 @@ func start(typ []byte) (*Frame, fields) {
 		})
 		x.w.PresenceWatchReply, x.f.Body = &x.m, &x.w
 		return &x.f, &x.m
+	case "presence_set":
+		x := new(struct {
+			f Frame
+			w Frame_PresenceSet
+			m PresenceSet
+		})
+		x.w.PresenceSet, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "presence_set_reply":
+		x := new(struct {
+			f Frame
+			w Frame_PresenceSetReply
+			m PresenceSetReply
+		})
+		x.w.PresenceSetReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "request_list":
+		x := new(struct {
+			f Frame
+			w Frame_RequestList
+			m RequestList
+		})
+		x.w.RequestList, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "request_list_reply":
+		x := new(struct {
+			f Frame
+			w Frame_RequestListReply
+			m RequestListReply
+		})
+		x.w.RequestListReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "contact_list":
+		x := new(struct {
+			f Frame
+			w Frame_ContactList
+			m ContactList
+		})
+		x.w.ContactList, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "contact_list_reply":
+		x := new(struct {
+			f Frame
+			w Frame_ContactListReply
+			m ContactListReply
+		})
+		x.w.ContactListReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "contact_set":
+		x := new(struct {
+			f Frame
+			w Frame_ContactSet
+			m ContactSet
+		})
+		x.w.ContactSet, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "contact_set_reply":
+		x := new(struct {
+			f Frame
+			w Frame_ContactSetReply
+			m ContactSetReply
+		})
+		x.w.ContactSetReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "contact_remove":
+		x := new(struct {
+			f Frame
+			w Frame_ContactRemove
+			m ContactRemove
+		})
+		x.w.ContactRemove, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "contact_remove_reply":
+		x := new(struct {
+			f Frame
+			w Frame_ContactRemoveReply
+			m ContactRemoveReply
+		})
+		x.w.ContactRemoveReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "user_get":
+		x := new(struct {
+			f Frame
+			w Frame_UserGet
+			m UserGet
+		})
+		x.w.UserGet, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "user_get_reply":
+		x := new(struct {
+			f Frame
+			w Frame_UserGetReply
+			m UserGetReply
+		})
+		x.w.UserGetReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "session_join":
+		x := new(struct {
+			f Frame
+			w Frame_SessionJoin
+			m SessionJoin
+		})
+		x.w.SessionJoin, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "session_join_reply":
+		x := new(struct {
+			f Frame
+			w Frame_SessionJoinReply
+			m SessionJoinReply
+		})
+		x.w.SessionJoinReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "session_dissolve":
+		x := new(struct {
+			f Frame
+			w Frame_SessionDissolve
+			m SessionDissolve
+		})
+		x.w.SessionDissolve, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "session_dissolve_reply":
+		x := new(struct {
+			f Frame
+			w Frame_SessionDissolveReply
+			m SessionDissolveReply
+		})
+		x.w.SessionDissolveReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_create":
+		x := new(struct {
+			f Frame
+			w Frame_LinkCreate
+			m LinkCreate
+		})
+		x.w.LinkCreate, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_create_reply":
+		x := new(struct {
+			f Frame
+			w Frame_LinkCreateReply
+			m LinkCreateReply
+		})
+		x.w.LinkCreateReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_list":
+		x := new(struct {
+			f Frame
+			w Frame_LinkList
+			m LinkList
+		})
+		x.w.LinkList, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_list_reply":
+		x := new(struct {
+			f Frame
+			w Frame_LinkListReply
+			m LinkListReply
+		})
+		x.w.LinkListReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_revoke":
+		x := new(struct {
+			f Frame
+			w Frame_LinkRevoke
+			m LinkRevoke
+		})
+		x.w.LinkRevoke, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_revoke_reply":
+		x := new(struct {
+			f Frame
+			w Frame_LinkRevokeReply
+			m LinkRevokeReply
+		})
+		x.w.LinkRevokeReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_get":
+		x := new(struct {
+			f Frame
+			w Frame_LinkGet
+			m LinkGet
+		})
+		x.w.LinkGet, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "link_get_reply":
+		x := new(struct {
+			f Frame
+			w Frame_LinkGetReply
+			m LinkGetReply
+		})
+		x.w.LinkGetReply, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
 	case "msg_push":
 		x := new(struct {
 			f Frame
@@ -477,6 +669,22 @@ func start(typ []byte) (*Frame, fields) {
 		})
 		x.w.Fault, x.f.Body = &x.m, &x.w
 		return &x.f, &x.m
+	case "contact_update":
+		x := new(struct {
+			f Frame
+			w Frame_ContactUpdate
+			m ContactUpdate
+		})
+		x.w.ContactUpdate, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
+	case "user_update":
+		x := new(struct {
+			f Frame
+			w Frame_UserUpdate
+			m UserUpdate
+		})
+		x.w.UserUpdate, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
 	}
 	return nil, nil
 }
@@ -576,6 +784,54 @@ func (f *Frame) body() (string, fields) {
 		return "presence_watch", w.PresenceWatch
 	case *Frame_PresenceWatchReply:
 		return "presence_watch_reply", w.PresenceWatchReply
+	case *Frame_PresenceSet:
+		return "presence_set", w.PresenceSet
+	case *Frame_PresenceSetReply:
+		return "presence_set_reply", w.PresenceSetReply
+	case *Frame_RequestList:
+		return "request_list", w.RequestList
+	case *Frame_RequestListReply:
+		return "request_list_reply", w.RequestListReply
+	case *Frame_ContactList:
+		return "contact_list", w.ContactList
+	case *Frame_ContactListReply:
+		return "contact_list_reply", w.ContactListReply
+	case *Frame_ContactSet:
+		return "contact_set", w.ContactSet
+	case *Frame_ContactSetReply:
+		return "contact_set_reply", w.ContactSetReply
+	case *Frame_ContactRemove:
+		return "contact_remove", w.ContactRemove
+	case *Frame_ContactRemoveReply:
+		return "contact_remove_reply", w.ContactRemoveReply
+	case *Frame_UserGet:
+		return "user_get", w.UserGet
+	case *Frame_UserGetReply:
+		return "user_get_reply", w.UserGetReply
+	case *Frame_SessionJoin:
+		return "session_join", w.SessionJoin
+	case *Frame_SessionJoinReply:
+		return "session_join_reply", w.SessionJoinReply
+	case *Frame_SessionDissolve:
+		return "session_dissolve", w.SessionDissolve
+	case *Frame_SessionDissolveReply:
+		return "session_dissolve_reply", w.SessionDissolveReply
+	case *Frame_LinkCreate:
+		return "link_create", w.LinkCreate
+	case *Frame_LinkCreateReply:
+		return "link_create_reply", w.LinkCreateReply
+	case *Frame_LinkList:
+		return "link_list", w.LinkList
+	case *Frame_LinkListReply:
+		return "link_list_reply", w.LinkListReply
+	case *Frame_LinkRevoke:
+		return "link_revoke", w.LinkRevoke
+	case *Frame_LinkRevokeReply:
+		return "link_revoke_reply", w.LinkRevokeReply
+	case *Frame_LinkGet:
+		return "link_get", w.LinkGet
+	case *Frame_LinkGetReply:
+		return "link_get_reply", w.LinkGetReply
 	case *Frame_MsgPush:
 		return "msg_push", w.MsgPush
 	case *Frame_MsgStream:
@@ -602,6 +858,10 @@ func (f *Frame) body() (string, fields) {
 		return "goaway", w.Goaway
 	case *Frame_Fault:
 		return "error", w.Fault
+	case *Frame_ContactUpdate:
+		return "contact_update", w.ContactUpdate
+	case *Frame_UserUpdate:
+		return "user_update", w.UserUpdate
 	}
 	return "", nil
 }
@@ -631,6 +891,18 @@ var answers = map[string]string{
 	"request_send":        "request_send_reply",
 	"request_answer":      "request_answer_reply",
 	"presence_watch":      "presence_watch_reply",
+	"presence_set":        "presence_set_reply",
+	"request_list":        "request_list_reply",
+	"contact_list":        "contact_list_reply",
+	"contact_set":         "contact_set_reply",
+	"contact_remove":      "contact_remove_reply",
+	"user_get":            "user_get_reply",
+	"session_join":        "session_join_reply",
+	"session_dissolve":    "session_dissolve_reply",
+	"link_create":         "link_create_reply",
+	"link_list":           "link_list_reply",
+	"link_revoke":         "link_revoke_reply",
+	"link_get":            "link_get_reply",
 }
 
 // wordSessionType is the value in JSON, "" where it has no word.
@@ -711,6 +983,80 @@ func (x Role) MarshalJSON() ([]byte, error) { return appendWord(nil, wordRole(x)
 // UnmarshalJSON reads a word or a number.
 func (x *Role) UnmarshalJSON(data []byte) error {
 	return unmarshal(data, func(r *reader) { *x = readRole(r) })
+}
+
+// wordJoinPolicy is the value in JSON, "" where it has no word.
+func wordJoinPolicy(x JoinPolicy) string {
+	switch x {
+	case JoinPolicy_INVITE_ONLY:
+		return "invite"
+	case JoinPolicy_ASK:
+		return "ask"
+	case JoinPolicy_OPEN:
+		return "open"
+	}
+	return ""
+}
+
+func readJoinPolicy(r *reader) JoinPolicy {
+	return JoinPolicy(r.word(func(word []byte) (int32, bool) {
+		switch string(word) {
+		case "invite":
+			return 0, true
+		case "ask":
+			return 1, true
+		case "open":
+			return 2, true
+		}
+		return 0, false
+	}, knownJoinPolicy))
+}
+
+func knownJoinPolicy(n int32) bool { return wordJoinPolicy(JoinPolicy(n)) != "" }
+
+// MarshalJSON writes the word.
+func (x JoinPolicy) MarshalJSON() ([]byte, error) {
+	return appendWord(nil, wordJoinPolicy(x), int32(x)), nil
+}
+
+// UnmarshalJSON reads a word or a number.
+func (x *JoinPolicy) UnmarshalJSON(data []byte) error {
+	return unmarshal(data, func(r *reader) { *x = readJoinPolicy(r) })
+}
+
+// wordInvitePolicy is the value in JSON, "" where it has no word.
+func wordInvitePolicy(x InvitePolicy) string {
+	switch x {
+	case InvitePolicy_MEMBERS_INVITE:
+		return "members"
+	case InvitePolicy_ADMINS_INVITE:
+		return "admins"
+	}
+	return ""
+}
+
+func readInvitePolicy(r *reader) InvitePolicy {
+	return InvitePolicy(r.word(func(word []byte) (int32, bool) {
+		switch string(word) {
+		case "members":
+			return 0, true
+		case "admins":
+			return 1, true
+		}
+		return 0, false
+	}, knownInvitePolicy))
+}
+
+func knownInvitePolicy(n int32) bool { return wordInvitePolicy(InvitePolicy(n)) != "" }
+
+// MarshalJSON writes the word.
+func (x InvitePolicy) MarshalJSON() ([]byte, error) {
+	return appendWord(nil, wordInvitePolicy(x), int32(x)), nil
+}
+
+// UnmarshalJSON reads a word or a number.
+func (x *InvitePolicy) UnmarshalJSON(data []byte) error {
+	return unmarshal(data, func(r *reader) { *x = readInvitePolicy(r) })
 }
 
 // wordContentType is the value in JSON, "" where it has no word.
@@ -972,6 +1318,12 @@ func wordCode(x Code) string {
 		return "TOO_MANY"
 	case Code_METHOD_NOT_ALLOWED:
 		return "METHOD_NOT_ALLOWED"
+	case Code_BLOCKED:
+		return "BLOCKED"
+	case Code_SILENCED:
+		return "SILENCED"
+	case Code_EXPIRED:
+		return "EXPIRED"
 	case Code_GOAWAY:
 		return "GOAWAY"
 	case Code_FORGET_POSITIONS:
@@ -1031,6 +1383,12 @@ func readCode(r *reader) Code {
 			return 16, true
 		case "METHOD_NOT_ALLOWED":
 			return 17, true
+		case "BLOCKED":
+			return 18, true
+		case "SILENCED":
+			return 19, true
+		case "EXPIRED":
+			return 20, true
 		case "GOAWAY":
 			return 30, true
 		case "FORGET_POSITIONS":
@@ -1101,6 +1459,12 @@ func httpCode(x Code) int {
 		return 422
 	case Code_METHOD_NOT_ALLOWED:
 		return 405
+	case Code_BLOCKED:
+		return 403
+	case Code_SILENCED:
+		return 403
+	case Code_EXPIRED:
+		return 410
 	case Code_GOAWAY:
 		return 503
 	case Code_FORGET_POSITIONS:
@@ -1475,6 +1839,9 @@ func (m *Entry) appendFields(b []byte) []byte {
 	if m.Role != 0 {
 		b = appendWord(append(b, `,"role":`...), wordRole(m.Role), int32(m.Role))
 	}
+	if m.Change != nil {
+		b = appendObject(append(b, `,"change":`...), m.Change)
+	}
 	return b
 }
 
@@ -1504,6 +1871,7 @@ var namesEntry = []string{
 	"answer",
 	"platform",
 	"role",
+	"change",
 }
 
 func (*Entry) names() []string { return namesEntry }
@@ -1561,6 +1929,8 @@ func (*Entry) fieldOf(name []byte) int {
 		return 23
 	case "role":
 		return 24
+	case "change":
+		return 25
 	}
 	return -1
 }
@@ -1618,6 +1988,9 @@ func (m *Entry) readField(r *reader, field int) {
 		m.Platform = r.string()
 	case 24:
 		m.Role = readRole(r)
+	case 25:
+		m.Change = new(SessionChange)
+		r.object(m.Change)
 	}
 }
 
@@ -1640,6 +2013,10 @@ func (m *Entry) check(r *reader) {
 	}
 	r.checkInt(m.GetEditedAt(), "editedAt")
 	r.checkKnown(knownRole(int32(m.GetRole())), "role")
+	if r.err == nil && m.Change != nil {
+		m.Change.check(r)
+		r.at("change")
+	}
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -1647,6 +2024,128 @@ func (m *Entry) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *Entry) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- SessionChange
+
+func (m *SessionChange) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Avatar != nil {
+		b = appendString(append(b, `,"avatar":`...), *m.Avatar)
+	}
+	if m.Announcement != nil {
+		b = appendString(append(b, `,"announcement":`...), *m.Announcement)
+	}
+	if m.JoinPolicy != nil {
+		b = appendWord(append(b, `,"joinPolicy":`...), wordJoinPolicy(*m.JoinPolicy), int32(*m.JoinPolicy))
+	}
+	if m.InvitePolicy != nil {
+		b = appendWord(append(b, `,"invitePolicy":`...), wordInvitePolicy(*m.InvitePolicy), int32(*m.InvitePolicy))
+	}
+	if m.SilenceAll != nil {
+		b = appendBool(append(b, `,"silenceAll":`...), *m.SilenceAll)
+	}
+	if m.ReadOnly != nil {
+		b = appendBool(append(b, `,"readOnly":`...), *m.ReadOnly)
+	}
+	if m.Until != nil {
+		b = appendInt(append(b, `,"until":`...), *m.Until)
+	}
+	if m.SilencedUntil != nil {
+		b = appendInt(append(b, `,"silencedUntil":`...), *m.SilencedUntil)
+	}
+	if m.Dissolved {
+		b = appendBool(append(b, `,"dissolved":`...), m.Dissolved)
+	}
+	return b
+}
+
+var namesSessionChange = []string{
+	"avatar",
+	"announcement",
+	"joinPolicy",
+	"invitePolicy",
+	"silenceAll",
+	"readOnly",
+	"until",
+	"silencedUntil",
+	"dissolved",
+}
+
+func (*SessionChange) names() []string { return namesSessionChange }
+func (*SessionChange) needs() uint64   { return 0x0 }
+
+func (*SessionChange) fieldOf(name []byte) int {
+	switch string(name) {
+	case "avatar":
+		return 0
+	case "announcement":
+		return 1
+	case "joinPolicy":
+		return 2
+	case "invitePolicy":
+		return 3
+	case "silenceAll":
+		return 4
+	case "readOnly":
+		return 5
+	case "until":
+		return 6
+	case "silencedUntil":
+		return 7
+	case "dissolved":
+		return 8
+	}
+	return -1
+}
+
+func (m *SessionChange) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		v := r.string()
+		m.Avatar = &v
+	case 1:
+		v := r.string()
+		m.Announcement = &v
+	case 2:
+		v := readJoinPolicy(r)
+		m.JoinPolicy = &v
+	case 3:
+		v := readInvitePolicy(r)
+		m.InvitePolicy = &v
+	case 4:
+		v := r.bool()
+		m.SilenceAll = &v
+	case 5:
+		v := r.bool()
+		m.ReadOnly = &v
+	case 6:
+		v := r.int()
+		m.Until = &v
+	case 7:
+		v := r.int()
+		m.SilencedUntil = &v
+	case 8:
+		m.Dissolved = r.bool()
+	}
+}
+
+func (m *SessionChange) check(r *reader) {
+	r.checkKnown(knownJoinPolicy(int32(m.GetJoinPolicy())), "joinPolicy")
+	r.checkKnown(knownInvitePolicy(int32(m.GetInvitePolicy())), "invitePolicy")
+	r.checkInt(m.GetUntil(), "until")
+	r.checkInt(m.GetSilencedUntil(), "silencedUntil")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *SessionChange) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *SessionChange) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }
@@ -1722,6 +2221,9 @@ func (m *Member) appendFields(b []byte) []byte {
 	if m.RecvSeq != 0 {
 		b = appendInt(append(b, `,"recvSeq":`...), m.RecvSeq)
 	}
+	if m.SilencedUntil != 0 {
+		b = appendInt(append(b, `,"silencedUntil":`...), m.SilencedUntil)
+	}
 	return b
 }
 
@@ -1733,6 +2235,7 @@ var namesMember = []string{
 	"joinedAt",
 	"readSeq",
 	"recvSeq",
+	"silencedUntil",
 }
 
 func (*Member) names() []string { return namesMember }
@@ -1754,6 +2257,8 @@ func (*Member) fieldOf(name []byte) int {
 		return 5
 	case "recvSeq":
 		return 6
+	case "silencedUntil":
+		return 7
 	}
 	return -1
 }
@@ -1774,6 +2279,8 @@ func (m *Member) readField(r *reader, field int) {
 		m.ReadSeq = r.int()
 	case 6:
 		m.RecvSeq = r.int()
+	case 7:
+		m.SilencedUntil = r.int()
 	}
 }
 
@@ -1783,6 +2290,7 @@ func (m *Member) check(r *reader) {
 	r.checkInt(m.GetJoinedAt(), "joinedAt")
 	r.checkInt(m.GetReadSeq(), "readSeq")
 	r.checkInt(m.GetRecvSeq(), "recvSeq")
+	r.checkInt(m.GetSilencedUntil(), "silencedUntil")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -1840,6 +2348,33 @@ func (m *SessionInfo) appendFields(b []byte) []byte {
 	if len(m.Members) > 0 {
 		b = appendObjects(append(b, `,"members":`...), m.Members)
 	}
+	if m.Avatar != "" {
+		b = appendString(append(b, `,"avatar":`...), m.Avatar)
+	}
+	if m.Announcement != "" {
+		b = appendString(append(b, `,"announcement":`...), m.Announcement)
+	}
+	if m.AnnouncedBy != "" {
+		b = appendString(append(b, `,"announcedBy":`...), m.AnnouncedBy)
+	}
+	if m.AnnouncedAt != 0 {
+		b = appendInt(append(b, `,"announcedAt":`...), m.AnnouncedAt)
+	}
+	if m.JoinPolicy != 0 {
+		b = appendWord(append(b, `,"joinPolicy":`...), wordJoinPolicy(m.JoinPolicy), int32(m.JoinPolicy))
+	}
+	if m.InvitePolicy != 0 {
+		b = appendWord(append(b, `,"invitePolicy":`...), wordInvitePolicy(m.InvitePolicy), int32(m.InvitePolicy))
+	}
+	if m.SilenceAll {
+		b = appendBool(append(b, `,"silenceAll":`...), m.SilenceAll)
+	}
+	if m.ReadOnly {
+		b = appendBool(append(b, `,"readOnly":`...), m.ReadOnly)
+	}
+	if m.Until != 0 {
+		b = appendInt(append(b, `,"until":`...), m.Until)
+	}
 	return b
 }
 
@@ -1860,6 +2395,15 @@ var namesSessionInfo = []string{
 	"epoch",
 	"memberCount",
 	"members",
+	"avatar",
+	"announcement",
+	"announcedBy",
+	"announcedAt",
+	"joinPolicy",
+	"invitePolicy",
+	"silenceAll",
+	"readOnly",
+	"until",
 }
 
 func (*SessionInfo) names() []string { return namesSessionInfo }
@@ -1899,6 +2443,24 @@ func (*SessionInfo) fieldOf(name []byte) int {
 		return 14
 	case "members":
 		return 15
+	case "avatar":
+		return 16
+	case "announcement":
+		return 17
+	case "announcedBy":
+		return 18
+	case "announcedAt":
+		return 19
+	case "joinPolicy":
+		return 20
+	case "invitePolicy":
+		return 21
+	case "silenceAll":
+		return 22
+	case "readOnly":
+		return 23
+	case "until":
+		return 24
 	}
 	return -1
 }
@@ -1937,6 +2499,24 @@ func (m *SessionInfo) readField(r *reader, field int) {
 		m.MemberCount = r.int()
 	case 15:
 		m.Members = objects[Member](r)
+	case 16:
+		m.Avatar = r.string()
+	case 17:
+		m.Announcement = r.string()
+	case 18:
+		m.AnnouncedBy = r.string()
+	case 19:
+		m.AnnouncedAt = r.int()
+	case 20:
+		m.JoinPolicy = readJoinPolicy(r)
+	case 21:
+		m.InvitePolicy = readInvitePolicy(r)
+	case 22:
+		m.SilenceAll = r.bool()
+	case 23:
+		m.ReadOnly = r.bool()
+	case 24:
+		m.Until = r.int()
 	}
 }
 
@@ -1955,6 +2535,10 @@ func (m *SessionInfo) check(r *reader) {
 			r.at("members")
 		}
 	}
+	r.checkInt(m.GetAnnouncedAt(), "announcedAt")
+	r.checkKnown(knownJoinPolicy(int32(m.GetJoinPolicy())), "joinPolicy")
+	r.checkKnown(knownInvitePolicy(int32(m.GetInvitePolicy())), "invitePolicy")
+	r.checkInt(m.GetUntil(), "until")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -1962,6 +2546,205 @@ func (m *SessionInfo) MarshalJSON() ([]byte, error) { return appendObject(nil, m
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *SessionInfo) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- Profile
+
+func (m *Profile) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"userId":`...), m.UserId)
+	b = appendString(append(b, `,"nickname":`...), m.Nickname)
+	if m.Avatar != "" {
+		b = appendString(append(b, `,"avatar":`...), m.Avatar)
+	}
+	b = appendString(append(b, `,"kind":`...), m.Kind)
+	if m.Name != "" {
+		b = appendString(append(b, `,"name":`...), m.Name)
+	}
+	if len(m.Fields) > 0 {
+		b = appendMap(append(b, `,"fields":`...), m.Fields, appendString)
+	}
+	if m.Version != 0 {
+		b = appendInt(append(b, `,"version":`...), m.Version)
+	}
+	if m.Gone {
+		b = appendBool(append(b, `,"gone":`...), m.Gone)
+	}
+	return b
+}
+
+var namesProfile = []string{
+	"userId",
+	"nickname",
+	"avatar",
+	"kind",
+	"name",
+	"fields",
+	"version",
+	"gone",
+}
+
+func (*Profile) names() []string { return namesProfile }
+func (*Profile) needs() uint64   { return 0xb }
+
+func (*Profile) fieldOf(name []byte) int {
+	switch string(name) {
+	case "userId":
+		return 0
+	case "nickname":
+		return 1
+	case "avatar":
+		return 2
+	case "kind":
+		return 3
+	case "name":
+		return 4
+	case "fields":
+		return 5
+	case "version":
+		return 6
+	case "gone":
+		return 7
+	}
+	return -1
+}
+
+func (m *Profile) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.UserId = r.string()
+	case 1:
+		m.Nickname = r.string()
+	case 2:
+		m.Avatar = r.string()
+	case 3:
+		m.Kind = r.string()
+	case 4:
+		m.Name = r.string()
+	case 5:
+		m.Fields = readMap(r, r.string)
+	case 6:
+		m.Version = r.int()
+	case 7:
+		m.Gone = r.bool()
+	}
+}
+
+func (m *Profile) check(r *reader) {
+	r.checkInt(m.GetVersion(), "version")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *Profile) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *Profile) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- Contact
+
+func (m *Contact) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"user":`...), m.User)
+	b = appendBool(append(b, `,"friend":`...), m.Friend)
+	b = appendBool(append(b, `,"blocked":`...), m.Blocked)
+	if m.Remark != "" {
+		b = appendString(append(b, `,"remark":`...), m.Remark)
+	}
+	if len(m.Tags) > 0 {
+		b = appendStrings(append(b, `,"tags":`...), m.Tags)
+	}
+	if m.Since != 0 {
+		b = appendInt(append(b, `,"since":`...), m.Since)
+	}
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.Profile != nil {
+		b = appendObject(append(b, `,"profile":`...), m.Profile)
+	}
+	return b
+}
+
+var namesContact = []string{
+	"user",
+	"friend",
+	"blocked",
+	"remark",
+	"tags",
+	"since",
+	"session",
+	"profile",
+}
+
+func (*Contact) names() []string { return namesContact }
+func (*Contact) needs() uint64   { return 0x7 }
+
+func (*Contact) fieldOf(name []byte) int {
+	switch string(name) {
+	case "user":
+		return 0
+	case "friend":
+		return 1
+	case "blocked":
+		return 2
+	case "remark":
+		return 3
+	case "tags":
+		return 4
+	case "since":
+		return 5
+	case "session":
+		return 6
+	case "profile":
+		return 7
+	}
+	return -1
+}
+
+func (m *Contact) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.User = r.string()
+	case 1:
+		m.Friend = r.bool()
+	case 2:
+		m.Blocked = r.bool()
+	case 3:
+		m.Remark = r.string()
+	case 4:
+		m.Tags = r.strings()
+	case 5:
+		m.Since = r.int()
+	case 6:
+		m.Session = r.string()
+	case 7:
+		m.Profile = new(Profile)
+		r.object(m.Profile)
+	}
+}
+
+func (m *Contact) check(r *reader) {
+	r.checkInt(m.GetSince(), "since")
+	if r.err == nil && m.Profile != nil {
+		m.Profile.check(r)
+		r.at("profile")
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *Contact) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *Contact) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }
@@ -2007,6 +2790,21 @@ func (m *SessionHead) appendFields(b []byte) []byte {
 	if m.FloorSeq != 0 {
 		b = appendInt(append(b, `,"floorSeq":`...), m.FloorSeq)
 	}
+	if m.Avatar != "" {
+		b = appendString(append(b, `,"avatar":`...), m.Avatar)
+	}
+	if m.Role != 0 {
+		b = appendWord(append(b, `,"role":`...), wordRole(m.Role), int32(m.Role))
+	}
+	if m.SilenceAll {
+		b = appendBool(append(b, `,"silenceAll":`...), m.SilenceAll)
+	}
+	if m.ReadOnly {
+		b = appendBool(append(b, `,"readOnly":`...), m.ReadOnly)
+	}
+	if m.SilencedUntil != 0 {
+		b = appendInt(append(b, `,"silencedUntil":`...), m.SilencedUntil)
+	}
 	return b
 }
 
@@ -2028,6 +2826,11 @@ var namesSessionHead = []string{
 	"mentioned",
 	"businessType",
 	"floorSeq",
+	"avatar",
+	"role",
+	"silenceAll",
+	"readOnly",
+	"silencedUntil",
 }
 
 func (*SessionHead) names() []string { return namesSessionHead }
@@ -2069,6 +2872,16 @@ func (*SessionHead) fieldOf(name []byte) int {
 		return 15
 	case "floorSeq":
 		return 16
+	case "avatar":
+		return 17
+	case "role":
+		return 18
+	case "silenceAll":
+		return 19
+	case "readOnly":
+		return 20
+	case "silencedUntil":
+		return 21
 	}
 	return -1
 }
@@ -2110,6 +2923,16 @@ func (m *SessionHead) readField(r *reader, field int) {
 		m.BusinessType = r.int()
 	case 16:
 		m.FloorSeq = r.int()
+	case 17:
+		m.Avatar = r.string()
+	case 18:
+		m.Role = readRole(r)
+	case 19:
+		m.SilenceAll = r.bool()
+	case 20:
+		m.ReadOnly = r.bool()
+	case 21:
+		m.SilencedUntil = r.int()
 	}
 }
 
@@ -2127,6 +2950,8 @@ func (m *SessionHead) check(r *reader) {
 	r.checkInt(m.GetMemberCount(), "memberCount")
 	r.checkInt(m.GetBusinessType(), "businessType")
 	r.checkInt(m.GetFloorSeq(), "floorSeq")
+	r.checkKnown(knownRole(int32(m.GetRole())), "role")
+	r.checkInt(m.GetSilencedUntil(), "silencedUntil")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -2396,6 +3221,12 @@ func (m *Snapshot) appendFields(b []byte) []byte {
 	if m.Next != "" {
 		b = appendString(append(b, `,"next":`...), m.Next)
 	}
+	if len(m.Users) > 0 {
+		b = appendObjects(append(b, `,"users":`...), m.Users)
+	}
+	if m.ContactsVersion != 0 {
+		b = appendInt(append(b, `,"contactsVersion":`...), m.ContactsVersion)
+	}
 	return b
 }
 
@@ -2404,6 +3235,8 @@ var namesSnapshot = []string{
 	"unreadTotal",
 	"requests",
 	"next",
+	"users",
+	"contactsVersion",
 }
 
 func (*Snapshot) names() []string { return namesSnapshot }
@@ -2419,6 +3252,10 @@ func (*Snapshot) fieldOf(name []byte) int {
 		return 2
 	case "next":
 		return 3
+	case "users":
+		return 4
+	case "contactsVersion":
+		return 5
 	}
 	return -1
 }
@@ -2433,6 +3270,10 @@ func (m *Snapshot) readField(r *reader, field int) {
 		m.Requests = objects[Request](r)
 	case 3:
 		m.Next = r.string()
+	case 4:
+		m.Users = objects[Profile](r)
+	case 5:
+		m.ContactsVersion = r.int()
 	}
 }
 
@@ -2452,6 +3293,14 @@ func (m *Snapshot) check(r *reader) {
 			r.at("requests")
 		}
 	}
+	for i, v := range m.Users {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("users")
+		}
+	}
+	r.checkInt(m.GetContactsVersion(), "contactsVersion")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -2635,6 +3484,21 @@ func (m *SessionCreate) appendFields(b []byte) []byte {
 	if m.BusinessType != 0 {
 		b = appendInt(append(b, `,"businessType":`...), m.BusinessType)
 	}
+	if m.Avatar != "" {
+		b = appendString(append(b, `,"avatar":`...), m.Avatar)
+	}
+	if m.JoinPolicy != 0 {
+		b = appendWord(append(b, `,"joinPolicy":`...), wordJoinPolicy(m.JoinPolicy), int32(m.JoinPolicy))
+	}
+	if m.InvitePolicy != 0 {
+		b = appendWord(append(b, `,"invitePolicy":`...), wordInvitePolicy(m.InvitePolicy), int32(m.InvitePolicy))
+	}
+	if m.ReadOnly {
+		b = appendBool(append(b, `,"readOnly":`...), m.ReadOnly)
+	}
+	if m.Until != 0 {
+		b = appendInt(append(b, `,"until":`...), m.Until)
+	}
 	return b
 }
 
@@ -2646,6 +3510,11 @@ var namesSessionCreate = []string{
 	"clientMsgId",
 	"history",
 	"businessType",
+	"avatar",
+	"joinPolicy",
+	"invitePolicy",
+	"readOnly",
+	"until",
 }
 
 func (*SessionCreate) names() []string { return namesSessionCreate }
@@ -2667,6 +3536,16 @@ func (*SessionCreate) fieldOf(name []byte) int {
 		return 5
 	case "businessType":
 		return 6
+	case "avatar":
+		return 7
+	case "joinPolicy":
+		return 8
+	case "invitePolicy":
+		return 9
+	case "readOnly":
+		return 10
+	case "until":
+		return 11
 	}
 	return -1
 }
@@ -2687,12 +3566,25 @@ func (m *SessionCreate) readField(r *reader, field int) {
 		m.History = r.string()
 	case 6:
 		m.BusinessType = r.int()
+	case 7:
+		m.Avatar = r.string()
+	case 8:
+		m.JoinPolicy = readJoinPolicy(r)
+	case 9:
+		m.InvitePolicy = readInvitePolicy(r)
+	case 10:
+		m.ReadOnly = r.bool()
+	case 11:
+		m.Until = r.int()
 	}
 }
 
 func (m *SessionCreate) check(r *reader) {
 	r.checkKnown(knownSessionType(int32(m.GetSessionType())), "sessionType")
 	r.checkInt(m.GetBusinessType(), "businessType")
+	r.checkKnown(knownJoinPolicy(int32(m.GetJoinPolicy())), "joinPolicy")
+	r.checkKnown(knownInvitePolicy(int32(m.GetInvitePolicy())), "invitePolicy")
+	r.checkInt(m.GetUntil(), "until")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -3249,6 +4141,9 @@ func (m *SessionListReply) appendFields(b []byte) []byte {
 	if m.UnreadTotal != 0 {
 		b = appendInt(append(b, `,"unreadTotal":`...), m.UnreadTotal)
 	}
+	if len(m.Users) > 0 {
+		b = appendObjects(append(b, `,"users":`...), m.Users)
+	}
 	return b
 }
 
@@ -3256,6 +4151,7 @@ var namesSessionListReply = []string{
 	"sessions",
 	"next",
 	"unreadTotal",
+	"users",
 }
 
 func (*SessionListReply) names() []string { return namesSessionListReply }
@@ -3269,6 +4165,8 @@ func (*SessionListReply) fieldOf(name []byte) int {
 		return 1
 	case "unreadTotal":
 		return 2
+	case "users":
+		return 3
 	}
 	return -1
 }
@@ -3281,6 +4179,8 @@ func (m *SessionListReply) readField(r *reader, field int) {
 		m.Next = r.string()
 	case 2:
 		m.UnreadTotal = r.int()
+	case 3:
+		m.Users = objects[Profile](r)
 	}
 }
 
@@ -3293,6 +4193,13 @@ func (m *SessionListReply) check(r *reader) {
 		}
 	}
 	r.checkInt(m.GetUnreadTotal(), "unreadTotal")
+	for i, v := range m.Users {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("users")
+		}
+	}
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -3385,12 +4292,16 @@ func (m *SessionGetReply) appendFields(b []byte) []byte {
 	if m.Next != "" {
 		b = appendString(append(b, `,"next":`...), m.Next)
 	}
+	if len(m.Users) > 0 {
+		b = appendObjects(append(b, `,"users":`...), m.Users)
+	}
 	return b
 }
 
 var namesSessionGetReply = []string{
 	"info",
 	"next",
+	"users",
 }
 
 func (*SessionGetReply) names() []string { return namesSessionGetReply }
@@ -3402,6 +4313,8 @@ func (*SessionGetReply) fieldOf(name []byte) int {
 		return 0
 	case "next":
 		return 1
+	case "users":
+		return 2
 	}
 	return -1
 }
@@ -3413,6 +4326,8 @@ func (m *SessionGetReply) readField(r *reader, field int) {
 		r.object(m.Info)
 	case 1:
 		m.Next = r.string()
+	case 2:
+		m.Users = objects[Profile](r)
 	}
 }
 
@@ -3420,6 +4335,13 @@ func (m *SessionGetReply) check(r *reader) {
 	if r.err == nil && m.Info != nil {
 		m.Info.check(r)
 		r.at("info")
+	}
+	for i, v := range m.Users {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("users")
+		}
 	}
 }
 
@@ -3457,6 +4379,30 @@ func (m *SessionSet) appendFields(b []byte) []byte {
 	if m.Role != nil {
 		b = appendWord(append(b, `,"role":`...), wordRole(*m.Role), int32(*m.Role))
 	}
+	if m.Avatar != nil {
+		b = appendString(append(b, `,"avatar":`...), *m.Avatar)
+	}
+	if m.Announcement != nil {
+		b = appendString(append(b, `,"announcement":`...), *m.Announcement)
+	}
+	if m.JoinPolicy != nil {
+		b = appendWord(append(b, `,"joinPolicy":`...), wordJoinPolicy(*m.JoinPolicy), int32(*m.JoinPolicy))
+	}
+	if m.InvitePolicy != nil {
+		b = appendWord(append(b, `,"invitePolicy":`...), wordInvitePolicy(*m.InvitePolicy), int32(*m.InvitePolicy))
+	}
+	if m.SilenceAll != nil {
+		b = appendBool(append(b, `,"silenceAll":`...), *m.SilenceAll)
+	}
+	if m.ReadOnly != nil {
+		b = appendBool(append(b, `,"readOnly":`...), *m.ReadOnly)
+	}
+	if m.Until != nil {
+		b = appendInt(append(b, `,"until":`...), *m.Until)
+	}
+	if m.SilencedUntil != nil {
+		b = appendInt(append(b, `,"silencedUntil":`...), *m.SilencedUntil)
+	}
 	return b
 }
 
@@ -3468,6 +4414,14 @@ var namesSessionSet = []string{
 	"owner",
 	"members",
 	"role",
+	"avatar",
+	"announcement",
+	"joinPolicy",
+	"invitePolicy",
+	"silenceAll",
+	"readOnly",
+	"until",
+	"silencedUntil",
 }
 
 func (*SessionSet) names() []string { return namesSessionSet }
@@ -3489,6 +4443,22 @@ func (*SessionSet) fieldOf(name []byte) int {
 		return 5
 	case "role":
 		return 6
+	case "avatar":
+		return 7
+	case "announcement":
+		return 8
+	case "joinPolicy":
+		return 9
+	case "invitePolicy":
+		return 10
+	case "silenceAll":
+		return 11
+	case "readOnly":
+		return 12
+	case "until":
+		return 13
+	case "silencedUntil":
+		return 14
 	}
 	return -1
 }
@@ -3514,11 +4484,39 @@ func (m *SessionSet) readField(r *reader, field int) {
 	case 6:
 		v := readRole(r)
 		m.Role = &v
+	case 7:
+		v := r.string()
+		m.Avatar = &v
+	case 8:
+		v := r.string()
+		m.Announcement = &v
+	case 9:
+		v := readJoinPolicy(r)
+		m.JoinPolicy = &v
+	case 10:
+		v := readInvitePolicy(r)
+		m.InvitePolicy = &v
+	case 11:
+		v := r.bool()
+		m.SilenceAll = &v
+	case 12:
+		v := r.bool()
+		m.ReadOnly = &v
+	case 13:
+		v := r.int()
+		m.Until = &v
+	case 14:
+		v := r.int()
+		m.SilencedUntil = &v
 	}
 }
 
 func (m *SessionSet) check(r *reader) {
 	r.checkKnown(knownRole(int32(m.GetRole())), "role")
+	r.checkKnown(knownJoinPolicy(int32(m.GetJoinPolicy())), "joinPolicy")
+	r.checkKnown(knownInvitePolicy(int32(m.GetInvitePolicy())), "invitePolicy")
+	r.checkInt(m.GetUntil(), "until")
+	r.checkInt(m.GetSilencedUntil(), "silencedUntil")
 }
 
 func (m *SessionSet) blank() string {
@@ -4999,6 +5997,30 @@ func (m *Request) appendFields(b []byte) []byte {
 	if m.UpdateTime != 0 {
 		b = appendInt(append(b, `,"updateTime":`...), m.UpdateTime)
 	}
+	if m.ExpireTime != 0 {
+		b = appendInt(append(b, `,"expireTime":`...), m.ExpireTime)
+	}
+	if m.User != "" {
+		b = appendString(append(b, `,"user":`...), m.User)
+	}
+	if m.AnsweredBy != "" {
+		b = appendString(append(b, `,"answeredBy":`...), m.AnsweredBy)
+	}
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.TargetName != "" {
+		b = appendString(append(b, `,"targetName":`...), m.TargetName)
+	}
+	if m.TargetIcon != "" {
+		b = appendString(append(b, `,"targetIcon":`...), m.TargetIcon)
+	}
+	if m.UserName != "" {
+		b = appendString(append(b, `,"userName":`...), m.UserName)
+	}
+	if m.UserIcon != "" {
+		b = appendString(append(b, `,"userIcon":`...), m.UserIcon)
+	}
 	return b
 }
 
@@ -5012,6 +6034,14 @@ var namesRequest = []string{
 	"state",
 	"createTime",
 	"updateTime",
+	"expireTime",
+	"user",
+	"answeredBy",
+	"session",
+	"targetName",
+	"targetIcon",
+	"userName",
+	"userIcon",
 }
 
 func (*Request) names() []string { return namesRequest }
@@ -5037,6 +6067,22 @@ func (*Request) fieldOf(name []byte) int {
 		return 7
 	case "updateTime":
 		return 8
+	case "expireTime":
+		return 9
+	case "user":
+		return 10
+	case "answeredBy":
+		return 11
+	case "session":
+		return 12
+	case "targetName":
+		return 13
+	case "targetIcon":
+		return 14
+	case "userName":
+		return 15
+	case "userIcon":
+		return 16
 	}
 	return -1
 }
@@ -5061,6 +6107,22 @@ func (m *Request) readField(r *reader, field int) {
 		m.CreateTime = r.int()
 	case 8:
 		m.UpdateTime = r.int()
+	case 9:
+		m.ExpireTime = r.int()
+	case 10:
+		m.User = r.string()
+	case 11:
+		m.AnsweredBy = r.string()
+	case 12:
+		m.Session = r.string()
+	case 13:
+		m.TargetName = r.string()
+	case 14:
+		m.TargetIcon = r.string()
+	case 15:
+		m.UserName = r.string()
+	case 16:
+		m.UserIcon = r.string()
 	}
 }
 
@@ -5069,6 +6131,7 @@ func (m *Request) check(r *reader) {
 	r.checkInt(m.GetCallBackType(), "callBackType")
 	r.checkInt(m.GetCreateTime(), "createTime")
 	r.checkInt(m.GetUpdateTime(), "updateTime")
+	r.checkInt(m.GetExpireTime(), "expireTime")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -5091,6 +6154,9 @@ func (m *RequestSend) appendFields(b []byte) []byte {
 	if m.Note != "" {
 		b = appendString(append(b, `,"note":`...), m.Note)
 	}
+	if m.User != "" {
+		b = appendString(append(b, `,"user":`...), m.User)
+	}
 	return b
 }
 
@@ -5098,6 +6164,7 @@ var namesRequestSend = []string{
 	"target",
 	"kind",
 	"note",
+	"user",
 }
 
 func (*RequestSend) names() []string { return namesRequestSend }
@@ -5111,6 +6178,8 @@ func (*RequestSend) fieldOf(name []byte) int {
 		return 1
 	case "note":
 		return 2
+	case "user":
+		return 3
 	}
 	return -1
 }
@@ -5123,6 +6192,8 @@ func (m *RequestSend) readField(r *reader, field int) {
 		m.Kind = readRequestKind(r)
 	case 2:
 		m.Note = r.string()
+	case 3:
+		m.User = r.string()
 	}
 }
 
@@ -5304,6 +6375,1495 @@ func (m *RequestAnswerReply) MarshalJSON() ([]byte, error) { return appendObject
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *RequestAnswerReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- RequestList
+
+func (m *RequestList) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Cursor != "" {
+		b = appendString(append(b, `,"cursor":`...), m.Cursor)
+	}
+	if m.Limit != 0 {
+		b = appendInt(append(b, `,"limit":`...), m.Limit)
+	}
+	if m.Waiting {
+		b = appendBool(append(b, `,"waiting":`...), m.Waiting)
+	}
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	return b
+}
+
+var namesRequestList = []string{
+	"cursor",
+	"limit",
+	"waiting",
+	"session",
+}
+
+func (*RequestList) names() []string { return namesRequestList }
+func (*RequestList) needs() uint64   { return 0x0 }
+
+func (*RequestList) fieldOf(name []byte) int {
+	switch string(name) {
+	case "cursor":
+		return 0
+	case "limit":
+		return 1
+	case "waiting":
+		return 2
+	case "session":
+		return 3
+	}
+	return -1
+}
+
+func (m *RequestList) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Cursor = r.string()
+	case 1:
+		m.Limit = r.int()
+	case 2:
+		m.Waiting = r.bool()
+	case 3:
+		m.Session = r.string()
+	}
+}
+
+func (m *RequestList) check(r *reader) {
+	r.checkInt(m.GetLimit(), "limit")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *RequestList) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *RequestList) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- RequestListReply
+
+func (m *RequestListReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendObjects(append(b, `,"requests":`...), m.Requests)
+	if m.Next != "" {
+		b = appendString(append(b, `,"next":`...), m.Next)
+	}
+	return b
+}
+
+var namesRequestListReply = []string{
+	"requests",
+	"next",
+}
+
+func (*RequestListReply) names() []string { return namesRequestListReply }
+func (*RequestListReply) needs() uint64   { return 0x1 }
+
+func (*RequestListReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "requests":
+		return 0
+	case "next":
+		return 1
+	}
+	return -1
+}
+
+func (m *RequestListReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Requests = objects[Request](r)
+	case 1:
+		m.Next = r.string()
+	}
+}
+
+func (m *RequestListReply) check(r *reader) {
+	for i, v := range m.Requests {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("requests")
+		}
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *RequestListReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *RequestListReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactList
+
+func (m *ContactList) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Cursor != "" {
+		b = appendString(append(b, `,"cursor":`...), m.Cursor)
+	}
+	if m.Limit != 0 {
+		b = appendInt(append(b, `,"limit":`...), m.Limit)
+	}
+	return b
+}
+
+var namesContactList = []string{
+	"cursor",
+	"limit",
+}
+
+func (*ContactList) names() []string { return namesContactList }
+func (*ContactList) needs() uint64   { return 0x0 }
+
+func (*ContactList) fieldOf(name []byte) int {
+	switch string(name) {
+	case "cursor":
+		return 0
+	case "limit":
+		return 1
+	}
+	return -1
+}
+
+func (m *ContactList) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Cursor = r.string()
+	case 1:
+		m.Limit = r.int()
+	}
+}
+
+func (m *ContactList) check(r *reader) {
+	r.checkInt(m.GetLimit(), "limit")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactList) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactList) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactListReply
+
+func (m *ContactListReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendObjects(append(b, `,"contacts":`...), m.Contacts)
+	if m.Next != "" {
+		b = appendString(append(b, `,"next":`...), m.Next)
+	}
+	if m.ContactsVersion != 0 {
+		b = appendInt(append(b, `,"contactsVersion":`...), m.ContactsVersion)
+	}
+	return b
+}
+
+var namesContactListReply = []string{
+	"contacts",
+	"next",
+	"contactsVersion",
+}
+
+func (*ContactListReply) names() []string { return namesContactListReply }
+func (*ContactListReply) needs() uint64   { return 0x1 }
+
+func (*ContactListReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "contacts":
+		return 0
+	case "next":
+		return 1
+	case "contactsVersion":
+		return 2
+	}
+	return -1
+}
+
+func (m *ContactListReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Contacts = objects[Contact](r)
+	case 1:
+		m.Next = r.string()
+	case 2:
+		m.ContactsVersion = r.int()
+	}
+}
+
+func (m *ContactListReply) check(r *reader) {
+	for i, v := range m.Contacts {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("contacts")
+		}
+	}
+	r.checkInt(m.GetContactsVersion(), "contactsVersion")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactListReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactListReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactSet
+
+func (m *ContactSet) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"user":`...), m.User)
+	if m.Remark != nil {
+		b = appendString(append(b, `,"remark":`...), *m.Remark)
+	}
+	if len(m.Tags) > 0 {
+		b = appendStrings(append(b, `,"tags":`...), m.Tags)
+	}
+	if m.SetTags != nil {
+		b = appendBool(append(b, `,"setTags":`...), *m.SetTags)
+	}
+	if m.Blocked != nil {
+		b = appendBool(append(b, `,"blocked":`...), *m.Blocked)
+	}
+	return b
+}
+
+var namesContactSet = []string{
+	"user",
+	"remark",
+	"tags",
+	"setTags",
+	"blocked",
+}
+
+func (*ContactSet) names() []string { return namesContactSet }
+func (*ContactSet) needs() uint64   { return 0x1 }
+
+func (*ContactSet) fieldOf(name []byte) int {
+	switch string(name) {
+	case "user":
+		return 0
+	case "remark":
+		return 1
+	case "tags":
+		return 2
+	case "setTags":
+		return 3
+	case "blocked":
+		return 4
+	}
+	return -1
+}
+
+func (m *ContactSet) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.User = r.string()
+	case 1:
+		v := r.string()
+		m.Remark = &v
+	case 2:
+		m.Tags = r.strings()
+	case 3:
+		v := r.bool()
+		m.SetTags = &v
+	case 4:
+		v := r.bool()
+		m.Blocked = &v
+	}
+}
+
+func (m *ContactSet) check(r *reader) {
+}
+
+func (m *ContactSet) blank() string {
+	switch {
+	case m.User == "":
+		return "user"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactSet) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactSet) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactSetReply
+
+func (m *ContactSetReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Contact != nil {
+		b = appendObject(append(b, `,"contact":`...), m.Contact)
+	}
+	return b
+}
+
+var namesContactSetReply = []string{
+	"contact",
+}
+
+func (*ContactSetReply) names() []string { return namesContactSetReply }
+func (*ContactSetReply) needs() uint64   { return 0x0 }
+
+func (*ContactSetReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "contact":
+		return 0
+	}
+	return -1
+}
+
+func (m *ContactSetReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Contact = new(Contact)
+		r.object(m.Contact)
+	}
+}
+
+func (m *ContactSetReply) check(r *reader) {
+	if r.err == nil && m.Contact != nil {
+		m.Contact.check(r)
+		r.at("contact")
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactSetReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactSetReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactRemove
+
+func (m *ContactRemove) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"user":`...), m.User)
+	return b
+}
+
+var namesContactRemove = []string{
+	"user",
+}
+
+func (*ContactRemove) names() []string { return namesContactRemove }
+func (*ContactRemove) needs() uint64   { return 0x1 }
+
+func (*ContactRemove) fieldOf(name []byte) int {
+	switch string(name) {
+	case "user":
+		return 0
+	}
+	return -1
+}
+
+func (m *ContactRemove) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.User = r.string()
+	}
+}
+
+func (m *ContactRemove) check(r *reader) {
+}
+
+func (m *ContactRemove) blank() string {
+	switch {
+	case m.User == "":
+		return "user"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactRemove) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactRemove) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactRemoveReply
+
+func (m *ContactRemoveReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"user":`...), m.User)
+	return b
+}
+
+var namesContactRemoveReply = []string{
+	"user",
+}
+
+func (*ContactRemoveReply) names() []string { return namesContactRemoveReply }
+func (*ContactRemoveReply) needs() uint64   { return 0x1 }
+
+func (*ContactRemoveReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "user":
+		return 0
+	}
+	return -1
+}
+
+func (m *ContactRemoveReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.User = r.string()
+	}
+}
+
+func (m *ContactRemoveReply) check(r *reader) {
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactRemoveReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactRemoveReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- UserGet
+
+func (m *UserGet) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendStrings(append(b, `,"users":`...), m.Users)
+	return b
+}
+
+var namesUserGet = []string{
+	"users",
+}
+
+func (*UserGet) names() []string { return namesUserGet }
+func (*UserGet) needs() uint64   { return 0x1 }
+
+func (*UserGet) fieldOf(name []byte) int {
+	switch string(name) {
+	case "users":
+		return 0
+	}
+	return -1
+}
+
+func (m *UserGet) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Users = r.strings()
+	}
+}
+
+func (m *UserGet) check(r *reader) {
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *UserGet) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *UserGet) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- UserGetReply
+
+func (m *UserGetReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendObjects(append(b, `,"users":`...), m.Users)
+	return b
+}
+
+var namesUserGetReply = []string{
+	"users",
+}
+
+func (*UserGetReply) names() []string { return namesUserGetReply }
+func (*UserGetReply) needs() uint64   { return 0x1 }
+
+func (*UserGetReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "users":
+		return 0
+	}
+	return -1
+}
+
+func (m *UserGetReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Users = objects[Profile](r)
+	}
+}
+
+func (m *UserGetReply) check(r *reader) {
+	for i, v := range m.Users {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("users")
+		}
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *UserGetReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *UserGetReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- PresenceSet
+
+func (m *PresenceSet) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"status":`...), m.Status)
+	return b
+}
+
+var namesPresenceSet = []string{
+	"status",
+}
+
+func (*PresenceSet) names() []string { return namesPresenceSet }
+func (*PresenceSet) needs() uint64   { return 0x1 }
+
+func (*PresenceSet) fieldOf(name []byte) int {
+	switch string(name) {
+	case "status":
+		return 0
+	}
+	return -1
+}
+
+func (m *PresenceSet) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Status = r.string()
+	}
+}
+
+func (m *PresenceSet) check(r *reader) {
+}
+
+func (m *PresenceSet) blank() string {
+	switch {
+	case m.Status == "":
+		return "status"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *PresenceSet) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *PresenceSet) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- PresenceSetReply
+
+func (m *PresenceSetReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"status":`...), m.Status)
+	return b
+}
+
+var namesPresenceSetReply = []string{
+	"status",
+}
+
+func (*PresenceSetReply) names() []string { return namesPresenceSetReply }
+func (*PresenceSetReply) needs() uint64   { return 0x1 }
+
+func (*PresenceSetReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "status":
+		return 0
+	}
+	return -1
+}
+
+func (m *PresenceSetReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Status = r.string()
+	}
+}
+
+func (m *PresenceSetReply) check(r *reader) {
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *PresenceSetReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *PresenceSetReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- SessionJoin
+
+func (m *SessionJoin) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Session != "" {
+		b = appendString(append(b, `,"session":`...), m.Session)
+	}
+	if m.Code != "" {
+		b = appendString(append(b, `,"code":`...), m.Code)
+	}
+	return b
+}
+
+var namesSessionJoin = []string{
+	"session",
+	"code",
+}
+
+func (*SessionJoin) names() []string { return namesSessionJoin }
+func (*SessionJoin) needs() uint64   { return 0x0 }
+
+func (*SessionJoin) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "code":
+		return 1
+	}
+	return -1
+}
+
+func (m *SessionJoin) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Code = r.string()
+	}
+}
+
+func (m *SessionJoin) check(r *reader) {
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *SessionJoin) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *SessionJoin) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- SessionJoinReply
+
+func (m *SessionJoinReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Seq != 0 {
+		b = appendInt(append(b, `,"seq":`...), m.Seq)
+	}
+	return b
+}
+
+var namesSessionJoinReply = []string{
+	"session",
+	"seq",
+}
+
+func (*SessionJoinReply) names() []string { return namesSessionJoinReply }
+func (*SessionJoinReply) needs() uint64   { return 0x1 }
+
+func (*SessionJoinReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "seq":
+		return 1
+	}
+	return -1
+}
+
+func (m *SessionJoinReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Seq = r.int()
+	}
+}
+
+func (m *SessionJoinReply) check(r *reader) {
+	r.checkInt(m.GetSeq(), "seq")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *SessionJoinReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *SessionJoinReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- SessionDissolve
+
+func (m *SessionDissolve) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	return b
+}
+
+var namesSessionDissolve = []string{
+	"session",
+}
+
+func (*SessionDissolve) names() []string { return namesSessionDissolve }
+func (*SessionDissolve) needs() uint64   { return 0x1 }
+
+func (*SessionDissolve) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	}
+	return -1
+}
+
+func (m *SessionDissolve) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	}
+}
+
+func (m *SessionDissolve) check(r *reader) {
+}
+
+func (m *SessionDissolve) blank() string {
+	switch {
+	case m.Session == "":
+		return "session"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *SessionDissolve) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *SessionDissolve) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- SessionDissolveReply
+
+func (m *SessionDissolveReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendInt(append(b, `,"seq":`...), m.Seq)
+	return b
+}
+
+var namesSessionDissolveReply = []string{
+	"session",
+	"seq",
+}
+
+func (*SessionDissolveReply) names() []string { return namesSessionDissolveReply }
+func (*SessionDissolveReply) needs() uint64   { return 0x3 }
+
+func (*SessionDissolveReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "seq":
+		return 1
+	}
+	return -1
+}
+
+func (m *SessionDissolveReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Seq = r.int()
+	}
+}
+
+func (m *SessionDissolveReply) check(r *reader) {
+	r.checkInt(m.GetSeq(), "seq")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *SessionDissolveReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *SessionDissolveReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- Link
+
+func (m *Link) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"link":`...), m.Link)
+	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Code != "" {
+		b = appendString(append(b, `,"code":`...), m.Code)
+	}
+	if m.By != "" {
+		b = appendString(append(b, `,"by":`...), m.By)
+	}
+	if m.Uses != 0 {
+		b = appendInt(append(b, `,"uses":`...), m.Uses)
+	}
+	if m.Used != 0 {
+		b = appendInt(append(b, `,"used":`...), m.Used)
+	}
+	if m.CreatedAt != 0 {
+		b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
+	}
+	if m.ExpiresAt != 0 {
+		b = appendInt(append(b, `,"expiresAt":`...), m.ExpiresAt)
+	}
+	return b
+}
+
+var namesLink = []string{
+	"link",
+	"session",
+	"code",
+	"by",
+	"uses",
+	"used",
+	"createdAt",
+	"expiresAt",
+}
+
+func (*Link) names() []string { return namesLink }
+func (*Link) needs() uint64   { return 0x3 }
+
+func (*Link) fieldOf(name []byte) int {
+	switch string(name) {
+	case "link":
+		return 0
+	case "session":
+		return 1
+	case "code":
+		return 2
+	case "by":
+		return 3
+	case "uses":
+		return 4
+	case "used":
+		return 5
+	case "createdAt":
+		return 6
+	case "expiresAt":
+		return 7
+	}
+	return -1
+}
+
+func (m *Link) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Link = r.string()
+	case 1:
+		m.Session = r.string()
+	case 2:
+		m.Code = r.string()
+	case 3:
+		m.By = r.string()
+	case 4:
+		m.Uses = r.int()
+	case 5:
+		m.Used = r.int()
+	case 6:
+		m.CreatedAt = r.int()
+	case 7:
+		m.ExpiresAt = r.int()
+	}
+}
+
+func (m *Link) check(r *reader) {
+	r.checkInt(m.GetUses(), "uses")
+	r.checkInt(m.GetUsed(), "used")
+	r.checkInt(m.GetCreatedAt(), "createdAt")
+	r.checkInt(m.GetExpiresAt(), "expiresAt")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *Link) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *Link) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkCreate
+
+func (m *LinkCreate) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Uses != 0 {
+		b = appendInt(append(b, `,"uses":`...), m.Uses)
+	}
+	if m.ExpiresIn != 0 {
+		b = appendInt(append(b, `,"expiresIn":`...), m.ExpiresIn)
+	}
+	return b
+}
+
+var namesLinkCreate = []string{
+	"session",
+	"uses",
+	"expiresIn",
+}
+
+func (*LinkCreate) names() []string { return namesLinkCreate }
+func (*LinkCreate) needs() uint64   { return 0x1 }
+
+func (*LinkCreate) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "uses":
+		return 1
+	case "expiresIn":
+		return 2
+	}
+	return -1
+}
+
+func (m *LinkCreate) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Uses = r.int()
+	case 2:
+		m.ExpiresIn = r.int()
+	}
+}
+
+func (m *LinkCreate) check(r *reader) {
+	r.checkInt(m.GetUses(), "uses")
+	r.checkInt(m.GetExpiresIn(), "expiresIn")
+}
+
+func (m *LinkCreate) blank() string {
+	switch {
+	case m.Session == "":
+		return "session"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkCreate) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkCreate) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkCreateReply
+
+func (m *LinkCreateReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Link != nil {
+		b = appendObject(append(b, `,"link":`...), m.Link)
+	}
+	return b
+}
+
+var namesLinkCreateReply = []string{
+	"link",
+}
+
+func (*LinkCreateReply) names() []string { return namesLinkCreateReply }
+func (*LinkCreateReply) needs() uint64   { return 0x0 }
+
+func (*LinkCreateReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "link":
+		return 0
+	}
+	return -1
+}
+
+func (m *LinkCreateReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Link = new(Link)
+		r.object(m.Link)
+	}
+}
+
+func (m *LinkCreateReply) check(r *reader) {
+	if r.err == nil && m.Link != nil {
+		m.Link.check(r)
+		r.at("link")
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkCreateReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkCreateReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkList
+
+func (m *LinkList) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Cursor != "" {
+		b = appendString(append(b, `,"cursor":`...), m.Cursor)
+	}
+	if m.Limit != 0 {
+		b = appendInt(append(b, `,"limit":`...), m.Limit)
+	}
+	return b
+}
+
+var namesLinkList = []string{
+	"session",
+	"cursor",
+	"limit",
+}
+
+func (*LinkList) names() []string { return namesLinkList }
+func (*LinkList) needs() uint64   { return 0x1 }
+
+func (*LinkList) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "cursor":
+		return 1
+	case "limit":
+		return 2
+	}
+	return -1
+}
+
+func (m *LinkList) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Cursor = r.string()
+	case 2:
+		m.Limit = r.int()
+	}
+}
+
+func (m *LinkList) check(r *reader) {
+	r.checkInt(m.GetLimit(), "limit")
+}
+
+func (m *LinkList) blank() string {
+	switch {
+	case m.Session == "":
+		return "session"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkList) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkList) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkListReply
+
+func (m *LinkListReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendObjects(append(b, `,"links":`...), m.Links)
+	if m.Next != "" {
+		b = appendString(append(b, `,"next":`...), m.Next)
+	}
+	return b
+}
+
+var namesLinkListReply = []string{
+	"links",
+	"next",
+}
+
+func (*LinkListReply) names() []string { return namesLinkListReply }
+func (*LinkListReply) needs() uint64   { return 0x1 }
+
+func (*LinkListReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "links":
+		return 0
+	case "next":
+		return 1
+	}
+	return -1
+}
+
+func (m *LinkListReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Links = objects[Link](r)
+	case 1:
+		m.Next = r.string()
+	}
+}
+
+func (m *LinkListReply) check(r *reader) {
+	for i, v := range m.Links {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("links")
+		}
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkListReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkListReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkRevoke
+
+func (m *LinkRevoke) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"link":`...), m.Link)
+	return b
+}
+
+var namesLinkRevoke = []string{
+	"session",
+	"link",
+}
+
+func (*LinkRevoke) names() []string { return namesLinkRevoke }
+func (*LinkRevoke) needs() uint64   { return 0x3 }
+
+func (*LinkRevoke) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "link":
+		return 1
+	}
+	return -1
+}
+
+func (m *LinkRevoke) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Link = r.string()
+	}
+}
+
+func (m *LinkRevoke) check(r *reader) {
+}
+
+func (m *LinkRevoke) blank() string {
+	switch {
+	case m.Session == "":
+		return "session"
+	case m.Link == "":
+		return "link"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkRevoke) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkRevoke) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkRevokeReply
+
+func (m *LinkRevokeReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"link":`...), m.Link)
+	return b
+}
+
+var namesLinkRevokeReply = []string{
+	"link",
+}
+
+func (*LinkRevokeReply) names() []string { return namesLinkRevokeReply }
+func (*LinkRevokeReply) needs() uint64   { return 0x1 }
+
+func (*LinkRevokeReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "link":
+		return 0
+	}
+	return -1
+}
+
+func (m *LinkRevokeReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Link = r.string()
+	}
+}
+
+func (m *LinkRevokeReply) check(r *reader) {
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkRevokeReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkRevokeReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkGet
+
+func (m *LinkGet) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"code":`...), m.Code)
+	return b
+}
+
+var namesLinkGet = []string{
+	"code",
+}
+
+func (*LinkGet) names() []string { return namesLinkGet }
+func (*LinkGet) needs() uint64   { return 0x1 }
+
+func (*LinkGet) fieldOf(name []byte) int {
+	switch string(name) {
+	case "code":
+		return 0
+	}
+	return -1
+}
+
+func (m *LinkGet) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Code = r.string()
+	}
+}
+
+func (m *LinkGet) check(r *reader) {
+}
+
+func (m *LinkGet) blank() string {
+	switch {
+	case m.Code == "":
+		return "code"
+	}
+	return ""
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkGet) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkGet) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- LinkGetReply
+
+func (m *LinkGetReply) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	if m.Name != "" {
+		b = appendString(append(b, `,"name":`...), m.Name)
+	}
+	if m.Avatar != "" {
+		b = appendString(append(b, `,"avatar":`...), m.Avatar)
+	}
+	if m.MemberCount != 0 {
+		b = appendInt(append(b, `,"memberCount":`...), m.MemberCount)
+	}
+	if m.By != "" {
+		b = appendString(append(b, `,"by":`...), m.By)
+	}
+	if m.ExpiresAt != 0 {
+		b = appendInt(append(b, `,"expiresAt":`...), m.ExpiresAt)
+	}
+	if m.Member {
+		b = appendBool(append(b, `,"member":`...), m.Member)
+	}
+	return b
+}
+
+var namesLinkGetReply = []string{
+	"session",
+	"name",
+	"avatar",
+	"memberCount",
+	"by",
+	"expiresAt",
+	"member",
+}
+
+func (*LinkGetReply) names() []string { return namesLinkGetReply }
+func (*LinkGetReply) needs() uint64   { return 0x1 }
+
+func (*LinkGetReply) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "name":
+		return 1
+	case "avatar":
+		return 2
+	case "memberCount":
+		return 3
+	case "by":
+		return 4
+	case "expiresAt":
+		return 5
+	case "member":
+		return 6
+	}
+	return -1
+}
+
+func (m *LinkGetReply) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.Name = r.string()
+	case 2:
+		m.Avatar = r.string()
+	case 3:
+		m.MemberCount = r.int()
+	case 4:
+		m.By = r.string()
+	case 5:
+		m.ExpiresAt = r.int()
+	case 6:
+		m.Member = r.bool()
+	}
+}
+
+func (m *LinkGetReply) check(r *reader) {
+	r.checkInt(m.GetMemberCount(), "memberCount")
+	r.checkInt(m.GetExpiresAt(), "expiresAt")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *LinkGetReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *LinkGetReply) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }
@@ -5708,6 +8268,127 @@ func (m *RequestUpdate) MarshalJSON() ([]byte, error) { return appendObject(nil,
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *RequestUpdate) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- ContactUpdate
+
+func (m *ContactUpdate) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Contact != nil {
+		b = appendObject(append(b, `,"contact":`...), m.Contact)
+	}
+	if m.Gone {
+		b = appendBool(append(b, `,"gone":`...), m.Gone)
+	}
+	if m.ContactsVersion != 0 {
+		b = appendInt(append(b, `,"contactsVersion":`...), m.ContactsVersion)
+	}
+	return b
+}
+
+var namesContactUpdate = []string{
+	"contact",
+	"gone",
+	"contactsVersion",
+}
+
+func (*ContactUpdate) names() []string { return namesContactUpdate }
+func (*ContactUpdate) needs() uint64   { return 0x1 }
+
+func (*ContactUpdate) fieldOf(name []byte) int {
+	switch string(name) {
+	case "contact":
+		return 0
+	case "gone":
+		return 1
+	case "contactsVersion":
+		return 2
+	}
+	return -1
+}
+
+func (m *ContactUpdate) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Contact = new(Contact)
+		r.object(m.Contact)
+	case 1:
+		m.Gone = r.bool()
+	case 2:
+		m.ContactsVersion = r.int()
+	}
+}
+
+func (m *ContactUpdate) check(r *reader) {
+	r.checkThere(m.Contact != nil, "contact")
+	if r.err == nil && m.Contact != nil {
+		m.Contact.check(r)
+		r.at("contact")
+	}
+	r.checkInt(m.GetContactsVersion(), "contactsVersion")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *ContactUpdate) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *ContactUpdate) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- UserUpdate
+
+func (m *UserUpdate) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	if m.Profile != nil {
+		b = appendObject(append(b, `,"profile":`...), m.Profile)
+	}
+	return b
+}
+
+var namesUserUpdate = []string{
+	"profile",
+}
+
+func (*UserUpdate) names() []string { return namesUserUpdate }
+func (*UserUpdate) needs() uint64   { return 0x1 }
+
+func (*UserUpdate) fieldOf(name []byte) int {
+	switch string(name) {
+	case "profile":
+		return 0
+	}
+	return -1
+}
+
+func (m *UserUpdate) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Profile = new(Profile)
+		r.object(m.Profile)
+	}
+}
+
+func (m *UserUpdate) check(r *reader) {
+	r.checkThere(m.Profile != nil, "profile")
+	if r.err == nil && m.Profile != nil {
+		m.Profile.check(r)
+		r.at("profile")
+	}
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *UserUpdate) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *UserUpdate) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }

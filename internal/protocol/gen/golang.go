@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -232,8 +233,11 @@ func writeAppend(g *protogen.GeneratedFile, s *schema, f *protogen.Field) {
 	case f.Desc.IsMap():
 		v := f.Message.Fields[1]
 		write := "appendInt"
-		if v.Message != nil {
+		switch {
+		case v.Message != nil:
 			write = "appendMessage"
+		case v.Desc.Kind() == protoreflect.StringKind:
+			write = "appendString"
 		}
 		condition(g, "len("+field+") > 0", s.need(f), func() {
 			g.P("b = appendMap(append(b, ", key, "), ", field, ", ", write, ")")
@@ -309,7 +313,7 @@ func writeRead(g *protogen.GeneratedFile, s *schema, f *protogen.Field) {
 	case f.Desc.IsMap():
 		v := f.Message.Fields[1]
 		if v.Message == nil {
-			g.P(field, " = readMap(r, r.int)")
+			g.P(field, " = readMap(r, ", strings.TrimSuffix(readValue(s, v), "()"), ")")
 			return
 		}
 		g.P(field, " = readMap(r, func() *", v.Message.GoIdent, " {")
@@ -352,6 +356,7 @@ func readValue(s *schema, f *protogen.Field) string {
 func writeCheck(g *protogen.GeneratedFile, s *schema, f *protogen.Field) {
 	field, name := "m."+f.GoName, strconv.Quote(f.Desc.JSONName())
 	switch {
+	case f.Desc.IsMap() && f.Message.Fields[1].Desc.Kind() == protoreflect.StringKind:
 	case f.Desc.IsMap():
 		v := f.Message.Fields[1]
 		if v.Message == nil {
