@@ -184,6 +184,8 @@ func TestNewUserIsChecked(t *testing.T) {
 		"name is not UTF-8":       {Name: "a\xff", Password: password},
 		"zero width in the name":  {Name: "a\u200bb", Password: password},
 		"short password":          {Name: "ann", Password: "1234567"},
+		"everybody's password":    {Name: "ann", Password: "Password123"},
+		"name as password":        {Name: "annabella", Password: "Annabella"},
 		"long password":           {Name: "ann", Password: strings.Repeat("x", 257)},
 		"long nickname":           {Name: "ann", Password: password, Nickname: long},
 		"nickname turns the text": {Name: "ann", Password: password, Nickname: "a\u202eb"},

@@ -13,7 +13,7 @@ import (
 // NewUser is who registers, or is made by an operator.
 type NewUser struct {
 	Name     string // see foldName
-	Password string // 8 to 256 characters
+	Password string // see checkPassword
 	Nickname string // Name, when it is ""
 	Avatar   string
 	Code     string // of an invitation
@@ -104,7 +104,7 @@ func (c *Center) prepare(n NewUser) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPassword(n.Password); err != nil {
+	if err := checkPassword(n.Password, folded); err != nil {
 		return nil, err
 	}
 	nickname, err := cleanNickname(n.Nickname)
@@ -184,7 +184,47 @@ func (c *Center) Login(ctx context.Context, name, password string, client Client
 		c.log.Warn("a sign-in was refused", "user", u.ID)
 		return nil, protocol.Unauthorized("the name or the password is wrong")
 	}
+	if u, err = c.rehash(ctx, u, password); err != nil {
+		return nil, err
+	}
 	return c.open(ctx, u, client)
+}
+
+// rehash keeps a password that was just found right at today's cost, where its hash is
+// of a weaker time. Of sign-ins at the same time one writes, and the others take its row.
+func (c *Center) rehash(ctx context.Context, u *User, password string) (*User, error) {
+	if !c.hasher.weak(u.Password) {
+		return u, nil
+	}
+	hash, err := c.hasher.hash(ctx, password)
+	if err != nil {
+		return nil, err
+	}
+	was := u.Password
+	is, err := c.change(ctx, u.ID, func(u *User) error {
+		if u.Password != was {
+			return ErrChanged
+		}
+		u.Password = hash
+		return nil
+	})
+	if err == nil {
+		c.log.Info("a password is kept at today's cost", "user", u.ID)
+		return is, nil
+	}
+	if !errors.Is(err, ErrChanged) {
+		return nil, err
+	}
+	if is, err = c.User(ctx, u.ID); err != nil {
+		return nil, err
+	}
+	switch ok, err := c.hasher.verify(ctx, is.Password, password); {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, protocol.Unauthorized("the name or the password is wrong") // it was changed meanwhile
+	}
+	return is, nil
 }
 
 // open makes a login for a user whose proof was good when u was read.

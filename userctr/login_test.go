@@ -24,6 +24,39 @@ func TestPasswordsAreKeptAsOWASPSays(t *testing.T) {
 	b.login("ann", "d", "")
 }
 
+func TestSignInBringsAWeakerHashToTodaysCost(t *testing.T) {
+	b := start(t, nil)
+	id := b.signUp("ann").User.ID
+	stored := func() string {
+		u, err := b.store.User(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Password
+	}
+	old := stored()
+	b.cfg.Argon2 = userctr.Argon2{Memory: 128, Passes: 2, Threads: 1}
+	b.restart()
+	_, err := b.Login(t.Context(), "ann", "wrong password", userctr.Client{})
+	if wants(t, err, protocol.Code_UNAUTHORIZED); stored() != old {
+		t.Error("a wrong password changed the hash")
+	}
+	var wait sync.WaitGroup
+	for i := range 8 { // at the same time: none is refused because of another's writing
+		wait.Go(func() { b.login("ann", fmt.Sprint("d", i), "") })
+	}
+	wait.Wait()
+	fresh := stored()
+	if !strings.Contains(fresh, "$m=128,t=2,p=1$") {
+		t.Errorf("stored password = %q", fresh)
+	}
+	b.cfg.Argon2 = cheap // dearer than today's is left as it is
+	b.restart()
+	if b.login("ann", "d", ""); stored() != fresh {
+		t.Errorf("stored password = %q, was %q", stored(), fresh)
+	}
+}
+
 func TestUnknownNameAndWrongPasswordAnswerAlike(t *testing.T) {
 	b := start(t, withOutside)
 	b.signUp("ann")

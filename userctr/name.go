@@ -77,13 +77,6 @@ func checkAvatar(avatar string) error {
 	return nil
 }
 
-func checkPassword(password string) error {
-	if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
-		return protocol.BadRequest("a password has %d to %d characters", minPassword, maxPassword)
-	}
-	return nil
-}
-
 // segments are words that stand where a user id stands in a path or a mention.
 var segments = map[string]bool{
 	"*": true, ".": true, "..": true, "me": true, "login": true, "logout": true, "refresh": true, "invites": true,

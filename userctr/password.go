@@ -84,6 +84,15 @@ func (h *hasher) verify(ctx context.Context, stored, password string) (bool, err
 	return subtle.ConstantTimeCompare(got, want) == 1 && !absent, nil
 }
 
+// weak says whether a PHC string cost less than one of today would. The cost is
+// memory times passes: by that OWASP's figures of equal strength are near each other.
+func (h *hasher) weak(stored string) bool {
+	cost, _, _, err := parsePHC(stored)
+	return err == nil && cost.work() < h.cost.work()
+}
+
+func (a Argon2) work() uint64 { return uint64(a.Memory) * uint64(a.Passes) }
+
 func (h *hasher) key(password string, salt []byte, cost Argon2, size uint32) []byte {
 	return argon2.IDKey([]byte(password), salt, cost.Passes, cost.Memory, cost.Threads, size)
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -67,6 +68,40 @@ func TestPHCString(t *testing.T) {
 	} {
 		if ok, err := h.verify(t.Context(), bad, "password"); ok || err == nil {
 			t.Errorf("%s: verify = %v, %v, want an error", says, ok, err)
+		}
+	}
+}
+
+func TestCheckPassword(t *testing.T) {
+	for password, ok := range map[string]bool{
+		"correct horse":          true,
+		"密码是一句很长的话":              true,
+		"short":                  false,
+		"密码是一句话":                 false, // characters are counted, not bytes
+		strings.Repeat("x", 257): false,
+		"12345678":               false,
+		"password1":              false,
+		"PassWord1":              false, // letter case hides nothing
+		"woaini1314":             false,
+		"qwertyuiop":             false,
+		"anna-maria":             false, // her name
+		"ＡＮＮＡ-Maria":             false, // the same name
+		"anna-maria!":            true,
+	} {
+		if err := checkPassword(password, "anna-maria"); (err == nil) != ok {
+			t.Errorf("checkPassword(%q) = %v, want ok = %v", password, err, ok)
+		}
+	}
+}
+
+func TestCommonPasswordsAreOnesThatCouldBeTaken(t *testing.T) {
+	words := common()
+	if len(words) < 1000 {
+		t.Errorf("%d words were read", len(words))
+	}
+	for word := range words {
+		if n := utf8.RuneCountInString(word); n < minPassword || word != strings.ToLower(word) {
+			t.Errorf("%q is never looked for", word)
 		}
 	}
 }

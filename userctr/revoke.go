@@ -120,15 +120,15 @@ func (c *Center) Disable(ctx context.Context, by protocol.Identity, id protocol.
 // ChangePassword puts a new password in the place of the old one, ends every login
 // of the user, and signs the device of id in again.
 func (c *Center) ChangePassword(ctx context.Context, id protocol.Identity, old, fresh string) (*Grant, error) {
-	if err := checkPassword(fresh); err != nil {
-		return nil, err
-	}
 	u, err := c.User(ctx, id.User)
 	if err != nil {
 		return nil, err
 	}
 	if u.Password == "" {
 		return nil, protocol.Denied("this user has no password here")
+	}
+	if err := checkPassword(fresh, u.Folded); err != nil {
+		return nil, err
 	}
 	if err := c.limits.account(u.Folded, c.now()); err != nil {
 		return nil, err
@@ -163,7 +163,11 @@ func (c *Center) ChangePassword(ctx context.Context, id protocol.Identity, old, 
 
 // SetPassword is ChangePassword for an operator, who need not know the old one.
 func (c *Center) SetPassword(ctx context.Context, id protocol.UserID, fresh string) error {
-	if err := checkPassword(fresh); err != nil {
+	u, err := c.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := checkPassword(fresh, u.Folded); err != nil {
 		return err
 	}
 	hash, err := c.hasher.hash(ctx, fresh)
