@@ -79,6 +79,14 @@ func (r *Remote) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
+// Paged is embedded by an input that pages.
+type Paged struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string `query:"cursor" maxLength:"256" doc:"What next said"`
+}
+
+func badCursor() error { return protocol.BadRequest("cursor: give back what next said") }
+
 // ClientBody is what a client says of itself when it signs in.
 type ClientBody struct {
 	Device     string `json:"device,omitempty" maxLength:"128" doc:"The client's own name for this device, the same at every sign-in. Without one the answer gives one"`

@@ -90,9 +90,13 @@ type usersAnswer struct {
 func (c *Center) findUsers(ctx context.Context, in *struct {
 	Name string `query:"name" maxLength:"64" doc:"The exact name"`
 	Kind Kind   `query:"kind" enum:"human,bot,guest,device,system" doc:"Only users of this kind"`
+	Paged
 }) (*usersAnswer, error) {
 	if _, err := caller(ctx); err != nil {
 		return nil, err
+	}
+	if in.Cursor != "" { // one user at most has a name, so there is no next page
+		return nil, badCursor()
 	}
 	out := &usersAnswer{}
 	out.Body.Items = []Profile{}

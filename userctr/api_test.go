@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,50 @@ func TestOperations(t *testing.T) {
 	last := want(200, grant, "", "POST", "/users/login", `{"name":"ann","password":"another horse"}`)
 	want(204, "", last["token"].(string), "POST", "/users/logout", "")
 	want(401, "", last["token"].(string), "POST", "/users/logout", "")
+}
+
+func TestDevicesAreListedByThePage(t *testing.T) {
+	b := start(t, nil)
+	h := b.rest()
+	var token string
+	for i := range 7 {
+		device := fmt.Sprint("d", i)
+		if i == 0 {
+			token = b.signUp("ann").Token // on its phone
+		} else {
+			b.login("ann", device, "web")
+		}
+		if i%3 == 2 { // three of them are seen at the same time
+			b.pass(time.Minute)
+		}
+	}
+	want := []string{"d6", "d3", "d4", "d5", "d1", "d2", "phone"}
+	for limit := 1; limit <= 8; limit++ {
+		var got []string
+		for cursor := ""; ; {
+			status, out := call(t, h, token, "GET", fmt.Sprintf("/users/me/devices?limit=%d&cursor=%s", limit, cursor), "")
+			items, _ := out["items"].([]any)
+			if status != 200 || len(items) == 0 || len(items) > limit {
+				t.Fatalf("limit %d answered %d %v", limit, status, out)
+			}
+			for _, item := range items {
+				got = append(got, item.(map[string]any)["device"].(string))
+			}
+			if cursor, _ = out["next"].(string); cursor == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: devices = %q, want %q", limit, got, want)
+		}
+	}
+	for query, want := range map[string]int{"limit=0": 422, "limit=201": 422, "limit=x": 422, "cursor=x": 400, "cursor=!!": 400, "limit=200": 200} {
+		for _, path := range []string{"/users/me/devices?", "/users?name=ann&"} {
+			if status, out := call(t, h, token, "GET", path+query, ""); status != want {
+				t.Errorf("%s%s answered %d %v, want %d", path, query, status, out, want)
+			}
+		}
+	}
 }
 
 func TestLogTellsNeitherPasswordsNorTokens(t *testing.T) {
