@@ -240,10 +240,10 @@ func (c *connection) welcome(f *protocol.Frame, renewed bool) *protocol.Frame {
 	return &protocol.Frame{Id: f.Id, Body: &protocol.Frame_AuthReply{AuthReply: reply}}
 }
 
-// lapse closes the connection when its token's time is over; the leeway for clocks
-// that differ is in Expires.
+// lapse closes the connection when its token's time is over, clocks that differ
+// allowed for.
 func (c *connection) lapse(m *lapse) {
-	if c.who != nil && !c.who.Expires.IsZero() && m.now.After(c.who.Expires) {
+	if c.who != nil && !c.who.Expires.IsZero() && m.now.After(c.who.Expires.Add(c.who.Leeway)) {
 		c.close(protocol.Code_TOKEN_EXPIRED, "the token has expired")
 	}
 }

@@ -114,10 +114,10 @@ func (c *fakeConn) heard() []*protocol.Frame {
 	return append([]*protocol.Frame(nil), c.told...)
 }
 
-// doorman knows tokens of the form user:NAME, and ending:NAME, which is good once.
+// doorman knows tokens of the form user:NAME, and ending:NAME, whose login has ended
+// by the time that one asks again.
 type doorman struct {
 	mu   sync.Mutex
-	seen int
 	out  []string
 	hold chan struct{} // when not nil, a check waits for it
 }
@@ -127,11 +127,7 @@ func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identi
 		<-d.hold
 	}
 	if name, ok := strings.CutPrefix(token, "ending:"); ok {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.seen++; d.seen == 1 {
-			return protocol.Identity{User: name, Device: "d", Login: "l"}, nil
-		}
+		return protocol.Identity{User: name, Device: "d", Login: "ended"}, nil
 	}
 	switch name, ok := strings.CutPrefix(token, "user:"); {
 	case ok:
@@ -142,6 +138,13 @@ func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identi
 		return protocol.Identity{}, io.ErrUnexpectedEOF
 	}
 	return protocol.Identity{}, protocol.Unauthorized("no good token")
+}
+
+func (d *doorman) Alive(who *protocol.Identity) error {
+	if who.Login == "ended" {
+		return protocol.Unauthorized("this sign-in has ended")
+	}
+	return nil
 }
 
 func (d *doorman) Logout(_ context.Context, who protocol.Identity) error {

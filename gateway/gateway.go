@@ -49,6 +49,9 @@ func (n node) Connect(link actors.Link, remote actors.Remote) Conn {
 type Authenticator interface {
 	// Authenticate fails with UNAUTHORIZED or TOKEN_EXPIRED where the token is no good.
 	Authenticate(ctx context.Context, token string) (protocol.Identity, error)
+	// Alive fails with UNAUTHORIZED where who was authenticated, but the login has ended
+	// or the user been shut out since. It is answered from memory, at once.
+	Alive(who *protocol.Identity) error
 	// Logout ends the login that the identity's token belongs to.
 	Logout(ctx context.Context, who protocol.Identity) error
 }
@@ -74,7 +77,7 @@ type Config struct {
 	WriteWithin time.Duration // for a slow socket to take 32 KiB: 10 s
 	Queue       int           // bytes waiting for one socket: 256 KiB, so that 10,000 stuck sockets stay under 2.5 GiB
 	Compress    bool          // offer permessage-deflate
-	AuthWorkers int           // goroutines that check tokens: 8
+	AuthWorkers int           // goroutines that check tokens: 32, as those that make a user share a sync
 
 	Rate      float64 // writing REST requests per second and user: 20; below 0: no limit
 	RateBurst int     // of them at once: 50
@@ -102,7 +105,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Frame, 64<<10)
 	def(&c.Fragments, 64)
 	def(&c.Queue, 256<<10)
-	def(&c.AuthWorkers, 8)
+	def(&c.AuthWorkers, 32)
 	def(&c.RateBurst, 50)
 	if c.Rate == 0 {
 		c.Rate = 20

@@ -233,7 +233,7 @@ func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protoc
 	s.actor.Authenticated(&who, frame)
 	// A login that ended since the check above closed the connections it knew of. This
 	// one is among them now, or the login's end is seen here.
-	if _, err := s.ws.auth.Authenticate(ctx, auth.Token); err != nil {
+	if err := s.ws.auth.Alive(&who); err != nil {
 		if e := protocol.AsError(err); e.Code.CloseCode() != 0 {
 			s.Close(e.Code.CloseCode(), e.Detail)
 		}

@@ -154,7 +154,7 @@ func TestRegisteringSignsIn(t *testing.T) {
 		t.Errorf("user = %+v", g.User)
 	}
 	id := b.who(g.Token)
-	if id.User != g.User.ID || id.Device != "phone" || id.Platform != "ios" || id.Login == "" || id.Admin || !id.Expires.After(g.Expires) {
+	if id.User != g.User.ID || id.Device != "phone" || id.Platform != "ios" || id.Login == "" || id.Admin || !id.Expires.Equal(g.Expires) {
 		t.Errorf("identity = %+v", id)
 	}
 	if want := b.now().Add(10 * time.Minute); !g.Expires.Equal(want) {

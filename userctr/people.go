@@ -80,7 +80,7 @@ func (c *Center) meet(ctx context.Context, id protocol.UserID, name string) (gla
 		}
 		switch err = c.store.AddUser(ctx, u, ""); {
 		case err == nil:
-			c.log.Info("an outside user was seen for the first time", "user", id)
+			c.log.Debug("an outside user was seen for the first time", "user", id)
 		case protocol.Code_CONFLICT.Is(err): // on another connection at the same time
 			u, err = c.store.User(ctx, id)
 		}

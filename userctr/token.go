@@ -185,8 +185,7 @@ func (c *Center) mint(l *Login, admin bool) (token string, expires time.Time, er
 }
 
 // Authenticate says who holds token. UNAUTHORIZED: nobody; TOKEN_EXPIRED: somebody
-// who needs a new one. One of our own is checked in memory alone. Expires in the
-// answer has the leeway in it, so that it is in the future.
+// who needs a new one. One of our own is checked in memory alone.
 func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Identity, error) {
 	own, outside, err := c.tokens.verify(token)
 	if err != nil {
@@ -196,11 +195,11 @@ func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Ident
 		return c.authenticateOutside(ctx, outside)
 	}
 	if c.revoked.has(own.Login) {
-		return protocol.Identity{}, protocol.Unauthorized("this sign-in has ended")
+		return protocol.Identity{}, hasEnded()
 	}
 	return protocol.Identity{
 		User: own.Subject, Device: own.Device, Login: own.Login, Platform: own.Platform, Version: own.Version,
-		Expires: own.ExpiresAt.Add(leeway), Admin: own.Admin,
+		Expires: own.ExpiresAt.Time, Leeway: leeway, Admin: own.Admin,
 	}, nil
 }
 
@@ -216,10 +215,30 @@ func (c *Center) authenticateOutside(ctx context.Context, claims *outsideClaims)
 		return protocol.Identity{}, err
 	}
 	if seen.disabled {
-		return protocol.Identity{}, protocol.Unauthorized("this user is disabled")
+		return protocol.Identity{}, shutOut()
 	}
 	return protocol.Identity{
 		User: claims.Subject, Device: claims.Device, Platform: claims.Platform, Version: claims.Version,
-		Expires: claims.ExpiresAt.Add(leeway), Admin: seen.admin && !seen.password,
+		Expires: claims.ExpiresAt.Time, Leeway: leeway, Admin: seen.admin && !seen.password,
 	}, nil
 }
+
+// Alive says whether who, whom Authenticate gave of late, would be given still.
+// UNAUTHORIZED: the login has ended since, or the user been shut out. It looks at
+// what was revoked alone, in memory, and costs next to nothing.
+func (c *Center) Alive(who *protocol.Identity) error {
+	if who.Login != "" {
+		if c.revoked.has(who.Login) {
+			return hasEnded()
+		}
+		return nil
+	}
+	if g, ok := c.people.get(who.User); ok && g.disabled {
+		return shutOut()
+	}
+	return nil
+}
+
+func hasEnded() error { return protocol.Unauthorized("this sign-in has ended") }
+
+func shutOut() error { return protocol.Unauthorized("this user is disabled") }

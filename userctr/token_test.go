@@ -164,13 +164,36 @@ func TestForgedAccessTokensAreRefused(t *testing.T) {
 
 func TestAccessTokenExpires(t *testing.T) {
 	b := start(t, nil)
-	token := b.signUp("ann").Token
+	grant := b.signUp("ann")
+	token := grant.Token
 	b.pass(10*time.Minute + 59*time.Second)
-	if id := b.who(token); !id.Expires.After(b.now()) {
-		t.Error("a token that is still taken says that it has expired")
+	if id := b.who(token); !id.Expires.Equal(grant.Expires) || !id.Expires.Add(id.Leeway).After(b.now()) {
+		t.Errorf("a token that is still taken expires at %v and %v, the grant said %v", id.Expires, id.Leeway, grant.Expires)
 	}
 	b.pass(2 * time.Second)
 	b.refused(token, protocol.Code_TOKEN_EXPIRED)
+}
+
+func TestWhoeverWasShutOutIsNotAliveAnyMore(t *testing.T) {
+	b := start(t, withOutside)
+	own := b.who(b.signUp("ann").Token)
+	outside := b.who(sign(t, jwt.SigningMethodHS256, []byte(identitySecret), nil, map[string]any{"sub": "doctor-7", "exp": b.now().Add(time.Hour).Unix()}))
+	for _, who := range []protocol.Identity{own, outside} {
+		if err := b.Alive(&who); err != nil {
+			t.Errorf("%s: %v", who.User, err)
+		}
+	}
+	if err := b.Logout(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Disable(t.Context(), b.who(b.admin().Token), outside.User, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []protocol.Identity{own, outside} {
+		if err := b.Alive(&who); !protocol.Code_UNAUTHORIZED.Is(err) {
+			t.Errorf("%s: %v, want UNAUTHORIZED", who.User, err)
+		}
+	}
 }
 
 func TestTokenOfAnotherInstallationIsRefused(t *testing.T) {
@@ -185,7 +208,7 @@ func TestOutsideTokenMakesItsUser(t *testing.T) {
 	}
 	exp := b.now().Add(time.Hour).Unix()
 	id := b.who(outside(map[string]any{"sub": "doctor-7", "exp": exp, "name": "Dr. 王", "device": "pad", "platform": "android"}))
-	if id.User != "doctor-7" || id.Login != "" || id.Device != "pad" || id.Platform != "android" || id.Admin || id.Expires.Unix() != exp+60 {
+	if id.User != "doctor-7" || id.Login != "" || id.Device != "pad" || id.Platform != "android" || id.Admin || id.Expires.Unix() != exp {
 		t.Errorf("identity = %+v", id)
 	}
 	if u, err := b.User(t.Context(), "doctor-7"); err != nil || u.Nickname != "Dr. 王" || u.Name != "" || u.Kind != userctr.Human {

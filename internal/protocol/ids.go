@@ -23,15 +23,16 @@ type (
 // Identity is who speaks on a connection or in a REST request, after its token was checked.
 type Identity struct {
 	User     UserID
-	Device   string    // the client's own name for the device, or one we gave it
-	Login    string    // the login (refresh token family) that the token belongs to; "" for an outside token
-	Platform string    // web, ios, android, …; "" when not said
-	Version  string    // the client's version; "" when not said
-	Expires  time.Time // of the token
-	Admin    bool      // may administer this installation
-	Kind     string    // of the user: "" is human; else bot, guest, device, system
-	App      string    // the application by which a guest or an embedding host's user came, "": none
-	Scopes   []string  // of a server key or a bot: what it may do besides being a member; nil for people
+	Device   string        // the client's own name for the device, or one we gave it
+	Login    string        // the login (refresh token family) that the token belongs to; "" for an outside token
+	Platform string        // web, ios, android, …; "" when not said
+	Version  string        // the client's version; "" when not said
+	Expires  time.Time     // of the token, as it says
+	Leeway   time.Duration // how long it is taken after that, as clocks differ
+	Admin    bool          // may administer this installation
+	Kind     string        // of the user: "" is human; else bot, guest, device, system
+	App      string        // the application by which a guest or an embedding host's user came, "": none
+	Scopes   []string      // of a server key or a bot: what it may do besides being a member; nil for people
 }
 
 // IDs made here are a prefix and 80 bits in 16 characters of base32, lower case.
