@@ -330,6 +330,7 @@ func TestProblems(t *testing.T) {
 		{"an unknown path", "GET", "/api/v2/nothing", "", 404, "NOT_FOUND", ""},
 		{"another method", "PATCH", "/api/v2/sessions/recent", "", 405, "METHOD_NOT_ALLOWED", ""},
 		{"no JSON", "POST", send, `{"a"`, 400, "BAD_REQUEST", "body"},
+		{"a key in another letter case", "POST", send, `{"clientMsgId":"a","content":{"type":"text","text":"x"},"ReplyTo":"m"}`, 400, "BAD_REQUEST", "body"},
 		{"a key twice", "POST", send, `{"clientMsgId":"a","clientMsgId":"b","content":{"type":"text"}}`, 400, "BAD_REQUEST", "body"},
 		{"invalid UTF-8", "POST", send, "{\"clientMsgId\":\"\xff\"}", 400, "BAD_REQUEST", "body"},
 		{"too deep", "POST", send, strings.Repeat("[", 10_000), 400, "BAD_REQUEST", "body"},
@@ -363,6 +364,26 @@ func TestProblems(t *testing.T) {
 	}
 	if allow := d.raw("PATCH", send, "").Header().Get("Allow"); allow != "GET, POST" {
 		t.Errorf("Allow = %q", allow)
+	}
+}
+
+func TestDetailOfAProblemNamesTheField(t *testing.T) {
+	d := newDesk(t, Config{})
+	const send = "/api/v2/sessions/" + ours + "/messages"
+	for _, row := range [][4]string{
+		{"POST", send, `{"clientMsgId":"","content":{"type":"text","text":"x"}}`, "clientMsgId: expected length >= 1"},
+		{"POST", send, `{"clientMsgId":5,"content":{"type":"text","size":-1}}`, "clientMsgId: expected string; content.size: expected number >= 0"},
+		{"POST", send, `{"content":{"type":"text","text":"x"}}`, "expected required property clientMsgId to be present"},
+		{"POST", send, `{"clientMsgId":"c","content":{"type":"smell"}}`, "content.type: wrong type, or a word that is not known"},
+		{"POST", send, `{"clientMsgId":"c","content":{"type":"text","Text":"x"}}`, "content.Text: other letter case: it is text"},
+		{"POST", send, `{"clientMsgId":"c","clientMsgId":"d"}`, "clientMsgId: stands twice"},
+		{"GET", send + "?limit=0", "", "limit: expected number >= 1"},
+		{"GET", send + "?limit=x&before=y&after=z&cursor=" + strings.Repeat("x", 300), "", "limit: invalid integer; cursor: expected length <= 256; before: invalid integer; and 1 more"},
+	} {
+		status, p := d.do(row[0], row[1], row[2])
+		if status != 400 || p["detail"] != row[3] {
+			t.Errorf("%s %s %s answered %d %q, want %q", row[0], row[1], row[2], status, p["detail"], row[3])
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"unicode/utf8"
 )
@@ -12,27 +13,41 @@ import (
 const maxDepth = 16
 
 var (
-	errNotJSON = errors.New("not valid JSON")
-	errTwice   = errors.New("a key is there twice")
-	errDeep    = errors.New("too deeply nested")
+	errNotJSON   = errors.New("not valid JSON")
+	errDeep      = fmt.Errorf("more than %d levels of nesting", maxDepth)
+	errSurrogate = errors.New("half a surrogate pair")
 )
 
-// unmarshal is json.Unmarshal for what strangers send: what it takes has one
-// meaning only, and its errors say nothing of our types.
+// unmarshal is json.Unmarshal for what strangers send. As in frames, what it takes has
+// one meaning only, and what is not known is not looked at; its errors name the field
+// and say nothing of our types.
 func unmarshal(data []byte, v any) error {
 	if err := strict(data); err != nil {
 		return err
 	}
-	if json.Unmarshal(data, v) != nil {
-		return errors.New("a field has the wrong type")
+	if err := fit(data, v); err != nil {
+		return err
 	}
-	return nil
+	err := json.Unmarshal(data, v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("%s: wrong type", wrong.Field)
+	case errors.As(err, new(*json.SyntaxError)):
+		return errNotJSON
+	}
+	return errors.New("wrong type")
 }
 
-// strict refuses invalid UTF-8, keys that are there twice, and depth.
+// strict refuses invalid UTF-8, halves of surrogate pairs, keys that stand twice, and depth.
 func strict(data []byte) error {
 	if !utf8.Valid(data) {
 		return errNotJSON
+	}
+	if loneSurrogate(data) {
+		return errSurrogate
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	type level struct {
@@ -55,7 +70,7 @@ func strict(data []byte) error {
 		if n := len(open); n > 0 && open[n-1].key && !isDelim {
 			key := t.(string)
 			if open[n-1].keys[key] {
-				return errTwice
+				return fmt.Errorf("%.64s: stands twice", key)
 			}
 			open[n-1].keys[key], open[n-1].key = true, false
 			continue

@@ -3,8 +3,10 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -137,6 +139,9 @@ func newProblem(status int, msg string, errs []error) *Problem {
 	if status == 0 || msg == "" {
 		msg = http.StatusText(status)
 	}
+	if len(fields) > 0 {
+		msg = said(fields)
+	}
 	p := problem(&protocol.Error{Code: code, Detail: msg})
 	if code == protocol.Code_INTERNAL {
 		p.Detail = "internal error"
@@ -146,4 +151,23 @@ func newProblem(status int, msg string, errs []error) *Problem {
 	}
 	p.Fields = fields
 	return p
+}
+
+// maxSaid fields are told of in a problem's detail; all of them are in its fields.
+const maxSaid = 3
+
+// said is for people what fields is for programs: the names without where they stand.
+func said(fields []ProblemField) string {
+	var all []string
+	for _, f := range fields[:min(len(fields), maxSaid)] {
+		if _, name, inner := strings.Cut(f.Location, "."); inner {
+			all = append(all, name+": "+f.Message)
+		} else {
+			all = append(all, f.Message)
+		}
+	}
+	if more := len(fields) - maxSaid; more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, "; ")
 }
