@@ -95,3 +95,15 @@ func (h *hidden) synced(k sessionKey, to int64) (int64, hiddenHead) {
 	}
 	return to, old
 }
+
+// head gives a session's head as readers see it where now is what the row says, and
+// what of the session is hidden.
+func (h *hidden) head(k sessionKey, now head) (head, hiddenHead) {
+	old, ok := h.of(k)
+	if ok && old.last < now.last {
+		members := now.members
+		now = old.head
+		now.members = members
+	}
+	return now, old
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -125,26 +124,14 @@ func (v view) unread(k sessionKey, old hiddenHead, user protocol.UserID, read, t
 	if read >= to {
 		return 0, false, nil
 	}
-	own := userHash(user)
+	counter := unreadCounter{user: user, own: userHash(user)}
 	err = scan(v.r, v.s.dir, k.entry(read+1), after(k.entry(to)), func(key, row []byte) error {
-		if len(row) < entryHeader {
-			return v.s.bad(key, errShort)
-		}
-		if row = old.row(seqOf(key), row); !counts(row[0]) || [8]byte(row[1:9]) == own {
-			return nil
-		}
-		n++
-		if row[0]&flagMentions == 0 || mentioned {
-			return nil
-		}
-		e, err := parseEntry("", key, row)
-		if err != nil {
+		if err := counter.count(key, old.row(seqOf(key), row)); err != nil {
 			return v.s.bad(key, err)
 		}
-		mentioned = slices.Contains(e.Mentions, user) || slices.Contains(e.Mentions, "*")
 		return nil
 	})
-	return n, mentioned, err
+	return counter.n, counter.mentioned, err
 }
 
 // Due fills actors.Journal.

@@ -58,12 +58,7 @@ func (v view) head(k sessionKey) (h head, found bool, err error) {
 // synced gives a session's head, and what of the session is hidden from readers.
 func (v view) synced(k sessionKey) (h head, x hiddenHead, found bool, err error) {
 	found, err = v.row(k.head(), func(b []byte) (err error) { h, err = parseHead(b); return err })
-	x, unsynced := v.s.hidden.of(k)
-	if unsynced && x.last < h.last {
-		members := h.members
-		h = x.head
-		h.members = members
-	}
+	h, x = v.s.hidden.head(k, h)
 	return h, x, found, err
 }
 
@@ -81,16 +76,6 @@ func (v view) info(k sessionKey, h head) (*protocol.SessionInfo, error) {
 func (v view) number(key []byte) (n int64, err error) {
 	_, err = v.row(key, func(b []byte) (err error) { n, err = parseNumber(b); return err })
 	return n, err
-}
-
-// received is the highest received seq of a member's devices.
-func (v view) received(k sessionKey, user protocol.UserID) (highest int64, err error) {
-	err = v.scan(k.recv(user, ""), func(key, value []byte) error {
-		n, err := parseNumber(value)
-		highest = max(highest, n)
-		return err
-	})
-	return highest, err
 }
 
 // Load fills actors.Journal.
