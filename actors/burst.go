@@ -33,8 +33,8 @@ func (b *Burst) Add(f Flusher) bool {
 	return true
 }
 
-// End flushes every link that was added.
-func (b *Burst) End() {
+// End flushes every link that was added, and gives the room for the next burst's.
+func (b *Burst) End() (room []Flusher) {
 	b.mu.Lock()
 	b.ended = true
 	links := b.links
@@ -43,4 +43,10 @@ func (b *Burst) End() {
 	for _, l := range links {
 		l.Flush()
 	}
+	clear(links)
+	const keep = 4096 // links, of 16 bytes each
+	if cap(links) > keep {
+		return nil
+	}
+	return links[:0]
 }

@@ -91,8 +91,9 @@ func (c *committer) commit(reports chan<- []*Append) {
 func (c *committer) report(reports <-chan []*Append) {
 	defer close(c.done)
 	var sessions []*Session
+	var room []Flusher
 	for batch := range reports {
-		burst := &Burst{}
+		burst := &Burst{links: room}
 		sessions = sessions[:0]
 		for _, a := range batch {
 			p := a.Owner.(*pending)
@@ -106,6 +107,6 @@ func (c *committer) report(reports <-chan []*Append) {
 			s.reporting = nil
 			c.root.Send(s.pid, &committed{done: done, burst: burst})
 		}
-		burst.End()
+		room = burst.End()
 	}
 }

@@ -10,7 +10,7 @@ import (
 // closing is a link that notes with what it was closed.
 type closing struct{ code int }
 
-func (*closing) Deliver([]Outgoing, *Burst)  {}
+func (*closing) Deliver([]Outgoing, *Burst) {}
 func (c *closing) Close(code int, _ string) { c.code = code }
 
 func TestAConnectionSaysWhenItsTokenEndsAndGivesItTheLeeway(t *testing.T) {

@@ -82,7 +82,7 @@ func (u *User) deliver(d *delivery) {
 		} else {
 			out = append(out, u.ringIn(shared))
 		}
-		if e.Skip != 0 && skip == nil {
+		if skip == nil && u.has(e.Skip) {
 			skip = make([]int64, len(out)-1, len(d.events))
 		}
 		if skip != nil {
@@ -94,6 +94,12 @@ func (u *User) deliver(d *delivery) {
 	if u.out = out[:0]; cap(out) > 64 {
 		u.out = nil
 	}
+}
+
+// has says whether conn, 0 being none, is one of the user's connections: most that
+// get a message did not send it, and need no list of who is left out.
+func (u *User) has(conn int64) bool {
+	return conn != 0 && slices.ContainsFunc(u.conns, func(c attached) bool { return c.conn == conn })
 }
 
 // keep holds on to the entries that come while the home list is being read.

@@ -219,8 +219,8 @@ func (s *socket) next(w *writer) bool {
 	if len(w.buf) > 0 {
 		return true
 	}
-	for w.queue == nil {
-		s.mu.Lock()
+	s.mu.Lock()
+	if w.queue == nil {
 		if s.queue == nil || s.state >= sent {
 			if w.waited && s.state < sent {
 				s.guard.Conn.SetWriteDeadline(time.Time{})
@@ -230,16 +230,16 @@ func (s *socket) next(w *writer) bool {
 			return false
 		}
 		w.queue, w.at, s.queue = s.queue, 0, nil
-		s.mu.Unlock()
 	}
-	return s.encode(w)
-}
-
-// encode appends waiting frames to w.buf until that is a good write, 32 KiB.
-func (s *socket) encode(w *writer) bool {
-	s.mu.Lock()
 	dropped := s.dropped
 	s.mu.Unlock()
+	s.encode(w, dropped)
+	return true
+}
+
+// encode appends waiting frames to w.buf until that is a good write, 32 KiB; dropped:
+// no more than the close frame.
+func (s *socket) encode(w *writer, dropped bool) {
 	for w.at < len(w.queue.items) && len(w.buf) < 32<<10 {
 		it := &w.queue.items[w.at]
 		w.at++
@@ -252,7 +252,6 @@ func (s *socket) encode(w *writer) bool {
 		w.queue.free()
 		w.queue = nil
 	}
-	return true
 }
 
 func (s *socket) append(w *writer, it *item) {
