@@ -146,21 +146,18 @@ func (h *homeReader) number(key []byte) (n int64, err error) {
 	return n, h.each(key, nil, func(_, b []byte) (err error) { n, err = parseNumber(b); return err })
 }
 
-// merge keeps the members, which are not in an info's row.
-var merge = proto.UnmarshalOptions{Merge: true}
-
 func (h *homeReader) row(k sessionKey, user protocol.UserID, device string) (*actors.HomeRow, error) {
 	row := &actors.HomeRow{LogEpoch: h.s.logEpoch, Info: &protocol.SessionInfo{}}
-	if err := h.members(k, user, row); err != nil {
-		return nil, err
-	}
 	head, old, err := h.head(k)
 	if err != nil {
 		return nil, err
 	}
 	row.Head = head.last
 	found := false
-	if err := h.each(k.info(), nil, func(_, b []byte) error { found = true; return merge.Unmarshal(b, row.Info) }); err != nil {
+	if err := h.each(k.info(), nil, func(_, b []byte) error { found = true; return proto.Unmarshal(b, row.Info) }); err != nil {
+		return nil, err
+	}
+	if err := h.members(k, user, row); err != nil {
 		return nil, err
 	}
 	if !found {
@@ -189,7 +186,8 @@ func (h *homeReader) row(k sessionKey, user protocol.UserID, device string) (*ac
 func (h *homeReader) members(k sessionKey, user protocol.UserID, row *actors.HomeRow) error {
 	mine := k.member(user)
 	from, to := mine, []byte(nil)
-	if k.bit == 1 {
+	pair := row.Info.SessionType == protocol.SessionType_P2P
+	if pair {
 		from = k.in(tableMember, 0)
 		to = after(from)
 	}
@@ -203,7 +201,7 @@ func (h *homeReader) members(k sessionKey, user protocol.UserID, row *actors.Hom
 		if own {
 			row.Member, found = *m, true
 		}
-		if k.bit == 1 {
+		if pair {
 			row.Info.Members = append(row.Info.Members, &protocol.Member{User: m.User, Role: m.Role, Inviter: m.Inviter, Order: m.Order, JoinedAt: m.JoinedAt})
 		}
 		return nil

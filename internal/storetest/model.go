@@ -253,7 +253,7 @@ func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.Se
 	if row.Info.SessionType == protocol.SessionType_P2P {
 		for _, r := range s.list() {
 			row.Info.Members = append(row.Info.Members, &protocol.Member{User: r.User, Role: r.Role, Inviter: r.Inviter,
-				Order: r.Order, JoinedAt: r.JoinedAt, ReadSeq: r.ReadSeq, RecvSeq: r.RecvSeq})
+				Order: r.Order, JoinedAt: r.JoinedAt})
 		}
 	}
 	for _, e := range entries {
