@@ -78,6 +78,8 @@ type Node struct {
 	users   Users
 	log     *slog.Logger
 
+	profiles Profiles
+
 	system    *actor.ActorSystem
 	root      *actor.RootContext
 	committer *committer
@@ -117,6 +119,10 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	n := &Node{
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
 		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
+	}
+	n.profiles = nobodyKnown{}
+	if p, ok := users.(Profiles); ok {
+		n.profiles = p
 	}
 	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{log.Handler()})

@@ -26,6 +26,7 @@ type stage struct {
 	store *pebblestore.Store
 	node  *actors.Node
 	wrap  func(actors.Journal) actors.Journal
+	users actors.Users // nil: anybody
 }
 
 // anybody says that every id but those that begin with "nobody" is a user's.
@@ -45,13 +46,19 @@ func newStage(t *testing.T, cfg actors.Config) *stage {
 }
 
 func wrappedStage(t *testing.T, cfg actors.Config, wrap func(actors.Journal) actors.Journal) *stage {
-	s := &stage{t: t, fs: vfs.NewMem(), cfg: cfg, wrap: wrap}
+	s := &stage{t: t, cfg: cfg, wrap: wrap}
+	s.begin()
+	return s
+}
+
+// begin starts a stage that has what a test wants of it.
+func (s *stage) begin() {
+	s.fs = vfs.NewMem()
 	if s.cfg.Rate == 0 {
 		s.cfg.Rate = -1
 	}
 	s.start()
-	t.Cleanup(s.stop)
-	return s
+	s.t.Cleanup(s.stop)
 }
 
 func (s *stage) start() {
@@ -69,7 +76,11 @@ func (s *stage) start() {
 	if s.wrap != nil {
 		journal = s.wrap(journal)
 	}
-	s.node = actors.New(s.cfg, journal, pushctr.NewLocal(), anybody{}, log)
+	users := s.users
+	if users == nil {
+		users = anybody{}
+	}
+	s.node = actors.New(s.cfg, journal, pushctr.NewLocal(), users, log)
 }
 
 func (s *stage) stop() {

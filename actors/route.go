@@ -70,6 +70,8 @@ func (n *Node) route(r *request) error {
 	case *protocol.Frame_SessionList, *protocol.Frame_Heartbeat:
 		n.tell(n.user(r.who.User), r)
 		return nil
+	case *protocol.Frame_UserGet:
+		return n.userGet(r, m.UserGet)
 	case *protocol.Frame_RequestSend, *protocol.Frame_RequestAnswer, *protocol.Frame_PresenceWatch:
 		return protocol.Errorf(protocol.Code_UNSUPPORTED, "%s is not served by this version", r.frame.Type())
 	}

@@ -2,6 +2,8 @@ package userctr
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -9,15 +11,23 @@ import (
 
 // Profile is what everybody who has signed in may know of a user.
 type Profile struct {
-	UserID   string `json:"userId"`
-	Name     string `json:"name,omitempty" doc:"To find the user by; none for a user of an outside system"`
-	Nickname string `json:"nickname"`
-	Avatar   string `json:"avatar,omitempty"`
-	Kind     Kind   `json:"kind" enum:"human,bot,guest,device,system"`
+	UserID   string            `json:"userId"`
+	Name     string            `json:"name,omitempty" doc:"To find the user by; none for a user of an outside system"`
+	Nickname string            `json:"nickname"`
+	Avatar   string            `json:"avatar,omitempty"`
+	Kind     Kind              `json:"kind" enum:"human,bot,guest,device,system"`
+	Fields   map[string]string `json:"fields,omitempty" doc:"Whatever else is shown"`
+	Version  int64             `json:"version" doc:"Rises with every change: the higher one is the newer one"`
+	Gone     bool              `json:"gone,omitempty" doc:"Erased: nobody is behind it any more"`
 }
 
-func profileOf(u *User) Profile {
-	return Profile{UserID: u.ID, Name: u.Name, Nickname: u.Nickname, Avatar: u.Avatar, Kind: u.Kind}
+func profileOf(u *User) Profile { return viewOf(shown(u)) }
+
+func viewOf(p *protocol.Profile) Profile {
+	return Profile{
+		UserID: p.UserId, Name: p.Name, Nickname: p.Nickname, Avatar: p.Avatar, Kind: Kind(p.Kind),
+		Fields: p.Fields, Version: p.Version, Gone: p.Gone,
+	}
 }
 
 type profileAnswer struct{ Body Profile }
@@ -51,13 +61,15 @@ func (c *Center) putMe(ctx context.Context, in *struct {
 	Body struct {
 		Nickname *string `json:"nickname,omitempty" maxLength:"64"`
 		Avatar   *string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
+
+		Fields map[string]string `json:"fields,omitempty" doc:"All of them: 20 at most, keys of 32 and values of 256 characters; absent: as they are"`
 	}
 }) (*meAnswer, error) {
 	id, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.Profile(ctx, id.User, in.Body.Nickname, in.Body.Avatar)
+	u, err := c.SetProfile(ctx, id.User, Looks{Nickname: in.Body.Nickname, Avatar: in.Body.Avatar, Fields: in.Body.Fields})
 	if err != nil {
 		return nil, err
 	}
@@ -90,10 +102,14 @@ type usersAnswer struct {
 func (c *Center) findUsers(ctx context.Context, in *struct {
 	Name string `query:"name" maxLength:"64" doc:"The exact name"`
 	Kind Kind   `query:"kind" enum:"human,bot,guest,device,system" doc:"Only users of this kind"`
+	IDs  string `query:"ids" maxLength:"13000" doc:"User ids with commas between them, 100 at most: their profiles, unknown ones left out"`
 	Paged
 }) (*usersAnswer, error) {
 	if _, err := caller(ctx); err != nil {
 		return nil, err
+	}
+	if in.IDs != "" {
+		return c.theseUsers(ctx, strings.Split(in.IDs, ","))
 	}
 	if in.Cursor != "" { // one user at most has a name, so there is no next page
 		return nil, badCursor()
@@ -115,6 +131,26 @@ func (c *Center) findUsers(ctx context.Context, in *struct {
 	}
 	if !u.Disabled && (in.Kind == "" || in.Kind == u.Kind) {
 		out.Body.Items = append(out.Body.Items, profileOf(u))
+	}
+	return out, nil
+}
+
+// maxIDs is how many profiles one call gives, as user_get does.
+const maxIDs = 100
+
+func (c *Center) theseUsers(ctx context.Context, ids []string) (*usersAnswer, error) {
+	if len(ids) > maxIDs {
+		return nil, protocol.Errorf(protocol.Code_TOO_MANY, "ids: %d at most", maxIDs)
+	}
+	found, err := c.Profiles(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found, func(a, b *protocol.Profile) int { return strings.Compare(a.UserId, b.UserId) })
+	out := &usersAnswer{}
+	out.Body.Items = make([]Profile, 0, len(found))
+	for _, p := range found {
+		out.Body.Items = append(out.Body.Items, viewOf(p))
 	}
 	return out, nil
 }

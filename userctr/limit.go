@@ -87,6 +87,8 @@ type buckets struct {
 	young, old map[string]*rate.Limiter
 }
 
+func newBuckets(r Rate) buckets { return buckets{rate: r, young: map[string]*rate.Limiter{}} }
+
 func (b *buckets) take(key string, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -173,12 +173,14 @@ func (c *Center) change(ctx context.Context, id protocol.UserID, edit func(u *Us
 		if err != nil {
 			return nil, err
 		}
+		before := shown(u)
 		if err := edit(u); err != nil {
 			return nil, err
 		}
 		err = c.store.UpdateUser(ctx, u)
 		if err == nil {
 			c.remember(u)
+			c.seen(before, u)
 			return u, nil
 		}
 		if err != ErrChanged {
@@ -188,22 +190,11 @@ func (c *Center) change(ctx context.Context, id protocol.UserID, edit func(u *Us
 	return nil, &protocol.Error{Code: protocol.Code_BUSY, Detail: "the user is being changed by others", RetryAfterMs: 100}
 }
 
-// Profile changes what others see of a user; nil leaves a field as it is.
-func (c *Center) Profile(ctx context.Context, id protocol.UserID, nickname, avatar *string) (*User, error) {
-	return c.change(ctx, id, func(u *User) error {
-		if nickname != nil {
-			clean, err := cleanNickname(*nickname)
-			if err != nil {
-				return err
-			}
-			u.Nickname = clean
-		}
-		if avatar != nil {
-			if err := checkAvatar(*avatar); err != nil {
-				return err
-			}
-			u.Avatar = *avatar
-		}
-		return nil
-	})
+// seen remembers what u looks like after a change, and tells of it when others see one.
+func (c *Center) seen(before *protocol.Profile, u *User) {
+	now := shown(u)
+	c.looks.changed(now)
+	if told := c.onProfile.Load(); told != nil && !sameLooks(before, now) {
+		(*told)(now)
+	}
 }

@@ -215,7 +215,7 @@ func TestOutsideTokenMakesItsUser(t *testing.T) {
 		t.Errorf("user = %+v, %v", u, err)
 	}
 	own := "mine"
-	if _, err := b.Profile(t.Context(), "doctor-7", &own, nil); err != nil {
+	if _, err := b.SetProfile(t.Context(), "doctor-7", userctr.Looks{Nickname: &own}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"Dr. 王": "mine", "": "mine"} { // nothing new

@@ -45,6 +45,8 @@ type User struct {
 	Created  time.Time
 	Password string // Argon2id as a PHC string, "": cannot sign in with one
 	Outside  string // the name that an outside system last gave
+
+	Fields map[string]string // whatever else is shown
 }
 
 // Login is one sign-in: a family of refresh tokens on one device.
@@ -97,6 +99,8 @@ type Invite struct {
 // Store is where users are kept. Whatever a method is to write is durable when it
 // returns. A row that isn't there is a protocol.NotFound error.
 type Store interface {
+	ProfileStore
+
 	// AddUser keeps a new user and, when invite is not "", counts one use of it in the
 	// same step. A taken id or name is a protocol.Conflict error, an invite without
 	// a use left ErrSpent; then nothing was written.
@@ -215,10 +219,15 @@ type Center struct {
 	limits  *limits
 	revoked *revoked
 	people  *people
+	looks   *looks
+
+	profileRate buckets // of changes of one's own profile
 
 	mu       sync.Mutex
 	onRevoke func(user protocol.UserID, login string, code protocol.Code)
 	activity atomic.Pointer[Activity]
+
+	onProfile atomic.Pointer[func(*protocol.Profile)]
 }
 
 // New loads the secrets of cfg.Data, or makes them when there are none, and
@@ -239,6 +248,9 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 		limits:  newLimits(cfg.Limits),
 		revoked: newRevoked(cfg.Access + 2*leeway),
 		people:  newPeople(),
+		looks:   newLooks(),
+
+		profileRate: newBuckets(Rate{Burst: 10, Every: 6 * time.Second}), // 10 a minute
 	}
 	ended, err := store.RevokedSince(context.Background(), now().Add(-cfg.Access-2*leeway))
 	if err != nil {
