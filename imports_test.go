@@ -17,13 +17,14 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"actors", "gateway", "userctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "actors", "gateway", "userctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
-	"actors":                {"internal/protocol"},
-	"gateway":               {"internal/protocol", "actors"},
-	"userctr":               {"internal/protocol"},
+	"internal/access":       {"internal/protocol"}, // who may do what: asked by all that serve anybody
+	"actors":                {"internal/protocol", "internal/access"},
+	"gateway":               {"internal/protocol", "internal/access", "actors"},
+	"userctr":               {"internal/protocol", "internal/access"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
 

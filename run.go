@@ -67,6 +67,9 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		s.gateway.Handle(path, page)
 	}
 	s.users.Register(s.gateway.API())
+	if err := s.gateway.Rows(); err != nil {
+		return nil, err
+	}
 	if s.public, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return nil, err
 	}

@@ -5,12 +5,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // route checks what can be checked of a request without anybody's state and tells
 // the actor that serves it. An error is the answer.
 func (n *Node) route(r *request) error {
+	if err := access.MayAsk(r.frame.Type(), r.who); err != nil {
+		return err
+	}
 	switch m := r.frame.Body.(type) {
 	case *protocol.Frame_MsgSend:
 		if err := n.checkSend(m.MsgSend); err != nil {
@@ -89,6 +93,9 @@ func (n *Node) toSession(id protocol.SessionID, r *request) error {
 // createSession finds the id, and with it the actor, of a session to be made: a
 // p2p session's comes from its two people, a repeated request's from its clientMsgId.
 func (n *Node) createSession(r *request, m *protocol.SessionCreate) error {
+	if err := access.Decide(access.Create, access.Asker(r.who), r.who); err != nil {
+		return err
+	}
 	if err := n.checkMembers(m.Members, 0); err != nil {
 		return err
 	}

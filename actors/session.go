@@ -91,6 +91,10 @@ func (s *Session) request(r *request) {
 		s.fail(r, s.unknown())
 		return
 	}
+	if err := s.admit(r); err != nil {
+		s.fail(r, err)
+		return
+	}
 	switch m := r.frame.Body.(type) {
 	case *protocol.Frame_MsgSend:
 		s.send(r, m.MsgSend)

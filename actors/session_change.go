@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -168,22 +169,23 @@ func (s *Session) cancel(r *request, m *protocol.MsgCancel) {
 		return
 	}
 	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+		any := s.may(r, access.RecallOthers, nil)
 		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgCancelReply{MsgCancelReply: &protocol.MsgCancelReply{
 			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
 		}}}}
-		me := s.members[r.who.User]
+		me := r.who.User
 		switch {
 		case target.Kind != protocol.Kind_MESSAGE:
 			return nil, nil, protocol.BadRequest("%s is no message", protocol.MessageID(s.id, seq))
-		case me.Role == protocol.Role_MEMBER && target.Sender != me.User:
-			return nil, nil, protocol.Denied("%s may not recall another's message", me.User)
+		case any != nil && target.Sender != me:
+			return nil, nil, any
 		case target.Recalled, target.Expired: // it says nothing any more, and is counted by nobody
 			return p, nil, nil
-		case me.Role == protocol.Role_MEMBER && tooOld(target, s.node.cfg.RecallWindow):
+		case any != nil && tooOld(target, s.node.cfg.RecallWindow):
 			return nil, nil, protocol.Errorf(protocol.Code_WINDOW_OVER, "a message is recalled within %s", s.node.cfg.RecallWindow)
 		}
 		p.Rewrites = []*protocol.Entry{hollow(target, func(h *protocol.Entry) { h.Recalled = true })}
-		return p, &protocol.Entry{Kind: protocol.Kind_RECALL, Sender: me.User}, nil
+		return p, &protocol.Entry{Kind: protocol.Kind_RECALL, Sender: me}, nil
 	})
 }
 

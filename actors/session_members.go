@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -167,6 +168,9 @@ func (s *Session) addUsers(r *request, ids []protocol.UserID) {
 		if err == nil && (s.info == nil || s.members[r.who.User] == nil) {
 			err = s.unknown()
 		}
+		if err == nil {
+			err = s.may(r, access.AddMembers, permit)
+		}
 		if err != nil {
 			s.fail(r, err)
 			return
@@ -209,14 +213,16 @@ func (s *Session) joined(r *request, ids []protocol.UserID) {
 
 // mayRemove is requirement 001's rule: oneself, whom one invited; the owner and
 // admins anyone, but an admin not the owner.
-func mayRemove(me, other *MemberRow) bool {
-	switch {
-	case me.User == other.User, me.Role == protocol.Role_OWNER, other.Inviter == me.User && other.Role != protocol.Role_OWNER:
-		return true
-	case me.Role == protocol.Role_ADMIN:
-		return other.Role != protocol.Role_OWNER
+func (s *Session) mayRemove(r *request, me, other *MemberRow) error {
+	if me.User == other.User {
+		return s.may(r, access.Leave, nil)
 	}
-	return false
+	return s.may(r, access.RemoveOthers, func() error {
+		if other.Role != protocol.Role_OWNER && (me.Role == protocol.Role_ADMIN || other.Inviter == me.User) {
+			return nil
+		}
+		return protocol.Denied("%s may not remove %s from session %s", me.User, other.User, s.id)
+	})
 }
 
 func (s *Session) removeUsers(r *request, me *MemberRow, ids []protocol.UserID) {
@@ -230,8 +236,8 @@ func (s *Session) removeUsers(r *request, me *MemberRow, ids []protocol.UserID) 
 		if other == nil || slices.Contains(rows, other) {
 			continue
 		}
-		if !mayRemove(me, other) {
-			s.fail(r, protocol.Denied("%s may not remove %s from session %s", me.User, u, s.id))
+		if err := s.mayRemove(r, me, other); err != nil {
+			s.fail(r, err)
 			return
 		}
 		rows = append(rows, other)
@@ -303,7 +309,7 @@ func (s *Session) replace(row *MemberRow) {
 // sticky and muted for the member itself.
 func (s *Session) set(r *request, me *MemberRow, m *protocol.SessionSet) {
 	forAll := m.Name != nil || m.Owner != nil || m.Role != nil
-	if err := s.maySet(me, m); err != nil {
+	if err := s.maySet(r, m); err != nil {
 		s.fail(r, err)
 		return
 	}
@@ -359,7 +365,7 @@ func (s *Session) promote(p *pending, user protocol.UserID, role protocol.Role) 
 }
 
 // maySet checks a whole session_set before anything of it is done.
-func (s *Session) maySet(me *MemberRow, m *protocol.SessionSet) error {
+func (s *Session) maySet(r *request, m *protocol.SessionSet) error {
 	if m.Name == nil && m.Owner == nil && m.Role == nil && m.Sticky == nil && m.Muted == nil {
 		return protocol.BadRequest("session_set: name, owner, role, sticky or muted is needed")
 	}
@@ -368,11 +374,19 @@ func (s *Session) maySet(me *MemberRow, m *protocol.SessionSet) error {
 			return protocol.Denied("a p2p session has no name and no owner")
 		}
 	}
-	if m.Name != nil && me.Role == protocol.Role_MEMBER {
-		return protocol.Denied("only the owner and admins name session %s", s.id)
-	}
-	if (m.Owner != nil || m.Role != nil) && me.Role != protocol.Role_OWNER {
-		return protocol.Denied("only the owner changes roles in session %s", s.id)
+	for _, x := range []struct {
+		asked bool
+		what  access.Action
+	}{
+		{m.Sticky != nil || m.Muted != nil, access.Arrange},
+		{m.Name != nil, access.Rename},
+		{m.Owner != nil || m.Role != nil, access.SetRoles},
+	} {
+		if x.asked {
+			if err := s.may(r, x.what, nil); err != nil {
+				return err
+			}
+		}
 	}
 	if m.Owner != nil && s.members[*m.Owner] == nil {
 		return protocol.NotFound("user %.64q in session %s", *m.Owner, s.id)

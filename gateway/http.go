@@ -19,6 +19,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -272,13 +273,21 @@ func signed(op *huma.Operation) bool {
 	return slices.ContainsFunc(op.Security, func(m map[string][]string) bool { _, ok := m["bearer"]; return ok })
 }
 
-// bearer finds out who asks.
+// bearer finds out who asks, and turns away those who may never call the operation.
 func (s *Server) bearer(ctx huma.Context, next func(huma.Context)) {
-	if !signed(ctx.Operation()) {
+	op := ctx.Operation()
+	if !signed(op) {
+		if err := access.MayCall(op.OperationID, nil); err != nil {
+			huma.WriteErr(s.api, ctx, http.StatusInternalServerError, "", err)
+			return
+		}
 		next(ctx)
 		return
 	}
 	who, err := s.who(ctx)
+	if err == nil {
+		err = access.MayCall(op.OperationID, &who)
+	}
 	if err == nil {
 		err = s.rates.take(who.User, ctx.Method() != http.MethodGet)
 	}

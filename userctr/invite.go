@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -61,7 +62,7 @@ func (c *Center) closeSetup(ctx context.Context) (string, error) {
 
 // MakeInvite gives a code that lets uses people register within life. DENIED: by is no admin.
 func (c *Center) MakeInvite(ctx context.Context, by protocol.Identity, uses int, life time.Duration) (string, *Invite, error) {
-	if err := c.requireAdmin(ctx, by); err != nil {
+	if err := c.requireAdmin(ctx, by, access.Invites); err != nil {
 		return "", nil, err
 	}
 	if uses < 1 || uses > maxUses || life <= 0 || life > maxInviteLife {
@@ -119,16 +120,13 @@ func (c *Center) admit(ctx context.Context, code string) (*Invite, error) {
 
 // requireAdmin asks the token, as an outside one does not carry the rights of an
 // admin who has a password here, and the store, as a right may have been taken away.
-func (c *Center) requireAdmin(ctx context.Context, by protocol.Identity) error {
-	if !by.Admin {
-		return protocol.Denied("only an administrator may do this")
+func (c *Center) requireAdmin(ctx context.Context, by protocol.Identity, what access.Action) error {
+	if by.Admin {
+		u, err := c.User(ctx, by.User)
+		if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
+			return err
+		}
+		by.Admin = err == nil && u.Admin && !u.Disabled
 	}
-	u, err := c.User(ctx, by.User)
-	if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
-		return err
-	}
-	if err != nil || !u.Admin || u.Disabled {
-		return protocol.Denied("only an administrator may do this")
-	}
-	return nil
+	return access.Decide(what, access.Asker(&by), &by)
 }

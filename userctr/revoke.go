@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -99,7 +100,7 @@ func (c *Center) Logout(ctx context.Context, id protocol.Identity) error {
 // Disable shuts a user out, or lets it in again. Its logins end and its sockets
 // close. DENIED: by is no admin, or is that user.
 func (c *Center) Disable(ctx context.Context, by protocol.Identity, id protocol.UserID, disabled bool) error {
-	if err := c.requireAdmin(ctx, by); err != nil {
+	if err := c.requireAdmin(ctx, by, access.AdminUsers); err != nil {
 		return err
 	}
 	if by.User == id {

@@ -1,0 +1,70 @@
+package access
+
+// operations says what each REST operation does, by its id. Those that are a frame
+// name the frame's actions, and are asked again where the frame is.
+var operations = map[string][]Action{
+	"register": {SignIn},
+	"login":    {SignIn},
+	"refresh":  {SignIn},
+	"logout":   {Stay},
+
+	"get-me":         {Self},
+	"set-me":         {Self},
+	"set-password":   {Password},
+	"list-devices":   {Devices},
+	"remove-device":  {Devices},
+	"remove-devices": {Devices},
+
+	"get-user":         {Profiles},
+	"find-users":       {Search},
+	"get-user-status":  {Presence},
+	"get-consult-time": {Presence},
+
+	"make-invite":  {Invites},
+	"disable-user": {AdminUsers},
+
+	"badge-no":          {Home},
+	"create-session":    {Create},
+	"recent-sessions":   {Home},
+	"unread-total":      {Home},
+	"get-session":       {Read},
+	"change-session":    {Rename, Announce, SetPolicy, Silence, SetRoles},
+	"session-status":    {Read},
+	"pin-session":       {Arrange},
+	"unpin-session":     {Arrange},
+	"mute-session":      {Arrange},
+	"unmute-session":    {Arrange},
+	"unread-of-session": {Read},
+	"mark-read":         {Mark},
+	"mark-received":     {Mark},
+	"exit-session":      {Leave},
+
+	"list-messages":  {Read},
+	"send-message":   {Send},
+	"list-unread":    {Read},
+	"get-message":    {Read},
+	"edit-message":   {EditOwn},
+	"recall-message": {RecallOwn, RecallOthers},
+	"react":          {React},
+	"unreact":        {React},
+
+	"replace-members":         {AddMembers, RemoveOthers, Leave},
+	"replace-members-by-post": {AddMembers, RemoveOthers, Leave},
+	"list-members":            {Read},
+	"add-members":             {AddMembers},
+	"remove-members":          {RemoveOthers, Leave},
+	"list-avatars":            {Read},
+	"get-member":              {Read},
+	"put-member":              {AddMembers, SetRoles},
+	"remove-member":           {RemoveOthers, Leave},
+	"get-avatar":              {Read},
+}
+
+// routes are the paths that are no operation, as the router has them. Everybody may
+// call them: pages, descriptions, probes. /ws asks for an auth frame itself.
+var routes = []string{
+	"/ws", "/healthz", "/readyz", "/metrics",
+	"/docs", "/docs/docs.css", "/docs/docs.js",
+	"/openapi.json", "/openapi.yaml", "/openapi-3.0.json", "/openapi-3.0.yaml",
+	"/", "/plain/*",
+}
