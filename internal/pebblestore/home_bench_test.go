@@ -4,23 +4,27 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/pushctr"
 )
 
-// BenchmarkHomeOf5000 reads the home list of one user with 5,000 sessions: a
-// p2p one with each of 4,000 people and 1,000 groups of ten, with 20 messages
-// each, the last three of every fifth of them unread.
-func BenchmarkHomeOf5000(b *testing.B) {
+// manySessions is how many the user ann has in the benchmarks of this file: a p2p
+// one with each of 4,000 people and 1,000 groups of ten, with 20 messages each,
+// the last three of every fifth of them unread.
+const manySessions = 5000
+
+func storeOfMany(b *testing.B) *Store {
 	dir := b.TempDir()
 	s, err := Open(dir, quiet(nil))
 	if err != nil {
 		b.Fatal(err)
 	}
-	const sessions, each = 5000, 20
+	const each = 20
 	var batch []*actors.Append
-	for n := range sessions {
+	for n := range manySessions {
 		info := &protocol.SessionInfo{Session: benchRoom(n), SessionType: protocol.SessionType_GROUP, Name: fmt.Sprint("group ", n), Creator: "ann", Owner: "ann", CreatedAt: 1}
 		members := 10
 		if n < 4000 {
@@ -60,13 +64,65 @@ func BenchmarkHomeOf5000(b *testing.B) {
 	if s, err = Open(dir, quiet(nil)); err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	b.Cleanup(func() { s.Close() })
+	return s
+}
+
+// BenchmarkHomeOf5000 reads the home list of one user with 5,000 sessions.
+func BenchmarkHomeOf5000(b *testing.B) {
+	s := storeOfMany(b)
 	began := processor()
 	for b.Loop() {
 		rows, err := s.Home(context.Background(), "ann", "phone")
-		if err != nil || len(rows) != sessions {
+		if err != nil || len(rows) != manySessions {
 			b.Fatal(len(rows), err)
 		}
 	}
 	b.ReportMetric((processor()-began)*1e3/float64(b.N), "cpu-ms/op")
 }
+
+// BenchmarkFirstScreenOf5000 signs that user in on a node that has nothing in
+// memory: from the token's being good to the snapshot as it stands on the wire.
+func BenchmarkFirstScreenOf5000(b *testing.B) {
+	s := storeOfMany(b)
+	var spent float64
+	for b.Loop() {
+		b.StopTimer()
+		node := actors.New(actors.Config{}, s, pushctr.NewLocal(), everybody{}, quiet(nil).Log)
+		screen := make(firstFrame, 1)
+		began := processor()
+		b.StartTimer()
+		node.Connect(screen, actors.Remote{}).Authenticated(&protocol.Identity{User: "ann", Device: "phone", Expires: time.Now().Add(time.Hour)},
+			&protocol.Frame{Body: &protocol.Frame_Auth{Auth: &protocol.Auth{Token: "t"}}})
+		f := <-screen
+		wire := protocol.AppendJSON(nil, f)
+		b.StopTimer()
+		spent += processor() - began
+		if got := f.GetAuthReply().GetSnapshot(); len(got.GetSessions()) != 50 || got.UnreadTotal == 0 || len(wire) < 1000 {
+			b.Fatalf("%d sessions, %d unread", len(got.GetSessions()), got.GetUnreadTotal())
+		}
+		node.Drain(context.Background(), 0)
+		b.StartTimer()
+	}
+	b.ReportMetric(spent*1e3/float64(b.N), "cpu-ms/op")
+}
+
+// everybody is a user.
+type everybody struct{}
+
+func (everybody) Unknown(context.Context, []protocol.UserID) ([]protocol.UserID, error) {
+	return nil, nil
+}
+
+// firstFrame is a link that hands on the first frame it gets.
+type firstFrame chan *protocol.Frame
+
+func (l firstFrame) Deliver(frames []actors.Outgoing, _ *actors.Burst) {
+	for _, f := range frames {
+		if f.Frame.GetAuthReply() != nil {
+			l <- f.Frame
+		}
+	}
+}
+
+func (firstFrame) Close(int, string) {}
