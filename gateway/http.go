@@ -68,7 +68,7 @@ func New(cfg Config, need Needs) (*Server, error) {
 	s.mux.Get("/readyz", s.ready)
 	s.mux.Method(http.MethodGet, "/metrics", m.handler())
 	s.docs()
-	s.api = humachi.New(s.mux, s.describe())
+	s.api = humachi.New(s.mux, s.description())
 	s.api.UseMiddleware(s.counted, s.bearer)
 	newSessions(need).register(s.API())
 	s.http = &http.Server{
@@ -231,41 +231,6 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Write([]byte("ready\n"))
-}
-
-// describe is the head of the API's description.
-func (s *Server) describe() huma.Config {
-	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
-	c := huma.Config{
-		OpenAPI: &huma.OpenAPI{
-			OpenAPI: "3.1.0",
-			Info: &huma.Info{
-				Title: "Troupe", Version: s.cfg.Version,
-				Description: "Chat for people and bots. Live traffic goes over the WebSocket at /ws; everything a frame can do to a session can be done here too.",
-			},
-			Components: &huma.Components{SecuritySchemes: map[string]*huma.SecurityScheme{
-				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
-			}},
-			OnAddOperation: []huma.AddOpFunc{told400},
-		},
-		OpenAPIPath:   "/openapi",
-		Formats:       map[string]huma.Format{"application/json": format, "json": format},
-		DefaultFormat: "application/json",
-	}
-	c.AllowAdditionalPropertiesByDefault = true // as in frames, what is not known is not looked at
-	return c
-}
-
-// told400 puts right what huma documents: requests that are not well formed are
-// answered with 400 here.
-func told400(_ *huma.OpenAPI, op *huma.Operation) {
-	if r := op.Responses["422"]; r != nil {
-		delete(op.Responses, "422")
-		if op.Responses["400"] == nil {
-			r.Description = http.StatusText(http.StatusBadRequest)
-			op.Responses["400"] = r
-		}
-	}
 }
 
 // signed says whether an operation needs a token.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -58,12 +59,16 @@ func (s *sessions) mine(ctx context.Context, session string) (*actors.HomeRow, e
 	return s.home.HomeOf(ctx, who.User, session, who.Device)
 }
 
-// operation is what all of them have in common.
-func operation(id, method, path, summary string, errors ...int) huma.Operation {
+// operation is what all of them have in common; may are the codes that it can be
+// answered with besides those that every operation can.
+func operation(id, method, path, summary string, may ...protocol.Code) huma.Operation {
+	if strings.Contains(path, "{session_id}") {
+		may = append(may, protocol.Code_NOT_FOUND)
+	}
 	return huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"sessions"},
 		Security: []map[string][]string{{"bearer": {}}}, MaxBodyBytes: maxBody + 1, DefaultStatus: http.StatusOK,
-		Errors: append([]int{http.StatusUnauthorized, http.StatusNotFound, http.StatusTooManyRequests}, errors...),
+		Errors: []int{http.StatusUnauthorized}, Metadata: map[string]any{codesKey: may},
 	}
 }
 
@@ -72,46 +77,54 @@ func operation(id, method, path, summary string, errors ...int) huma.Operation {
 func (s *sessions) register(api huma.API) {
 	const one = "/sessions/{session_id}"
 	get, post, put, del := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	denied, conflict := http.StatusForbidden, http.StatusConflict
+	const (
+		notFound, denied, conflict, tooLate = protocol.Code_NOT_FOUND, protocol.Code_DENIED, protocol.Code_CONFLICT, protocol.Code_WINDOW_OVER
+		outOfRange, tooLarge, tooMany       = protocol.Code_OUT_OF_RANGE, protocol.Code_TOO_LARGE, protocol.Code_TOO_MANY
+		unsupported                         = protocol.Code_UNSUPPORTED
+	)
 
 	huma.Register(api, operation("badge-no", get, "/application/badge_no", "Read the number for the application's badge"), s.badge)
 
-	create := operation("create-session", post, "/sessions", "Make a session; the same two people always get the same p2p session", conflict)
+	create := operation("create-session", post, "/sessions", "Make a session; the same two people always get the same p2p session",
+		notFound, denied, conflict, tooLarge, tooMany)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(api, create, s.create)
 	huma.Register(api, operation("recent-sessions", get, "/sessions/recent", "List one's sessions, pinned ones first, then by activity"), s.recent)
 	huma.Register(api, operation("unread-total", get, "/sessions/unread_message_count", "Count the unread messages of all sessions"), s.unreadTotal)
 
 	huma.Register(api, operation("get-session", get, one+"/session", "Read a session"), s.get)
-	huma.Register(api, operation("change-session", put, one, "Change a session's name or owner", denied), s.change)
+	huma.Register(api, operation("change-session", put, one, "Change a session's name or owner", denied, tooLarge), s.change)
 	huma.Register(api, operation("session-status", get, one+"/status", "Read whether a session has an active topic"), s.status)
 	huma.Register(api, operation("pin-session", put, one+"/sticky", "Pin a session"), s.flag(func(f *protocol.SessionSet) { f.Sticky = ptr(true) }))
 	huma.Register(api, operation("unpin-session", del, one+"/sticky", "Unpin a session"), s.flag(func(f *protocol.SessionSet) { f.Sticky = ptr(false) }))
 	huma.Register(api, operation("mute-session", put, one+"/mute", "Mute a session"), s.flag(func(f *protocol.SessionSet) { f.Muted = ptr(true) }))
 	huma.Register(api, operation("unmute-session", del, one+"/mute", "Unmute a session"), s.flag(func(f *protocol.SessionSet) { f.Muted = ptr(false) }))
 	huma.Register(api, operation("unread-of-session", get, one+"/unread_message_count", "Count the unread messages of a session"), s.unread)
-	huma.Register(api, operation("mark-read", put, one+"/read", "Move the read mark, by default to the newest entry"), s.read)
-	huma.Register(api, operation("mark-received", put, one+"/recv", "Say that this device has everything up to an entry"), s.recv)
+	huma.Register(api, operation("mark-read", put, one+"/read", "Move the read mark, by default to the newest entry", outOfRange), s.read)
+	huma.Register(api, operation("mark-received", put, one+"/recv", "Say that this device has everything up to an entry", outOfRange), s.recv)
 	huma.Register(api, operation("exit-session", post, one+"/exit", "Leave a session", denied), s.exit)
 
-	huma.Register(api, operation("list-messages", get, one+"/messages", "Read the log: its end, or what is before or after a seq; always in order"), s.messages)
-	send := operation("send-message", post, one+"/messages", "Send a message; the same clientMsgId again gets the first answer back", denied, conflict)
+	huma.Register(api, operation("list-messages", get, one+"/messages", "Read the log: its end, or what is before or after a seq; always in order", outOfRange), s.messages)
+	send := operation("send-message", post, one+"/messages", "Send a message; the same clientMsgId again gets the first answer back",
+		denied, conflict, outOfRange, tooLarge, tooMany, unsupported)
 	send.DefaultStatus = http.StatusCreated
+	send.Metadata[againKey] = "OK: it had been sent before, and this is the first answer"
 	huma.Register(api, send, s.send)
 	huma.Register(api, operation("list-unread", get, one+"/messages/unread", "Read the unread messages, oldest first"), s.unreadMessages)
 	huma.Register(api, operation("get-message", get, one+"/messages/{message_id}", "Read one message as it now stands"), s.message)
-	huma.Register(api, operation("edit-message", put, one+"/messages/{message_id}", "Edit one's own message", denied, conflict), s.edit)
-	huma.Register(api, operation("recall-message", del, one+"/messages/{message_id}", "Recall a message", denied, conflict), s.recall)
-	huma.Register(api, operation("react", put, one+"/messages/{message_id}/reactions/{reaction}", "React to a message"), s.react(false))
-	huma.Register(api, operation("unreact", del, one+"/messages/{message_id}/reactions/{reaction}", "Take a reaction back"), s.react(true))
+	huma.Register(api, operation("edit-message", put, one+"/messages/{message_id}", "Edit one's own message",
+		denied, conflict, tooLate, outOfRange, tooLarge, tooMany, unsupported), s.edit)
+	huma.Register(api, operation("recall-message", del, one+"/messages/{message_id}", "Recall a message", denied, tooLate), s.recall)
+	huma.Register(api, operation("react", put, one+"/messages/{message_id}/reactions/{reaction}", "React to a message", conflict, tooMany), s.react(false))
+	huma.Register(api, operation("unreact", del, one+"/messages/{message_id}/reactions/{reaction}", "Take a reaction back", conflict), s.react(true))
 
 	for _, m := range []string{put, post} {
 		id := map[string]string{put: "replace-members", post: "replace-members-by-post"}[m]
-		huma.Register(api, operation(id, m, one+"/participant/update", "Take members out and others in", denied), s.replace)
+		huma.Register(api, operation(id, m, one+"/participant/update", "Take members out and others in", denied, tooMany), s.replace)
 	}
 	huma.Register(api, operation("list-members", get, one+"/participants", "List the members in order of joining"), s.members)
-	huma.Register(api, operation("add-members", post, one+"/participants", "Take users in", denied), s.addMembers)
-	huma.Register(api, operation("remove-members", del, one+"/participants", "Take members out", denied), s.removeMembers)
+	huma.Register(api, operation("add-members", post, one+"/participants", "Take users in", denied, tooMany), s.addMembers)
+	huma.Register(api, operation("remove-members", del, one+"/participants", "Take members out", denied, tooMany), s.removeMembers)
 	huma.Register(api, operation("list-avatars", get, one+"/participants/avatars", "List the members' avatars"), s.avatars)
 	huma.Register(api, operation("get-member", get, one+"/participants/{participant_id}", "Read one member"), s.member)
 	huma.Register(api, operation("put-member", put, one+"/participants/{participant_id}", "Take a user in, or change a member's role", denied), s.putMember)

@@ -27,7 +27,8 @@ func (everybody) Unknown(context.Context, []protocol.UserID) ([]protocol.UserID,
 // A house is the gateway over real actors and a real store.
 type house struct {
 	*rig
-	t *testing.T
+	t   *testing.T
+	srv *Server
 }
 
 func newHouse(t *testing.T) *house {
@@ -51,7 +52,7 @@ func newHouse(t *testing.T) *house {
 		web.Close()
 		store.Close()
 	})
-	return &house{rig: &rig{t: t, http: web, ws: srv.ws}, t: t}
+	return &house{rig: &rig{t: t, http: web, ws: srv.ws}, t: t, srv: srv}
 }
 
 // as asks by REST for a user, wants a status below 300, and gives the answer.
@@ -75,6 +76,7 @@ func (h *house) request(user, method, path, body string) (int, map[string]any) {
 	defer resp.Body.Close()
 	var m map[string]any
 	json.NewDecoder(resp.Body).Decode(&m)
+	described(h.t, h.srv, method, "/api/v2"+path, resp.StatusCode)
 	return resp.StatusCode, m
 }
 
