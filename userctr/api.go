@@ -31,7 +31,7 @@ func (c *Center) Register(api huma.API) {
 	huma.Register(api, open("register", http.MethodPost, "/users", "Register a user and sign in", http.StatusCreated,
 		http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable), c.postUser)
 	huma.Register(api, open("login", http.MethodPost, "/users/login", "Sign in with name and password", http.StatusOK,
-		http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable), c.postLogin)
+		http.StatusUnauthorized, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable), c.postLogin)
 	huma.Register(api, open("refresh", http.MethodPost, "/users/refresh", "Trade a refresh token for new tokens", http.StatusOK,
 		http.StatusUnauthorized), c.postRefresh)
 	logout := signed("logout", http.MethodPost, "/users/logout", "End the login of the token that is used")
@@ -41,7 +41,7 @@ func (c *Center) Register(api huma.API) {
 	huma.Register(api, signed("get-me", http.MethodGet, "/users/me", "Read one's own user"), c.getMe)
 	huma.Register(api, signed("set-me", http.MethodPut, "/users/me", "Change nickname, avatar and fields, which everybody who sees this user is told", http.StatusTooManyRequests), c.putMe)
 	huma.Register(api, signed("set-password", http.MethodPut, "/users/me/password",
-		"Change the password, which ends every login, and sign this device in again", http.StatusForbidden, http.StatusTooManyRequests), c.putPassword)
+		"Change the password, which ends every login, and sign this device in again", http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests), c.putPassword)
 	huma.Register(api, signed("get-user", http.MethodGet, "/users/{id}", "Read a user's public profile", http.StatusNotFound), c.getUser)
 	huma.Register(api, signed("find-users", http.MethodGet, "/users", "Find a user by exact name, users by their ids, or the bots one may talk to"), c.findUsers)
 	huma.Register(api, signed("get-user-status", http.MethodGet, "/users/{id}/status", "Read whether a user is online", http.StatusNotFound), c.getStatus)

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Whatever the whole server's operations answer to bad requests is described.
+func TestTheAPIsDescriptionHasWhatIsAnswered(t *testing.T) {
+	s := startServer(t)
+	var api struct {
+		Paths map[string]map[string]struct {
+			OperationID string                     `json:"operationId"`
+			Responses   map[string]json.RawMessage `json:"responses"`
+			RequestBody json.RawMessage            `json:"requestBody"`
+			Security    json.RawMessage            `json:"security"`
+		} `json:"paths"`
+	}
+	s.get("ann", "/openapi.json", &api)
+	fill := strings.NewReplacer("{session_id}", "s_aaaaaaaaaaaaaaaa", "{message_id}", "s_aaaaaaaaaaaaaaaa.3", "{participant_id}", "bob",
+		"{reaction}", "x", "{id}", "u_nobody", "{device}", "d_none")
+	n := 0
+	for path, methods := range api.Paths {
+		for method, op := range methods {
+			n++
+			ask := func(want int, what, body, media, token string) {
+				t.Helper()
+				r, err := http.NewRequestWithContext(t.Context(), strings.ToUpper(method), s.url+fill.Replace(path), strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Content-Type", media)
+				if token != "" {
+					r.Header.Set("Authorization", "Bearer "+token)
+				}
+				res, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+				if want != 0 && res.StatusCode != want {
+					t.Errorf("%s: %s: %s, want %d", op.OperationID, what, res.Status, want)
+				}
+				if op.Responses[strconv.Itoa(res.StatusCode)] == nil {
+					t.Errorf("%s: %s: answered %s, which is not described", op.OperationID, what, res.Status)
+				}
+			}
+			token := ""
+			if op.Security != nil {
+				ask(401, "no token", "", "application/json", "")
+				token = s.token("ann")
+			}
+			ask(0, "an empty object", "{}", "application/json", token)
+			if op.RequestBody != nil {
+				ask(400, "no JSON", "{", "application/json", token)
+				ask(413, "a large body", `{"x":"`+strings.Repeat("x", 70<<10)+`"}`, "application/json", token)
+				ask(415, "another media type", "<a/>", "text/xml", token)
+			}
+		}
+	}
+	if n < 45 {
+		t.Errorf("%d operations are described", n)
+	}
+}
