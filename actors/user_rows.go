@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -58,7 +60,7 @@ func (u *User) head(r *row, device string) *protocol.SessionHead {
 		Mentioned: r.mentioned, BusinessType: r.info.BusinessType, FloorSeq: r.member.Floor,
 	}
 	if r.last != nil && r.last.Seq >= r.member.Floor {
-		h.Last = current(r.last, time.Now())
+		h.Last = digest(current(r.last, time.Now()))
 	}
 	for _, m := range r.info.Members {
 		h.Members = append(h.Members, m.User)
@@ -112,7 +114,8 @@ func parsePlace(cursor string) (p place, err error) {
 	return p, err
 }
 
-// page gives a part of the home list behind cursor, and the cursor of the next.
+// page gives a part of the home list behind cursor, at most limit rows and about
+// listBytes of them, and the cursor of the next.
 func (u *User) page(cursor string, limit int, keep func(*row) bool, device string) ([]*protocol.SessionHead, string) {
 	var after place
 	if cursor != "" {
@@ -125,16 +128,18 @@ func (u *User) page(cursor string, limit int, keep func(*row) bool, device strin
 		}
 	}
 	slices.SortFunc(rows, func(a, b *row) int { return a.place().compare(b.place()) })
-	next := ""
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = rows[limit-1].place().cursor()
+	heads := make([]*protocol.SessionHead, 0, min(len(rows), limit))
+	for size := 0; len(heads) < cap(heads); {
+		h := u.head(rows[len(heads)], device)
+		if size += proto.Size(h); size > listBytes && len(heads) > 0 {
+			break
+		}
+		heads = append(heads, h)
 	}
-	heads := make([]*protocol.SessionHead, len(rows))
-	for i, r := range rows {
-		heads[i] = u.head(r, device)
+	if n := len(heads); n < len(rows) && n > 0 {
+		return heads, rows[n-1].place().cursor()
 	}
-	return heads, next
+	return heads, ""
 }
 
 func (u *User) request(r *request) {

@@ -3,7 +3,11 @@ package actors_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -243,4 +247,68 @@ func TestANewSessionsEpochIsTheSameEverywhere(t *testing.T) {
 	eventually(t, "the row has it", func() bool { return ann.row(id).Epoch == epoch })
 	ask.GetSync().Epoch = "another"
 	ann.refused(ask, protocol.Code_EPOCH_CHANGED)
+}
+
+func TestTheHomeListShowsOfALongMessageItsBeginning(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "a1"), s.dial("bob", "b1")
+	id := ann.p2p("bob")
+	ann.send(id, "c1", "short")
+	bob.push(1)
+	if last := bob.row(id).Last; last.Cut || last.Content.Text != "short" {
+		t.Errorf("last = %v", last)
+	}
+	long := "a" + strings.Repeat("界", 2000) // 3 bytes each, so 256 is within one
+	f := send(id, "c2", long)
+	f.GetMsgSend().Content.Data = `{"of":"an application"}`
+	ann.must(f)
+	bob.push(2)
+	check := func(where string, last *protocol.Entry) {
+		t.Helper()
+		if !last.Cut || last.Seq != 2 || last.Content.Text != long[:256] || last.Content.Data != "" || !utf8.ValidString(last.Content.Text) {
+			t.Errorf("%s: last = %v", where, last)
+		}
+	}
+	check("list", bob.row(id).Last)
+	check("snapshot", s.connect("bob", "b2", nil).welcome().GetAuthReply().Snapshot.Sessions[0].Last)
+	s.restart()
+	bob = s.dial("bob", "b1")
+	check("after a restart", bob.row(id).Last)
+	if got := bob.history(id)[1]; got.Cut || got.Content.Text != long || got.Content.Data == "" {
+		t.Errorf("the log says %v", got)
+	}
+}
+
+func TestAPageOfTheHomeListIsBoundedByItsBytes(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann := s.dial("ann", "a1")
+	const sessions = 120
+	long := strings.Repeat("x", 300)
+	for i := range sessions {
+		id := ann.create(protocol.SessionType_GROUP, fmt.Sprint("bob", i))
+		f := send(id, "c", long)
+		c := f.GetMsgSend().Content
+		c.Title, c.Digest, c.Name = long, long, long
+		ann.must(f)
+	}
+	snapshot := s.connect("ann", "a2", nil).welcome().GetAuthReply().Snapshot
+	if n := len(snapshot.Sessions); n != 50 {
+		t.Errorf("the snapshot has %d sessions", n)
+	}
+	seen, cursor := map[string]bool{}, ""
+	for pages := 1; ; pages++ {
+		f := ann.must(&protocol.Frame{Body: &protocol.Frame_SessionList{SessionList: &protocol.SessionList{Limit: 200, Cursor: cursor}}})
+		if n := proto.Size(f); n > 100<<10 {
+			t.Errorf("a page of %d bytes", n)
+		}
+		for _, h := range f.GetSessionListReply().Sessions {
+			seen[h.Session] = true
+		}
+		if cursor = f.GetSessionListReply().Next; cursor == "" {
+			if pages < 2 || len(seen) != sessions {
+				t.Errorf("%d sessions on %d pages", len(seen), pages)
+			}
+			return
+		}
+	}
 }

@@ -99,6 +99,7 @@ type messageView struct {
 	Owner        string         `json:"owner,omitempty"`
 	Answer       string         `json:"answer,omitempty"`
 	Platform     string         `json:"platform,omitempty"`
+	Cut          bool           `json:"cut,omitempty" doc:"Of a list's last message: its texts are cut short, its lists left out"`
 	Role         string         `json:"role,omitempty"`
 }
 
@@ -211,7 +212,7 @@ func viewMessage(e *protocol.Entry) messageView {
 		ID: e.MessagerecvId, Session: e.Session, Seq: e.Seq, Kind: word(e.Kind), Sender: e.Sender, ClientMsgID: e.ClientMsgId,
 		Content: viewContent(e.Content), CreatedAt: when(e.CreatedAt), Expire: e.Expire, ReplyTo: e.ReplyTo, Mentions: e.Mentions,
 		Target: e.Target, TargetSender: e.TargetSender, Members: e.Members, Reaction: e.Reaction, Removed: e.Removed,
-		EditedAt: when(e.EditedAt), Recalled: e.Recalled, Expired: e.Expired, Name: e.Name, Owner: e.Owner, Answer: e.Answer, Platform: e.Platform,
+		EditedAt: when(e.EditedAt), Recalled: e.Recalled, Expired: e.Expired, Name: e.Name, Owner: e.Owner, Answer: e.Answer, Platform: e.Platform, Cut: e.Cut,
 	}
 	if e.Kind == protocol.Kind_CHANGE && len(e.Members) > 0 {
 		v.Role = word(e.Role)

@@ -367,7 +367,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 		t.Errorf("fourth of all = %d, want 503", status)
 	}
 	a.Close()
-	soon(t, "room again", func() bool { return len(r.ws.all()) == 2 })
+	soon(t, "room again", func() bool { return r.ws.count() == 2 })
 	r.dial(far)
 }
 

@@ -18,7 +18,7 @@ func TestAnEntryRowHasAllOfTheEntry(t *testing.T) {
 		CreatedAt: 5, Expire: 6, ReplyTo: "r", Mentions: []string{"*"}, Target: 3, TargetSender: "bob", Members: []string{"cid"},
 		Reaction: "+1", Removed: true, Reactions: []*protocol.Reaction{{Reaction: "x", Users: []string{"ann"}}}, EditedAt: 9,
 		Recalled: true, Expired: true, Name: "n", Owner: "o", Answer: "accept", Platform: "web", Role: protocol.Role_OWNER,
-		Change: &protocol.SessionChange{Dissolved: true}}
+		Change: &protocol.SessionChange{Dissolved: true}, Cut: true}
 	fields := e.ProtoReflect()
 	for i := range fields.Descriptor().Fields().Len() {
 		if f := fields.Descriptor().Fields().Get(i); !fields.Has(f) {

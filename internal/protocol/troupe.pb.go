@@ -2313,6 +2313,7 @@ type Entry struct {
 	Platform      string                 `protobuf:"bytes,24,opt,name=platform,proto3" json:"platform,omitempty"`              // the sender's, when it said one
 	Role          Role                   `protobuf:"varint,25,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"` // with change: the new role of members
 	Change        *SessionChange         `protobuf:"bytes,26,opt,name=change,proto3" json:"change,omitempty"`                  // with change: what else changed
+	Cut           bool                   `protobuf:"varint,27,opt,name=cut,proto3" json:"cut,omitempty"`                       // of a home list's last: its texts are cut short, its lists left out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2527,6 +2528,13 @@ func (x *Entry) GetChange() *SessionChange {
 		return x.Change
 	}
 	return nil
+}
+
+func (x *Entry) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
 }
 
 // SessionChange is what session_set changed for everybody, besides name, owner and
@@ -3240,7 +3248,7 @@ type SessionHead struct {
 	ReadSeq       int64                  `protobuf:"varint,5,opt,name=read_seq,json=readSeq,proto3" json:"read_seq,omitempty"`
 	RecvSeq       int64                  `protobuf:"varint,6,opt,name=recv_seq,json=recvSeq,proto3" json:"recv_seq,omitempty"` // this device has everything up to here
 	Unread        int64                  `protobuf:"varint,7,opt,name=unread,proto3" json:"unread,omitempty"`
-	Last          *Entry                 `protobuf:"bytes,8,opt,name=last,proto3" json:"last,omitempty"` // the newest message
+	Last          *Entry                 `protobuf:"bytes,8,opt,name=last,proto3" json:"last,omitempty"` // the newest message, cut to what a list shows of it
 	UpdatedAt     int64                  `protobuf:"varint,9,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	Sticky        bool                   `protobuf:"varint,10,opt,name=sticky,proto3" json:"sticky,omitempty"`
 	Muted         bool                   `protobuf:"varint,11,opt,name=muted,proto3" json:"muted,omitempty"`
@@ -9160,7 +9168,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\xbd\x06\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xcf\x06\n" +
 	"\x05Entry\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12+\n" +
@@ -9189,7 +9197,8 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06answer\x18\x17 \x01(\tR\x06answer\x12\x1a\n" +
 	"\bplatform\x18\x18 \x01(\tR\bplatform\x12#\n" +
 	"\x04role\x18\x19 \x01(\x0e2\x0f.troupe.v1.RoleR\x04role\x120\n" +
-	"\x06change\x18\x1a \x01(\v2\x18.troupe.v1.SessionChangeR\x06change\"\xfb\x03\n" +
+	"\x06change\x18\x1a \x01(\v2\x18.troupe.v1.SessionChangeR\x06change\x12\x10\n" +
+	"\x03cut\x18\x1b \x01(\bR\x03cut\"\xfb\x03\n" +
 	"\rSessionChange\x12\x1b\n" +
 	"\x06avatar\x18\x01 \x01(\tH\x00R\x06avatar\x88\x01\x01\x12'\n" +
 	"\fannouncement\x18\x02 \x01(\tH\x01R\fannouncement\x88\x01\x01\x12;\n" +

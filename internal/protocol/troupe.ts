@@ -172,6 +172,8 @@ export interface Entry {
   role?: Role
   /** with change: what else changed */
   change?: SessionChange
+  /** of a home list's last: its texts are cut short, its lists left out */
+  cut?: boolean
 }
 
 /** SessionChange is what session_set changed for everybody, besides name, owner and roles: only what changed is in it. */
@@ -287,7 +289,7 @@ export interface SessionHead {
   /** this device has everything up to here */
   recvSeq?: number
   unread: number
-  /** the newest message */
+  /** the newest message, cut to what a list shows of it */
   last?: Entry
   updatedAt: number
   sticky: boolean

@@ -1842,6 +1842,9 @@ func (m *Entry) appendFields(b []byte) []byte {
 	if m.Change != nil {
 		b = appendObject(append(b, `,"change":`...), m.Change)
 	}
+	if m.Cut {
+		b = appendBool(append(b, `,"cut":`...), m.Cut)
+	}
 	return b
 }
 
@@ -1872,6 +1875,7 @@ var namesEntry = []string{
 	"platform",
 	"role",
 	"change",
+	"cut",
 }
 
 func (*Entry) names() []string { return namesEntry }
@@ -1931,6 +1935,8 @@ func (*Entry) fieldOf(name []byte) int {
 		return 24
 	case "change":
 		return 25
+	case "cut":
+		return 26
 	}
 	return -1
 }
@@ -1991,6 +1997,8 @@ func (m *Entry) readField(r *reader, field int) {
 	case 25:
 		m.Change = new(SessionChange)
 		r.object(m.Change)
+	case 26:
+		m.Cut = r.bool()
 	}
 }
 

@@ -21,7 +21,7 @@ export function said(chat, e) {
   if (e.expired) return t('expired')
   const c = e.content
   if (!c) return t('gone')
-  if (c.type === 'text') return c.text || ''
+  if (c.type === 'text') return (c.text || '') + (e.cut && c.text ? '…' : '')
   return `[${typeOf(c)}] ${c.title || c.name || c.text || ''}`
 }
 
