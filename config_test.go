@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,4 +268,22 @@ func writeConfig(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+func TestDidYouMean(t *testing.T) {
+	names := []string{"log", "listen", "rate", "rate-burst", "tls-key", "TROUPE_LOG", "TROUPE_LISTEN"}
+	for name, want := range map[string]string{
+		"lisen": "listen", "lsiten": "listen", "LISTEN": "listen", "rates": "rate", "tls_key": "tls-key",
+		"foo": "", "l": "", "lo": "", "logs": "log", "port": "", "": "", "listener-address": "",
+		"TROUPE_LISTN": "TROUPE_LISTEN", "TROUPE_FOO": "", "TROUPE_LOGS": "TROUPE_LOG",
+	} {
+		if want != "" {
+			want = "; did you mean " + want + "?"
+		}
+		if got := didYouMean(name, slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+			return strings.HasPrefix(n, "TROUPE_") != strings.HasPrefix(name, "TROUPE_")
+		})); got != want {
+			t.Errorf("didYouMean(%q) = %q, want %q", name, got, want)
+		}
+	}
 }

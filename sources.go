@@ -299,11 +299,18 @@ func suggestFlag(set *flag.FlagSet, err error) error {
 	return fmt.Errorf("there is no flag --%s", strings.TrimPrefix(name, "-"))
 }
 
-// didYouMean is "; did you mean X?" with the nearest of names, "" when none is near.
+// maxSlips is how many letters a name may differ by from the one that was meant.
+const maxSlips = 2
+
+// didYouMean is "; did you mean X?" with the nearest of names, "" when none is near:
+// at most two letters are other ones, and most of the word is right. What all our
+// variables begin with does not count.
 func didYouMean(name string, names []string) string {
-	best, least := "", len(name)/3+2
+	bare := func(s string) string { return strings.TrimPrefix(strings.ToLower(s), "troupe_") }
+	best, least := "", maxSlips+1
 	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least || d == least && best != "" && n < best {
+		d := distance(bare(name), bare(n))
+		if 2*d < len(bare(name)) && (d < least || d == least && n < best) {
 			best, least = n, d
 		}
 	}
