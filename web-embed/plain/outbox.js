@@ -78,7 +78,7 @@ export class Outbox {
       const f = await this.chat.wire.request('msg_send', { session, clientMsgId, content, ...(replyTo && { replyTo }) })
       const s = this.chat.sessions.get(session)
       this.drop(clientMsgId)
-      if (s) this.chat.take(s, { session, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.chat.me, clientMsgId, content, createdAt: f.createdAt, ...(replyTo && { replyTo }) })
+      if (s) this.chat.log.take(s, { session, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.chat.me, clientMsgId, content, createdAt: f.createdAt, ...(replyTo && { replyTo }) })
     } catch (e) {
       if (!this.items.includes(i)) return
       const again = e.retryAfterMs || ['OFFLINE', 'TIMEOUT', 'BUSY', 'RATE_LIMITED', 'GOAWAY'].includes(e.code)

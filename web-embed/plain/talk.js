@@ -99,7 +99,7 @@ export class Talk {
     badge.textContent = this.fresh > 99 ? '99+' : this.fresh
     this.composer.paint()
     this.look()
-    if (s.entries && s.more && log.scrollTop < 200) chat.older(s)
+    if (s.entries && s.more && log.scrollTop < 200) chat.log.older(s)
   }
 
   // arrive shows a conversation that was just opened: at the unread line, or its end.
@@ -132,7 +132,7 @@ export class Talk {
     this.follow = this.atEnd
     if (this.follow) this.fresh = 0
     if (was !== this.follow) { this.jump.hidden = this.follow; this.jump.lastChild.hidden = !this.fresh }
-    if (this.log.scrollTop < 400) this.chat.older(this.s)
+    if (this.log.scrollTop < 400) this.chat.log.older(this.s)
     this.look()
   }
 
