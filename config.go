@@ -89,6 +89,9 @@ func (c *Config) check(from map[string]origin) error {
 	if n := len(c.Users.IdentitySecret); n > 0 && n < leastSecret {
 		refuse("identity-secret", "it has %d bytes, and less than %d can be guessed; `openssl rand -hex 32` makes a good one", n, leastSecret)
 	}
+	if err := userctr.CheckIssuers(c.Users.Issuers, c.Users.IdentitySecret != ""); err != nil {
+		refuse("issuers", "%v", err)
+	}
 	for _, o := range c.Gateway.Origins {
 		if strings.Contains(o, "*") {
 			refuse("origins", "%q would let any page of the web act for its visitors; name the origins, like https://example.com", o)
@@ -113,6 +116,11 @@ func (c *Config) checkProd(from map[string]origin, host string, refuse func(name
 	}
 	if secret != "" && wellKnown(secret) {
 		refuse("identity-secret", "it is an example's; `openssl rand -hex 32` makes a good one")
+	}
+	for _, i := range c.Users.Issuers {
+		if i.Secret != "" && wellKnown(string(i.Secret)) {
+			refuse("issuers", "the secret in %s is an example's; `openssl rand -hex 32` makes a good one", i.SecretFile)
+		}
 	}
 }
 

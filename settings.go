@@ -23,6 +23,7 @@ type setting struct {
 	show   func() string
 	secret bool // never a flag, as flags are seen by everybody on the machine; name-file instead
 	toggle bool // the flag needs no value
+	tree   bool // in the file it may be nested; parse gets it as JSON
 }
 
 // settings is the list, bound to the fields of c.
@@ -44,6 +45,7 @@ func settings(c *Config) []setting {
 
 		policy("register", "who may register: `open`, invite or closed; by default open in profile dev, else invite", &u.Policy),
 		hidden("identity-secret", "HS256 secret of an outside system whose tokens {sub, exp, name?} are good here, 32 bytes or more", &u.IdentitySecret),
+		issuers("issuers", "outside systems whose tokens are good here, a JSON `LIST`; in the file a YAML list: see docs/identity.md", &u.Issuers),
 		duration("access-life", "10m", "life of an access token, a `TIME`", &u.Access),
 		duration("refresh-life", "7d", "life of a refresh token that is not used, a `TIME`", &u.Idle),
 		duration("login-life", "30d", "life of a login, a `TIME`", &u.Session),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -229,7 +230,12 @@ func readConfigFile(file string, known map[string]*setting) (map[string]line, er
 			wrong = append(wrong, fmt.Errorf("config: %s: there is no setting %q%s", place, k.Value, didYouMean(k.Value, names)))
 			continue
 		}
-		value, err := flat(v)
+		value, err := "", error(nil)
+		if s != nil && s.tree {
+			value, err = asJSON(v)
+		} else {
+			value, err = flat(v)
+		}
 		if err == nil && s.name != name {
 			value, err = readSecretFile(value)
 		}
@@ -245,6 +251,16 @@ func readConfigFile(file string, known map[string]*setting) (map[string]line, er
 		read[s.name] = line{value, place}
 	}
 	return read, errors.Join(wrong...)
+}
+
+// asJSON gives a nested value as JSON.
+func asJSON(v *yaml.Node) (string, error) {
+	var value any
+	if err := v.Decode(&value); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(value)
+	return string(text), err
 }
 
 func flat(v *yaml.Node) (string, error) {

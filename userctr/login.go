@@ -313,7 +313,7 @@ func later(a, b *Login) bool {
 }
 
 func (c *Center) grant(l *Login, u *User, refresh string) (*Grant, error) {
-	token, expires, err := c.mint(l, u.Admin)
+	token, expires, err := c.mint(l, u)
 	if err != nil {
 		return nil, err
 	}

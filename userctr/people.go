@@ -13,6 +13,8 @@ import (
 type glance struct {
 	disabled, admin, password bool
 	outside                   string // the name an outside system last gave
+	kind                      string // as an Identity has it
+	app                       string
 	at                        time.Time
 }
 
@@ -58,7 +60,7 @@ func (p *people) keep(id protocol.UserID, g glance) {
 }
 
 func (c *Center) remember(u *User) glance {
-	g := glance{disabled: u.Disabled, admin: u.Admin, password: u.Password != "", outside: u.Outside, at: c.now()}
+	g := glance{disabled: u.Disabled, admin: u.Admin, password: u.Password != "", outside: u.Outside, kind: kindOf(u), app: u.App, at: c.now()}
 	c.people.put(u.ID, g)
 	return g
 }

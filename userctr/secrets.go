@@ -17,6 +17,9 @@ import (
 // SecretsFile lies in the data directory, for its owner's eyes only. A backup needs it.
 const SecretsFile = "secrets.json"
 
+// issuerPrefix is what the iss of our own tokens begins with; the installation's id follows.
+const issuerPrefix = "troupe:"
+
 // secretsForm is the file: what an installation has that no other has.
 type secretsForm struct {
 	Installation string   `json:"installation"` // its id, the issuer of its tokens
@@ -54,7 +57,7 @@ func loadSecrets(dir string) (*secrets, error) {
 }
 
 func (f *secretsForm) open(path string) (*secrets, error) {
-	s := &secrets{issuer: "troupe:" + f.Installation, public: map[string]ed25519.PublicKey{}, refresh: f.Refresh}
+	s := &secrets{issuer: issuerPrefix + f.Installation, public: map[string]ed25519.PublicKey{}, refresh: f.Refresh}
 	if f.Installation == "" || len(f.Signing) == 0 || len(f.Refresh) < minSecret {
 		return nil, fmt.Errorf("userctr: %s lacks a secret", path)
 	}

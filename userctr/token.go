@@ -37,6 +37,8 @@ type accessClaims struct {
 	Platform string `json:"plt,omitempty"`
 	Version  string `json:"ver,omitempty"`
 	Admin    bool   `json:"adm,omitempty"`
+	Kind     string `json:"knd,omitempty"` // of the user; "" is human
+	App      string `json:"app,omitempty"`
 }
 
 // outsideClaims are what an outside system's tokens say.
@@ -163,7 +165,7 @@ func refusal(err error) error {
 }
 
 // mint signs an access token for a login.
-func (c *Center) mint(l *Login, admin bool) (token string, expires time.Time, err error) {
+func (c *Center) mint(l *Login, u *User) (token string, expires time.Time, err error) {
 	now := c.now()
 	expires = now.Add(c.cfg.Access).Truncate(time.Second)
 	var jti [12]byte
@@ -174,7 +176,7 @@ func (c *Center) mint(l *Login, admin bool) (token string, expires time.Time, er
 			ID:       base64.RawURLEncoding.EncodeToString(jti[:]),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		Login: l.ID, Device: l.Device, Platform: l.Platform, Version: l.Version, Admin: admin,
+		Login: l.ID, Device: l.Device, Platform: l.Platform, Version: l.Version, Admin: u.Admin, Kind: kindOf(u), App: u.App,
 	})
 	t.Header["typ"], t.Header["kid"] = typAccess, c.keys.kid
 	token, err = t.SignedString(c.keys.private)
@@ -187,30 +189,52 @@ func (c *Center) mint(l *Login, admin bool) (token string, expires time.Time, er
 // Authenticate says who holds token. UNAUTHORIZED: nobody; TOKEN_EXPIRED: somebody
 // who needs a new one. One of our own is checked in memory alone.
 func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Identity, error) {
+	if i := c.issuers.of(token); i != nil {
+		claims, err := i.verify(ctx, token)
+		if err != nil {
+			return protocol.Identity{}, err
+		}
+		return c.authenticateOutside(ctx, i.realm(), claims)
+	}
 	own, outside, err := c.tokens.verify(token)
 	if err != nil {
 		return protocol.Identity{}, err
 	}
 	if outside != nil {
-		return c.authenticateOutside(ctx, outside)
+		return c.authenticateOutside(ctx, "", outside)
 	}
 	if c.revoked.has(own.Login) {
 		return protocol.Identity{}, hasEnded()
 	}
 	return protocol.Identity{
 		User: own.Subject, Device: own.Device, Login: own.Login, Platform: own.Platform, Version: own.Version,
-		Expires: own.ExpiresAt.Time, Leeway: leeway, Admin: own.Admin,
+		Expires: own.ExpiresAt.Time, Leeway: leeway, Admin: own.Admin, Kind: own.Kind, App: own.App,
 	}, nil
 }
 
-func (c *Center) authenticateOutside(ctx context.Context, claims *outsideClaims) (protocol.Identity, error) {
-	if err := checkUserID(claims.Subject); err != nil {
-		return protocol.Identity{}, err
-	}
+// authenticateOutside says who the holder of good claims is. realm is "" where the subject is
+// the user's id.
+func (c *Center) authenticateOutside(ctx context.Context, realm string, claims *outsideClaims) (protocol.Identity, error) {
 	if err := checkDevice(claims.Device, claims.Platform, claims.Version); err != nil {
 		return protocol.Identity{}, protocol.Unauthorized("the token's device, platform or version cannot be one")
 	}
-	seen, err := c.meet(ctx, claims.Subject, claims.Name)
+	user, name := claims.Subject, claims.Name
+	if realm == "" {
+		if err := checkUserID(user); err != nil {
+			return protocol.Identity{}, err
+		}
+	} else {
+		if clean, err := cleanNickname(name); err == nil {
+			name = clean
+		} else {
+			name = ""
+		}
+		var err error
+		if user, err = c.userOf(ctx, Subject{realm, claims.Subject}, User{Nickname: name, Outside: name, Kind: Human}); err != nil {
+			return protocol.Identity{}, err
+		}
+	}
+	seen, err := c.meet(ctx, user, name)
 	if err != nil {
 		return protocol.Identity{}, err
 	}
@@ -218,7 +242,7 @@ func (c *Center) authenticateOutside(ctx context.Context, claims *outsideClaims)
 		return protocol.Identity{}, shutOut()
 	}
 	return protocol.Identity{
-		User: claims.Subject, Device: claims.Device, Platform: claims.Platform, Version: claims.Version,
+		User: user, Device: claims.Device, Platform: claims.Platform, Version: claims.Version, Kind: seen.kind, App: seen.app,
 		Expires: claims.ExpiresAt.Time, Leeway: leeway, Admin: seen.admin && !seen.password,
 	}, nil
 }
@@ -237,6 +261,14 @@ func (c *Center) Alive(who *protocol.Identity) error {
 		return shutOut()
 	}
 	return nil
+}
+
+// kindOf is a user's kind as an Identity has it.
+func kindOf(u *User) string {
+	if u.Kind == Human {
+		return ""
+	}
+	return string(u.Kind)
 }
 
 func hasEnded() error { return protocol.Unauthorized("this sign-in has ended") }

@@ -47,6 +47,7 @@ type User struct {
 	Outside  string // the name that an outside system last gave
 
 	Fields map[string]string // whatever else is shown
+	App    string            // the application by which it first came, "": none
 }
 
 // Login is one sign-in: a family of refresh tokens on one device.
@@ -100,6 +101,7 @@ type Invite struct {
 // returns. A row that isn't there is a protocol.NotFound error.
 type Store interface {
 	ProfileStore
+	SubjectStore
 
 	// AddUser keeps a new user and, when invite is not "", counts one use of it in the
 	// same step. A taken id or name is a protocol.Conflict error, an invite without
@@ -177,6 +179,7 @@ type Config struct {
 	// IdentitySecret is shared with an outside system that signs HS256 tokens for its
 	// own users: at least 32 bytes (RFC 7518 section 3.2), "": there is none.
 	IdentitySecret Secret
+	Issuers        []Issuer // outside systems besides: see CheckIssuers
 
 	Audience  string            // of access tokens: "troupe"
 	Addresses map[string]string // told at login: {"ws": "/ws"}
@@ -223,6 +226,9 @@ type Center struct {
 
 	profileRate buckets // of changes of one's own profile
 
+	issuers  *issuers
+	subjects halves[protocol.UserID]
+
 	mu       sync.Mutex
 	onRevoke func(user protocol.UserID, login string, code protocol.Code)
 	activity atomic.Pointer[Activity]
@@ -251,6 +257,9 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 		looks:   newLooks(),
 
 		profileRate: newBuckets(Rate{Burst: 10, Every: 6 * time.Second}), // 10 a minute
+
+		issuers:  newIssuers(cfg.Issuers, now, log),
+		subjects: halves[protocol.UserID]{max: maxSubjects},
 	}
 	ended, err := store.RevokedSince(context.Background(), now().Add(-cfg.Access-2*leeway))
 	if err != nil {
@@ -268,6 +277,9 @@ func (cfg Config) complete() (Config, error) {
 	}
 	if n := len(cfg.IdentitySecret); n > 0 && n < minSecret {
 		return cfg, fmt.Errorf("userctr: the identity secret has %d bytes, and less than %d can be guessed", n, minSecret)
+	}
+	if err := CheckIssuers(cfg.Issuers, cfg.IdentitySecret != ""); err != nil {
+		return cfg, fmt.Errorf("userctr: %w", err)
 	}
 	switch cfg.Policy {
 	case "":

@@ -39,12 +39,14 @@ type userRow struct {
 	Outside  string `json:"outside,omitempty"`
 
 	Fields map[string]string `json:"fields,omitempty"`
+	App    string            `json:"app,omitempty"`
 }
 
 func rowOfUser(u *userctr.User) userRow {
 	return userRow{
 		Version: u.Version, Name: u.Name, Folded: u.Folded, Nickname: u.Nickname, Avatar: u.Avatar, Kind: string(u.Kind),
 		Admin: u.Admin, Disabled: u.Disabled, Created: nanos(u.Created), Password: u.Password, Outside: u.Outside, Fields: u.Fields,
+		App: u.App,
 	}
 }
 
@@ -52,6 +54,7 @@ func (r userRow) user(id protocol.UserID) *userctr.User {
 	return &userctr.User{
 		ID: id, Version: r.Version, Name: r.Name, Folded: r.Folded, Nickname: r.Nickname, Avatar: r.Avatar, Kind: userctr.Kind(r.Kind),
 		Admin: r.Admin, Disabled: r.Disabled, Created: fromNanos(r.Created), Password: r.Password, Outside: r.Outside, Fields: r.Fields,
+		App: r.App,
 	}
 }
 

@@ -36,6 +36,8 @@ func Users(t *testing.T, open func(t *testing.T) userctr.Store) {
 		{"TokenOfNobodyHasNoChild", noChildOfNobody},
 		{"DeviceKeepsItsFirstTime", deviceKeepsItsFirstTime},
 		{"SweepRemovesWhatHasEnded", sweepRemoves},
+		{"SubjectsKeepTheirUsers", subjectsKeepTheirUsers},
+		{"OfManyAtFirstSightOneUserIsMade", oneUserOfASubject},
 	} {
 		t.Run(c.says, func(t *testing.T) { c.test(t, open(t)) })
 	}

@@ -1,0 +1,3 @@
+package userctr
+
+const keyPrefix = "tk_"
