@@ -146,6 +146,32 @@ func TestAWindowKeepsAndRenewsItsLoginUntilItIsSignedOut(t *testing.T) {
 	ann.until("to be back", "document.querySelector('.row-last')?.textContent === 'After goodUntil'")
 }
 
+// The answer to one's own message may come before the messages of others that stand before it.
+func TestOwnMessageStaysInViewWhileOthersAreMissing(t *testing.T) {
+	w := open(t, startBrowser(t), startServer(t, "TROUPE_PROFILE=dev").url)
+	w.do(`Promise.all([import('/plain/log.js'), import('/plain/outbox.js')]).then(async ([{ Log, blank }, { Outbox }]) => {
+		const s = Object.assign(blank('s'), { entries: new Map() })
+		const chat = { me: 'ann', ready: true, sessions: new Map([['s', s]]), on: { changed() {} }, waits: () => true, later() {}, received() {} }
+		const theirs = seq => ({ seq, sender: 'bob', clientMsgId: 'b' + seq, content: {} })
+		chat.wire = { online: true, request: async type => type === 'msg_send' ? { seq: 3, messagerecvId: 's.3', createdAt: 1 } : { messages: [theirs(1), theirs(2)] } }
+		chat.outbox = new Outbox(chat)
+		chat.log = new Log(chat)
+		const shown = () => [...s.entries.values()].map(e => e.seq).concat(chat.outbox.of('s').map(i => i.state)).join()
+		const steps = []
+		chat.outbox.send('s', { type: 'text', text: 'hi' })
+		steps.push(shown())
+		await new Promise(r => setTimeout(r))
+		steps.push(shown())
+		await chat.log.repair(s)
+		steps.push(shown())
+		window.steps = steps.join(' ')
+	}).catch(e => { window.steps = String(e) })`)
+	w.until("the hole to be closed", "window.steps")
+	if got := get[string](w, "window.steps"); got != "sending sent 1,2,3" {
+		t.Errorf("shown were %q", got)
+	}
+}
+
 func TestHistoryIsReadUpwardsWithoutAJump(t *testing.T) {
 	browser := startBrowser(t)
 	s := startServer(t, "TROUPE_PROFILE=dev")

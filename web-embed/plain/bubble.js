@@ -121,7 +121,7 @@ export function pending(chat, s, e, place) {
           failed ? h('div.meta.failed', { role: 'alert' }, icon('alert'), h('span', {}, t('failed') + ' · ' + wrong(e.error || {}, 'send')),
             h('button.link', { type: 'button', onclick: () => { chat.outbox.retry(e.clientMsgId); chat.on.changed(s.id) } }, t('retry')),
             h('button.link', { type: 'button', onclick: () => { chat.outbox.drop(e.clientMsgId); chat.on.changed(s.id) } }, t('remove2')))
-            : place.last && h('div.meta', {}, h('time', {}, time(e.createdAt)), h('span.ticks', { role: 'img', 'aria-label': t(e.state), title: t(e.state) }, icon('clock')))))
+            : place.last && h('div.meta', {}, h('time', {}, time(e.createdAt)), h('span.ticks', { role: 'img', 'aria-label': t(e.state), title: t(e.state) }, icon(e.state === 'sent' ? 'tick' : 'clock')))))
       if (!old) node.classList.add('new')
       return node
     },

@@ -24,7 +24,6 @@ export class Log {
   /** take puts an entry of the log where it belongs, or holds it until the hole before it is closed. */
   take(s, e) {
     s.known = Math.max(s.known, e.seq)
-    this.chat.outbox.arrived(e)
     if (e.seq > s.head + 1 || s.entries && e.seq > s.high + 1) {
       s.held.set(e.seq, e)
       this.mind(s, e.seq)
@@ -38,6 +37,7 @@ export class Log {
   }
 
   #place(s, e) {
+    this.chat.outbox.arrived(e)
     if (e.seq === s.head + 1) this.#count(s, e)
     if (s.entries && e.seq === s.high + 1) {
       s.entries.set(e.seq, e)
@@ -165,7 +165,7 @@ export class Log {
       if (e.code === 'EPOCH_CHANGED' || e.code === 'OUT_OF_RANGE') this.forget(s)
     } finally { s.repairing = false }
     const whole = Math.min(s.head, s.entries ? s.high : s.head)
-    for (const seq of [...s.held.keys()]) if (seq <= whole) s.held.delete(seq)
+    for (const [seq, e] of [...s.held]) if (seq <= whole) { s.held.delete(seq); this.chat.outbox.arrived(e) }
     this.chat.on.changed(s.id)
   }
 
@@ -173,6 +173,7 @@ export class Log {
   forget(s) {
     Object.assign(s, { logEpoch: '', entries: null, low: 0, high: 0, head: 0, known: 0, read: 0, readTold: 0, recvTold: 0, line: null })
     s.held.clear()
+    this.chat.outbox.settle(s.id)
     if (this.chat.open === s.id) this.chat.later('load' + s.id, 0, () => this.load(s))
   }
 }

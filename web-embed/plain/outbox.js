@@ -10,7 +10,7 @@ export class Outbox {
   constructor(chat) {
     this.chat = chat
     try { this.items = JSON.parse(sessionStorage.getItem(KEY)) || [] } catch { this.items = [] }
-    this.items = this.items.filter(i => i.user === chat.me)
+    this.items = this.items.filter(i => i.user === chat.me && i.state !== 'sent')
     for (const i of this.items) if (i.state === 'sending') i.state = 'queued'
   }
 
@@ -24,7 +24,7 @@ export class Outbox {
   }
 
   of(session) { return this.items.filter(i => i.session === session) }
-  get waiting() { return this.items.filter(i => i.state !== 'failed').length }
+  get waiting() { return this.items.filter(i => i.state === 'queued' || i.state === 'sending').length }
 
   send(session, content, replyTo) {
     this.items.push({ clientMsgId: this.newId(), user: this.chat.me, session, content, ...(replyTo && { replyTo }), at: Date.now(), state: 'queued' })
@@ -53,6 +53,12 @@ export class Outbox {
     if (e.sender === this.chat.me && e.clientMsgId && this.items.some(i => i.clientMsgId === e.clientMsgId)) this.drop(e.clientMsgId)
   }
 
+  /** settle leaves what is acknowledged to the log, which is read anew. */
+  settle(session) {
+    this.items = this.items.filter(i => i.session !== session || i.state !== 'sent')
+    this.#keep()
+  }
+
   interrupted() {
     for (const i of this.items) if (i.state === 'sending') i.state = 'queued'
     clearTimeout(this.#retry)
@@ -77,8 +83,9 @@ export class Outbox {
     try {
       const f = await this.chat.wire.request('msg_send', { session, clientMsgId, content, ...(replyTo && { replyTo }) })
       const s = this.chat.sessions.get(session)
-      this.drop(clientMsgId)
-      if (s) this.chat.log.take(s, { session, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.chat.me, clientMsgId, content, createdAt: f.createdAt, ...(replyTo && { replyTo }) })
+      i.state = 'sent' // shown from here until it has its place in the log, before which others' may be missing
+      if (!s) this.drop(clientMsgId)
+      else this.chat.log.take(s, { session, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.chat.me, clientMsgId, content, createdAt: f.createdAt, ...(replyTo && { replyTo }) })
     } catch (e) {
       if (!this.items.includes(i)) return
       const again = e.retryAfterMs || ['OFFLINE', 'TIMEOUT', 'BUSY', 'RATE_LIMITED', 'GOAWAY'].includes(e.code)
