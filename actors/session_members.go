@@ -131,7 +131,7 @@ func (s *Session) get(r *request, m *protocol.SessionGet) {
 	if n := len(reply.Info.Members); n == limit && reply.Info.Members[n-1].Order != s.order[len(s.order)-1].Order {
 		reply.Next = strconv.FormatInt(reply.Info.Members[n-1].Order, 10)
 	}
-	s.reply(r, &protocol.Frame{Body: &protocol.Frame_SessionGetReply{SessionGetReply: reply}})
+	s.present(r, reply)
 }
 
 // touch tells users that the session's row in their home lists changed. With the

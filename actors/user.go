@@ -33,7 +33,7 @@ type User struct {
 	offset int64  // of the newest event
 	ring   []ringed
 	conns  []attached
-	coming map[int64]bool // connections whose device is being read about
+	coming map[int64]bool // connections for which something is being read
 	out    []Outgoing     // room for one delivery
 }
 
@@ -61,6 +61,7 @@ type attach struct {
 	who     *protocol.Identity
 	frame   *protocol.Frame
 	welcome *protocol.Frame
+	faces   *[]*protocol.Profile // what was read of those who were not known; nil: nothing yet
 }
 
 type detach struct{ conn int64 }
@@ -257,6 +258,22 @@ func (u *User) attach(m *attach) {
 		u.readDevice(m)
 		return
 	}
+	var snapshot *protocol.Snapshot
+	if !resumed {
+		snapshot = u.snapshot(m.who.Device)
+		var shown bool
+		snapshot.Users, shown = u.faces(people(snapshot.Sessions, snapshot.Requests), m.faces, func(read *[]*protocol.Profile) {
+			if u.coming[m.conn] { // else it went meanwhile
+				delete(u.coming, m.conn)
+				m.faces = read
+				u.attach(m)
+			}
+		})
+		if !shown {
+			u.comes(m)
+			return
+		}
+	}
 	u.replaceOthers(m.who)
 	reply := m.welcome.GetAuthReply()
 	reply.Epoch, reply.Resumed = u.epoch, resumed
@@ -270,7 +287,7 @@ func (u *User) attach(m *attach) {
 			out = append(out, u.outgoing(e.shared, e.offset))
 		}
 	} else {
-		reply.Snapshot = u.snapshot(m.who.Device)
+		reply.Snapshot = snapshot
 	}
 	m.link.Deliver(out, nil)
 	u.conns = append(u.conns, attached{conn: m.conn, pid: m.pid, link: m.link, who: m.who, beat: u.offset})
@@ -304,12 +321,17 @@ func (u *User) missed(r *protocol.Resume) ([]ringed, bool) {
 	return u.ring[len(u.ring)-behind:], true
 }
 
-// readDevice reads how far another device has come, then attaches it.
-func (u *User) readDevice(m *attach) {
+// comes notes that a connection will be attached when something was read.
+func (u *User) comes(m *attach) {
 	if u.coming == nil {
 		u.coming = map[int64]bool{}
 	}
 	u.coming[m.conn] = true
+}
+
+// readDevice reads how far another device has come, then attaches it.
+func (u *User) readDevice(m *attach) {
+	u.comes(m)
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()

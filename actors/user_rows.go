@@ -154,7 +154,7 @@ func (u *User) request(r *request) {
 	}()
 	switch m := r.frame.Body.(type) {
 	case *protocol.Frame_SessionList:
-		u.list(r, m.SessionList)
+		u.list(r, m.SessionList, nil)
 	case *protocol.Frame_Heartbeat:
 		u.heartbeat(r)
 	default:
@@ -166,7 +166,7 @@ func (u *User) answer(r *request, f *protocol.Frame) {
 	u.node.tell(r.from, &answers{frames: []*protocol.Frame{f}})
 }
 
-func (u *User) list(r *request, m *protocol.SessionList) {
+func (u *User) list(r *request, m *protocol.SessionList, read *[]*protocol.Profile) {
 	if m.Cursor != "" {
 		if _, err := parsePlace(m.Cursor); err != nil {
 			u.answer(r, protocol.Fail(r.frame, protocol.BadRequest("session_list.cursor: give back what next said")))
@@ -180,8 +180,12 @@ func (u *User) list(r *request, m *protocol.SessionList) {
 	heads, next := u.page(m.Cursor, limit, func(w *row) bool {
 		return (!m.Filter || w.info.SessionType == m.SessionType) && (m.BusinessType == 0 || w.info.BusinessType == m.BusinessType)
 	}, r.who.Device)
+	users, ok := u.faces(people(heads, nil), read, func(read *[]*protocol.Profile) { u.list(r, m, read) })
+	if !ok {
+		return
+	}
 	u.answer(r, r.ok(&protocol.Frame{Body: &protocol.Frame_SessionListReply{SessionListReply: &protocol.SessionListReply{
-		Sessions: heads, Next: next, UnreadTotal: u.unread,
+		Sessions: heads, Next: next, UnreadTotal: u.unread, Users: users,
 	}}}))
 }
 
