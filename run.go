@@ -55,6 +55,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		s.node.Kick(user, login, code, "the login has ended")
 	})
 	s.users.FollowActivity(activity{s})
+	s.users.OnProfile(s.node.Shows)
 	s.gateway, err = gateway.New(cfg.Gateway, gateway.Needs{
 		Actors: gateway.OfNode(s.node), Auth: s.users, Home: s.store, Profiles: profiles{s.users}, Log: log,
 		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }},

@@ -79,6 +79,7 @@ type Node struct {
 	log     *slog.Logger
 
 	profiles Profiles
+	friends  Friends
 
 	system    *actor.ActorSystem
 	root      *actor.RootContext
@@ -119,6 +120,10 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	n := &Node{
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
 		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
+	}
+	n.friends = nobodysFriends{}
+	if f, ok := journal.(Friends); ok {
+		n.friends = f
 	}
 	n.profiles = nobodyKnown{}
 	if p, ok := users.(Profiles); ok {

@@ -35,6 +35,7 @@ type User struct {
 	conns  []attached
 	coming map[int64]bool // connections for which something is being read
 	out    []Outgoing     // room for one delivery
+	looks  []look         // profiles that were told of lately
 }
 
 // early is what came while a user was loading.
@@ -94,6 +95,8 @@ func (u *User) Receive(c actor.Context) {
 		u.detach(m)
 	case *request:
 		u.request(m)
+	case *appears:
+		u.appears(m)
 	case done:
 		u.guard(m)
 	case *lost:
@@ -226,6 +229,8 @@ func (u *User) loaded(rows []*HomeRow, device string, err error) {
 			u.renew(m)
 		case *request:
 			u.request(m)
+		case *appears:
+			u.appears(m)
 		case done: // what came about the list while it was read
 			u.guard(m)
 		}

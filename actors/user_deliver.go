@@ -76,6 +76,10 @@ func (u *User) deliver(d *delivery) {
 				continue
 			}
 			u.drop(m.SessionUpdate.Session)
+		case *protocol.Frame_UserUpdate:
+			if !u.news(m.UserUpdate.Profile) {
+				continue
+			}
 		}
 		if e.Ephemeral {
 			out = append(out, Outgoing{Shared: shared})
