@@ -57,6 +57,7 @@ func settings(c *Config) []setting {
 		duration("edit-window", "15m", "one may edit a message of one's own for this `TIME`", &a.EditWindow),
 		number("max-text", "8KiB", "`BYTES` of a message's text", &a.MaxText),
 		number("max-members", "500", "members named in one call, a `NUMBER`", &a.MaxMembers),
+		number("max-group", "100000", "members of a session, a `NUMBER`", &a.MaxGroup),
 		number("max-session-name", "128", "characters of a session's name, a `NUMBER`", &a.MaxSessionName),
 		number("receipt-size", "200", "receipts and typing are off in sessions with more than this `NUMBER` of members", &a.ReceiptSize),
 		number("in-flight", "1000", "unanswered frames of a connection, a `NUMBER`", &a.InFlight),

@@ -78,6 +78,18 @@ func (j *instant) Unread(context.Context, protocol.SessionID, protocol.UserID, i
 
 func (j *instant) Due(context.Context, time.Time, int) ([]actors.Due, error) { return nil, nil }
 
+func (j *instant) DueSessions(context.Context, time.Time, int) ([]protocol.SessionID, error) {
+	return nil, nil
+}
+
+func (j *instant) Link(_ context.Context, id string) (*actors.LinkRow, error) {
+	return nil, protocol.NotFound("link %s", id)
+}
+
+func (j *instant) LinksOf(context.Context, protocol.SessionID, *actors.LinkRow, int) ([]*actors.LinkRow, error) {
+	return nil, nil
+}
+
 // sink is a link that counts what it gets.
 type sink struct {
 	mu     sync.Mutex

@@ -27,7 +27,7 @@ type Journal interface {
 	// SentKeys calls each with the SentKey of entries from..to that have a client message id.
 	SentKeys(ctx context.Context, session protocol.SessionID, from, to int64, each func(key [16]byte, sent Sent)) error
 
-	// Home gives the rows of every session that user is in, in no order.
+	// Home gives the rows of every session that user is in, in no order. A dead one has none.
 	Home(ctx context.Context, user protocol.UserID, device string) ([]*HomeRow, error)
 	// HomeOf gives one such row, or protocol.NotFound when user is not in session.
 	HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*HomeRow, error)
@@ -39,6 +39,32 @@ type Journal interface {
 	// Due gives messages whose expiry time is at or before now and that have not
 	// been expired by an entry, oldest first.
 	Due(ctx context.Context, now time.Time, limit int) ([]Due, error)
+	// DueSessions gives sessions whose Info.Until is at or before now, the earliest first.
+	DueSessions(ctx context.Context, now time.Time, limit int) ([]protocol.SessionID, error)
+
+	Links
+}
+
+// Links keeps the invite links of sessions, which are written by Append. A link
+// outlives its end, so that it can be said that it has ended.
+type Links interface {
+	// Link gives a link, or protocol.NotFound.
+	Link(ctx context.Context, id string) (*LinkRow, error)
+	// LinksOf gives a session's links in the order they were made, from after the one given, nil: the first.
+	LinksOf(ctx context.Context, session protocol.SessionID, after *LinkRow, limit int) ([]*LinkRow, error)
+}
+
+// LinkRow is an invite link as stored. Its code is nowhere; ID is made from Hash.
+type LinkRow struct {
+	ID        string
+	Hash      [32]byte // SHA-256 of the code
+	Session   protocol.SessionID
+	By        protocol.UserID
+	Uses      int64 // how many may come in by it, 0: any number
+	Used      int64
+	CreatedAt int64 // Unix milliseconds
+	ExpiresAt int64
+	Revoked   bool
 }
 
 // Append is what one activation of a session writes in one commit. The store
@@ -59,6 +85,8 @@ type Append struct {
 	Members  []*MemberRow          // rows that are new or changed
 	Removed  []protocol.UserID     // rows that end
 	Marks    []Mark
+	Links    []*LinkRow // rows that are new or changed
+	Unlinked []*LinkRow // rows that end
 
 	Err      error  // set by Commit
 	LogEpoch string // set by Commit with Create: the new log's
@@ -69,16 +97,17 @@ type Append struct {
 
 // MemberRow is one member of a session as stored. Marks are apart: they change more often.
 type MemberRow struct {
-	User     protocol.UserID
-	Role     protocol.Role
-	Inviter  protocol.UserID
-	Order    int64 // rises in the order of joining, never reused in a session
-	JoinedAt int64 // Unix milliseconds
-	Floor    int64 // the first seq this member may read
-	Sticky   bool
-	Muted    bool
-	ReadSeq  int64 // from the member's Mark
-	RecvSeq  int64 // the highest of the member's devices
+	User          protocol.UserID
+	Role          protocol.Role
+	Inviter       protocol.UserID
+	Order         int64 // rises in the order of joining, never reused in a session
+	JoinedAt      int64 // Unix milliseconds
+	Floor         int64 // the first seq this member may read
+	Sticky        bool
+	Muted         bool
+	SilencedUntil int64 // Unix milliseconds, 0: not
+	ReadSeq       int64 // from the member's Mark
+	RecvSeq       int64 // the highest of the member's devices
 }
 
 // Mark moves a member's read mark and a device's received mark forward; a lower

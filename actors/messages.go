@@ -53,6 +53,9 @@ type kick struct {
 
 type goaway struct{ frame *protocol.Shared }
 
+// timeUp tells a session that it has to end now, or to go on ending.
+type timeUp struct{}
+
 // expire asks a session to expire a message whose time has come.
 type expire struct{ seq int64 }
 

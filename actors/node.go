@@ -26,6 +26,7 @@ type Config struct {
 	EditWindow     time.Duration // for one's own messages; default 15 min
 	MaxText        int           // bytes of a message's text; default 8 KiB
 	MaxMembers     int           // of one call; default 500
+	MaxGroup       int           // members of a session; default 100,000
 	MaxSessionName int           // characters; default 128
 	ReceiptSize    int           // members of a session above which receipts and typing are off; default 200
 	InFlight       int           // unanswered frames of one connection; default 1,000
@@ -59,6 +60,7 @@ func (c Config) withDefaults() Config {
 	def(&c.EditWindow, 15*time.Minute)
 	defInt(&c.MaxText, 8<<10)
 	defInt(&c.MaxMembers, 500)
+	defInt(&c.MaxGroup, 100_000)
 	defInt(&c.MaxSessionName, 128)
 	defInt(&c.ReceiptSize, 200)
 	defInt(&c.InFlight, 1000)
@@ -88,6 +90,7 @@ type Node struct {
 	sessions  registry // of Session actors by session
 	people    registry // of User actors by user
 	desk      desk
+	guesses   guesses
 	work      chan func()
 	gate      sync.RWMutex // of ended
 	ended     bool

@@ -59,15 +59,28 @@ func (n *Node) route(r *request) error {
 		return n.toSession(m.SessionRemoveUser.Session, r)
 	case *protocol.Frame_SessionExit:
 		return n.toSession(m.SessionExit.Session, r)
+	case *protocol.Frame_SessionDissolve:
+		return n.toSession(m.SessionDissolve.Session, r)
+	case *protocol.Frame_SessionJoin:
+		if m.SessionJoin.Code != "" {
+			return n.byCode(r, m.SessionJoin.Code)
+		}
+		return n.toSession(m.SessionJoin.Session, r)
+	case *protocol.Frame_LinkGet:
+		return n.byCode(r, m.LinkGet.Code)
+	case *protocol.Frame_LinkCreate:
+		if err := checkLink(m.LinkCreate); err != nil {
+			return err
+		}
+		return n.toSession(m.LinkCreate.Session, r)
+	case *protocol.Frame_LinkList:
+		return n.toSession(m.LinkList.Session, r)
+	case *protocol.Frame_LinkRevoke:
+		return n.toSession(m.LinkRevoke.Session, r)
 	case *protocol.Frame_SessionGet:
 		return n.toSession(m.SessionGet.Session, r)
 	case *protocol.Frame_SessionSet:
-		if m.SessionSet.Name != nil {
-			if err := n.checkName(*m.SessionSet.Name); err != nil {
-				return err
-			}
-		}
-		if err := n.checkMembers(m.SessionSet.Members, 0); err != nil {
+		if err := n.checkSettings(m.SessionSet); err != nil {
 			return err
 		}
 		return n.toSession(m.SessionSet.Session, r)
@@ -100,6 +113,9 @@ func (n *Node) createSession(r *request, m *protocol.SessionCreate) error {
 		return err
 	}
 	if err := n.checkName(m.Name); err != nil {
+		return err
+	}
+	if err := checkGroup(m.Avatar, m.JoinPolicy, m.InvitePolicy, m.Until); err != nil {
 		return err
 	}
 	if m.History != "" && m.History != "all" && m.History != "joined" {
@@ -232,6 +248,7 @@ func (n *Node) sweep() {
 			n.expireDue(now)
 			if beat%10 == 0 {
 				n.passivateIdle(now)
+				n.guesses.forget(now)
 				for _, c := range n.all() {
 					n.tell(c.pid, &lapse{now: now})
 				}
@@ -250,6 +267,14 @@ func (n *Node) expireDue(now time.Time) {
 	}
 	for _, d := range due {
 		n.tell(n.session(d.Session), &expire{seq: d.Seq})
+	}
+	over, err := n.journal.DueSessions(ctx, now, 100)
+	if err != nil {
+		n.log.Error("reading which sessions end", "err", err)
+		return
+	}
+	for _, id := range over {
+		n.tell(n.session(id), &timeUp{})
 	}
 }
 

@@ -26,8 +26,8 @@ type Session struct {
 	logEpoch string
 	epoch    int64 // of this activation
 	members  map[protocol.UserID]*MemberRow
-	order    []*MemberRow // in order of joining
-	lastJoin int64        // the highest Order ever given
+	order    order
+	lastJoin int64 // the highest Order ever given
 
 	head    int64 // seq of the newest durable entry; the first is 1
 	given   int64 // the highest seq given, durable or not
@@ -35,8 +35,10 @@ type Session struct {
 	waiting int   // appends not reported yet
 	broken  bool  // load again once nothing waits
 	making  bool  // a session_create is not durable yet
+	ending  bool  // members of a dissolved session are being taken out
 	sent    *window
 	held    map[protocol.UserID][]*request // sends behind one that the store is asked about
+	links   map[string]*LinkRow            // as they were last changed here, durable or not
 	targets map[int64][]*change            // changes of one entry, one after the other: the first is under way
 
 	reporting []*pending // the committer's, while it reports
@@ -61,6 +63,10 @@ func (s *Session) Receive(c actor.Context) {
 		s.done(m)
 	case *expire:
 		s.expire(m)
+	case *timeUp:
+		s.timeUp(m)
+	case *byCode:
+		s.byCode(m)
 	case *passivate:
 		s.passivate()
 	case *end:
@@ -86,8 +92,12 @@ func (s *Session) request(r *request) {
 		s.create(r, create)
 		return
 	}
+	if r.frame.GetSessionJoin() != nil {
+		s.join(r)
+		return
+	}
 	me := s.members[r.who.User]
-	if s.info == nil || me == nil {
+	if s.info == nil || s.info.Dead || me == nil {
 		s.fail(r, s.unknown())
 		return
 	}
@@ -103,7 +113,7 @@ func (s *Session) request(r *request) {
 	case *protocol.Frame_MsgRecv:
 		s.recv(r, me, m.MsgRecv)
 	case *protocol.Frame_MsgEditing:
-		s.editing(r)
+		s.editing(r, me)
 	case *protocol.Frame_Sync:
 		s.sync(r, me, m.Sync)
 	case *protocol.Frame_MsgCancel:
@@ -122,6 +132,14 @@ func (s *Session) request(r *request) {
 		s.removeUsers(r, me, m.SessionRemoveUser.Members)
 	case *protocol.Frame_SessionExit:
 		s.exit(r)
+	case *protocol.Frame_SessionDissolve:
+		s.dissolve(r, me)
+	case *protocol.Frame_LinkCreate:
+		s.createLink(r, m.LinkCreate)
+	case *protocol.Frame_LinkList:
+		s.listLinks(r, me, m.LinkList)
+	case *protocol.Frame_LinkRevoke:
+		s.revokeLink(r, m.LinkRevoke)
 	case *protocol.Frame_SessionGet:
 		s.get(r, m.SessionGet)
 	case *protocol.Frame_SessionSet:
@@ -167,7 +185,7 @@ func (s *Session) load() {
 func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
-		s.info, s.members, s.order = nil, nil, nil
+		s.info, s.members, s.order = nil, nil, order{}
 		s.making = false
 	case err != nil:
 		s.node.log.Error("loading a session", "session", s.id, "err", err)
@@ -175,7 +193,7 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 		stashed := s.stashed
 		s.stashed = nil
 		for _, m := range stashed {
-			if r, ok := m.(*request); ok {
+			if r := asking(m); r != nil {
 				s.fail(r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
 			}
 		}
@@ -186,6 +204,7 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 		s.append(&pending{Append: Append{Claim: true}})
 	}
 	s.state = active
+	s.disband()
 	s.unstash()
 	s.vanish()
 }
@@ -195,15 +214,26 @@ func (s *Session) adopt(stored *Stored) {
 	s.info, s.logEpoch = stored.Info, stored.LogEpoch
 	s.epoch = stored.Epoch + 1
 	s.head, s.given = stored.Head, stored.Head
-	s.order = stored.Members
-	s.members = make(map[protocol.UserID]*MemberRow, len(s.order))
+	s.order = orderOf(stored.Members)
+	s.members = make(map[protocol.UserID]*MemberRow, len(stored.Members))
 	s.lastJoin = 0
-	for _, m := range s.order {
+	for _, m := range stored.Members {
 		s.members[m.User] = m
 		s.lastJoin = max(s.lastJoin, m.Order)
 	}
 	s.last = max(s.info.UpdatedAt, s.info.CreatedAt)
-	s.held, s.targets, s.making = nil, nil, false
+	s.held, s.targets, s.links, s.making, s.ending = nil, nil, nil, false, false
+}
+
+// asking is the request that a message brings, nil: it brings none.
+func asking(m any) *request {
+	switch m := m.(type) {
+	case *request:
+		return m
+	case *byCode:
+		return m.r
+	}
+	return nil
 }
 
 func (s *Session) unstash() {
@@ -215,6 +245,10 @@ func (s *Session) unstash() {
 			s.request(m)
 		case *expire:
 			s.expire(m)
+		case *timeUp:
+			s.timeUp(m)
+		case *byCode:
+			s.byCode(m)
 		}
 	}
 }

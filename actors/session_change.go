@@ -204,7 +204,10 @@ func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgEditReply{MsgEditReply: &protocol.MsgEditReply{
 			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
 		}}}}
+		err := mayWrite(s.info, s.members[r.who.User], time.Now())
 		switch {
+		case err != nil:
+			return nil, nil, err
 		case target.Kind != protocol.Kind_MESSAGE:
 			return nil, nil, protocol.BadRequest("%s is no message", protocol.MessageID(s.id, seq))
 		case target.Sender != r.who.User:
@@ -243,6 +246,9 @@ func (s *Session) react(r *request, m *protocol.MsgReact) {
 		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgReactReply{MsgReactReply: &protocol.MsgReactReply{
 			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
 		}}}}
+		if err := mayReact(s.info, s.members[me], time.Now()); err != nil && !m.Removed {
+			return nil, nil, err
+		}
 		if target.Kind != protocol.Kind_MESSAGE || current(target, time.Now()).Content == nil {
 			return nil, nil, protocol.Conflict("message %s is gone", protocol.MessageID(s.id, seq))
 		}

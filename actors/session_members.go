@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -67,11 +68,14 @@ func (s *Session) made(r *request, m *protocol.SessionCreate) {
 	me := r.who.User
 	info := &protocol.SessionInfo{
 		Session: s.id, SessionType: m.SessionType, Name: m.Name, Creator: me, Owner: me,
-		CreatedAt: now, UpdatedAt: now, Temporary: m.Temporary, History: m.History, BusinessType: m.BusinessType,
+		CreatedAt: now, UpdatedAt: now, Temporary: m.Temporary || m.Until > 0, History: m.History, BusinessType: m.BusinessType,
+		Avatar: m.Avatar, JoinPolicy: m.JoinPolicy, InvitePolicy: m.InvitePolicy, ReadOnly: m.ReadOnly, Until: m.Until,
 	}
 	creator := &MemberRow{User: me, Role: protocol.Role_OWNER, Order: 1, JoinedAt: now}
 	if m.SessionType == protocol.SessionType_P2P {
-		info.Owner, info.Name, info.Temporary, info.History = "", "", false, ""
+		info = &protocol.SessionInfo{
+			Session: s.id, SessionType: m.SessionType, Creator: me, CreatedAt: now, UpdatedAt: now, BusinessType: m.BusinessType,
+		}
 		creator.Role = protocol.Role_MEMBER
 	}
 	rows := []*MemberRow{creator}
@@ -93,26 +97,33 @@ func (s *Session) made(r *request, m *protocol.SessionCreate) {
 
 // created is the answer to session_create.
 func (s *Session) created() *protocol.Frame {
+	info, _ := s.about(0, s.node.cfg.MaxMembers)
 	return &protocol.Frame{Body: &protocol.Frame_SessionCreateReply{SessionCreateReply: &protocol.SessionCreateReply{
-		Entities: &protocol.Entities{Session: map[string]*protocol.SessionInfo{s.id: s.about(0, s.node.cfg.MaxMembers)}},
+		Entities: &protocol.Entities{Session: map[string]*protocol.SessionInfo{s.id: info}},
 		Model:    "session",
 		Result:   []string{s.id},
 	}}}
 }
 
 // about is what members may know of the session, with up to limit of its members
-// that joined after the one with order after.
-func (s *Session) about(after int64, limit int) *protocol.SessionInfo {
+// that joined after the one with order after, and whether there are more of them.
+func (s *Session) about(after int64, limit int) (*protocol.SessionInfo, bool) {
 	info := proto.CloneOf(s.info)
-	info.HeadSeq, info.Epoch, info.MemberCount = s.head, s.logEpoch, int64(len(s.order))
+	info.HeadSeq, info.Epoch, info.MemberCount = s.head, s.logEpoch, int64(len(s.members))
 	info.UpdatedAt = max(info.UpdatedAt, s.last)
-	from, _ := slices.BinarySearchFunc(s.order, after+1, func(m *MemberRow, order int64) int { return int(m.Order - order) })
-	for _, m := range s.order[from:min(from+limit, len(s.order))] {
-		info.Members = append(info.Members, &protocol.Member{
-			User: m.User, Role: m.Role, Inviter: m.Inviter, Order: m.Order, JoinedAt: m.JoinedAt, ReadSeq: m.ReadSeq, RecvSeq: m.RecvSeq,
-		})
+	rows, more := s.order.after(after, limit)
+	for _, m := range rows {
+		info.Members = append(info.Members, m.member())
 	}
-	return info
+	return info, more
+}
+
+// member is the row as other members see it.
+func (m *MemberRow) member() *protocol.Member {
+	return &protocol.Member{
+		User: m.User, Role: m.Role, Inviter: m.Inviter, Order: m.Order, JoinedAt: m.JoinedAt,
+		ReadSeq: m.ReadSeq, RecvSeq: m.RecvSeq, SilencedUntil: m.SilencedUntil,
+	}
 }
 
 func (s *Session) get(r *request, m *protocol.SessionGet) {
@@ -127,9 +138,21 @@ func (s *Session) get(r *request, m *protocol.SessionGet) {
 	if limit <= 0 || limit > 500 {
 		limit = 500
 	}
-	reply := &protocol.SessionGetReply{Info: s.about(after, limit)}
-	if n := len(reply.Info.Members); n == limit && reply.Info.Members[n-1].Order != s.order[len(s.order)-1].Order {
-		reply.Next = strconv.FormatInt(reply.Info.Members[n-1].Order, 10)
+	reply := &protocol.SessionGetReply{}
+	if m.User != "" { // one member, whichever page it is on
+		reply.Info, _ = s.about(math.MaxInt64-1, 0)
+		other := s.members[m.User]
+		if other == nil {
+			s.fail(r, protocol.NotFound("user %.64q in session %s", m.User, s.id))
+			return
+		}
+		reply.Info.Members = []*protocol.Member{other.member()}
+		s.reply(r, &protocol.Frame{Body: &protocol.Frame_SessionGetReply{SessionGetReply: reply}})
+		return
+	}
+	more := false
+	if reply.Info, more = s.about(after, limit); more {
+		reply.Next = strconv.FormatInt(reply.Info.Members[limit-1].Order, 10)
 	}
 	s.present(r, reply)
 }
@@ -153,11 +176,27 @@ func users(rows []*MemberRow) []protocol.UserID {
 	return ids
 }
 
-// addUsers brings in people whom any member may invite. The entry comes when the
+// mayAdd refuses those who may not do what, which is taking others in or making links.
+func (s *Session) mayAdd(r *request, what access.Action) error {
+	switch {
+	case s.info == nil || s.info.Dead || s.members[r.who.User] == nil:
+		return s.unknown()
+	case !grouped(s.info):
+		return protocol.Denied("only groups take people in; make one")
+	}
+	return s.may(r, what, func() error {
+		if s.info.InvitePolicy == protocol.InvitePolicy_MEMBERS_INVITE {
+			return nil
+		}
+		return protocol.Denied("only the owner and admins invite into session %s", s.id)
+	})
+}
+
+// addUsers brings in people whom the asker may invite. The entry comes when the
 // store knows them all; those who are in already are passed over.
 func (s *Session) addUsers(r *request, ids []protocol.UserID) {
-	if s.info.SessionType == protocol.SessionType_P2P {
-		s.fail(r, protocol.Denied("a p2p session has two people; make a group"))
+	if err := s.mayAdd(r, access.AddMembers); err != nil {
+		s.fail(r, err)
 		return
 	}
 	s.vet(ids, func(err error) {
@@ -165,11 +204,8 @@ func (s *Session) addUsers(r *request, ids []protocol.UserID) {
 			s.request(r)
 			return
 		}
-		if err == nil && (s.info == nil || s.members[r.who.User] == nil) {
-			err = s.unknown()
-		}
 		if err == nil {
-			err = s.may(r, access.AddMembers, permit)
+			err = s.mayAdd(r, access.AddMembers)
 		}
 		if err != nil {
 			s.fail(r, err)
@@ -180,35 +216,17 @@ func (s *Session) addUsers(r *request, ids []protocol.UserID) {
 }
 
 func (s *Session) joined(r *request, ids []protocol.UserID) {
-	now := time.Now().UnixMilli()
-	var rows []*MemberRow
-	for _, u := range ids {
-		if s.members[u] != nil {
-			continue
-		}
-		s.lastJoin++
-		row := &MemberRow{User: u, Inviter: r.who.User, Order: s.lastJoin, JoinedAt: now, ReadSeq: s.given + 1}
-		if s.info.History == "joined" {
-			row.Floor = s.given + 1
-		}
-		s.members[u] = row
-		s.order = append(s.order, row)
-		rows = append(rows, row)
+	reply := &protocol.SessionAddUserReply{Session: s.id}
+	p := &pending{req: r, answer: &protocol.Frame{Body: &protocol.Frame_SessionAddUserReply{SessionAddUserReply: reply}}}
+	came, err := s.letIn(p, r.who.User, r.who.User, ids)
+	switch reply.Members = came; {
+	case err != nil:
+		s.fail(r, err)
+	case len(came) == 0:
+		s.reply(r, p.answer)
+	default:
+		reply.Seq = p.entry.Seq
 	}
-	reply := &protocol.SessionAddUserReply{Session: s.id, Members: users(rows)}
-	answer := &protocol.Frame{Body: &protocol.Frame_SessionAddUserReply{SessionAddUserReply: reply}}
-	if len(rows) == 0 {
-		s.reply(r, answer)
-		return
-	}
-	p := &pending{req: r, answer: answer}
-	p.Members = rows
-	for _, row := range rows {
-		p.Marks = append(p.Marks, Mark{User: row.User, ReadSeq: row.ReadSeq})
-	}
-	p.after = func(b *Burst) { s.touch(b, users(rows)...) }
-	s.appendEntry(p, &protocol.Entry{Kind: protocol.Kind_JOIN, Sender: r.who.User, Members: users(rows)})
-	reply.Seq = p.entry.Seq
 }
 
 // mayRemove is requirement 001's rule: oneself, whom one invited; the owner and
@@ -226,8 +244,8 @@ func (s *Session) mayRemove(r *request, me, other *MemberRow) error {
 }
 
 func (s *Session) removeUsers(r *request, me *MemberRow, ids []protocol.UserID) {
-	if s.info.SessionType == protocol.SessionType_P2P {
-		s.fail(r, protocol.Denied("nobody can be removed from a p2p session"))
+	if !grouped(s.info) {
+		s.fail(r, protocol.Denied("only from groups people can be removed"))
 		return
 	}
 	var rows []*MemberRow
@@ -252,8 +270,8 @@ func (s *Session) removeUsers(r *request, me *MemberRow, ids []protocol.UserID) 
 }
 
 func (s *Session) exit(r *request) {
-	if s.info.SessionType == protocol.SessionType_P2P {
-		s.fail(r, protocol.Denied("a p2p session is not left"))
+	if !grouped(s.info) {
+		s.fail(r, protocol.Denied("only groups are left"))
 		return
 	}
 	reply := &protocol.SessionExitReply{Session: s.id}
@@ -266,144 +284,23 @@ func (s *Session) left(r *request, rows []*MemberRow, answer *protocol.Frame) in
 	e := &protocol.Entry{Kind: protocol.Kind_LEAVE, Sender: r.who.User, Members: users(rows)}
 	for _, row := range rows {
 		delete(s.members, row.User)
+		s.order.remove(row)
 	}
-	s.order = slices.DeleteFunc(slices.Clone(s.order), func(m *MemberRow) bool { return slices.Contains(rows, m) })
 	p := &pending{req: r, answer: answer}
 	p.Removed = e.Members
 	info := proto.CloneOf(s.info)
 	switch {
-	case len(s.order) == 0:
-		info.Dead, info.Owner = true, ""
+	case len(s.members) == 0:
+		info.Dead, info.Owner, info.Until = true, "", 0
 	case s.members[info.Owner] == nil:
-		heir := *s.order[0]
-		heir.Role = protocol.Role_OWNER
-		s.replace(&heir)
-		info.Owner, e.Owner = heir.User, heir.User
-		p.Members = []*MemberRow{&heir}
+		info.Owner = s.order.head().User
+		e.Owner = info.Owner
+		s.promote(p, info.Owner, protocol.Role_OWNER)
 	}
 	if info.Owner != s.info.Owner || info.Dead {
 		s.info, p.Info = info, info
 	}
 	s.appendEntry(p, e)
-	gone := &protocol.SessionUpdate{Session: s.id, Gone: true, GoneSeq: p.entry.Seq}
-	p.after = func(b *Burst) {
-		out := []*Event{{Shared: protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: gone}})}}
-		for _, u := range e.Members {
-			s.node.streams.Publish(UserSubject(u), out, b)
-		}
-	}
+	p.after = func(b *Burst) { s.tellGone(b, e.Seq, e.Members) }
 	return p.entry.Seq
-}
-
-// replace puts a changed copy of a member's row in the old one's place: rows that
-// were given to the committer are not changed any more.
-func (s *Session) replace(row *MemberRow) {
-	s.members[row.User] = row
-	if i := slices.IndexFunc(s.order, func(m *MemberRow) bool { return m.User == row.User }); i >= 0 {
-		s.order = slices.Clone(s.order)
-		s.order[i] = row
-	}
-}
-
-// set changes what is said in the frame: name, owner and roles for everybody,
-// sticky and muted for the member itself.
-func (s *Session) set(r *request, me *MemberRow, m *protocol.SessionSet) {
-	forAll := m.Name != nil || m.Owner != nil || m.Role != nil
-	if err := s.maySet(r, m); err != nil {
-		s.fail(r, err)
-		return
-	}
-	reply := &protocol.SessionSetReply{Session: s.id}
-	p := &pending{req: r, answer: &protocol.Frame{Body: &protocol.Frame_SessionSetReply{SessionSetReply: reply}}}
-	mine := *me
-	if m.Sticky != nil {
-		mine.Sticky = *m.Sticky
-	}
-	if m.Muted != nil {
-		mine.Muted = *m.Muted
-	}
-	if mine != *me {
-		s.replace(&mine)
-		p.Members = append(p.Members, &mine)
-		p.after = func(b *Burst) { s.touch(b, mine.User) }
-	}
-	if !forAll {
-		if len(p.Members) == 0 {
-			s.reply(r, p.answer)
-			return
-		}
-		s.append(p)
-		return
-	}
-	e := &protocol.Entry{Kind: protocol.Kind_CHANGE, Sender: me.User}
-	info := proto.CloneOf(s.info)
-	if m.Name != nil {
-		info.Name, e.Name = *m.Name, *m.Name
-	}
-	if m.Role != nil {
-		e.Members, e.Role = m.Members, *m.Role
-		for _, u := range m.Members {
-			s.promote(p, u, *m.Role)
-		}
-	}
-	if m.Owner != nil && *m.Owner != info.Owner {
-		s.promote(p, info.Owner, protocol.Role_ADMIN)
-		s.promote(p, *m.Owner, protocol.Role_OWNER)
-		info.Owner, e.Owner = *m.Owner, *m.Owner
-	}
-	s.info, p.Info = info, info
-	s.appendEntry(p, e)
-	reply.Seq = p.entry.Seq
-}
-
-func (s *Session) promote(p *pending, user protocol.UserID, role protocol.Role) {
-	row := *s.members[user]
-	row.Role = role
-	s.replace(&row)
-	p.Members = slices.DeleteFunc(p.Members, func(m *MemberRow) bool { return m.User == user })
-	p.Members = append(p.Members, &row)
-}
-
-// maySet checks a whole session_set before anything of it is done.
-func (s *Session) maySet(r *request, m *protocol.SessionSet) error {
-	if m.Name == nil && m.Owner == nil && m.Role == nil && m.Sticky == nil && m.Muted == nil {
-		return protocol.BadRequest("session_set: name, owner, role, sticky or muted is needed")
-	}
-	if m.Name != nil || m.Owner != nil || m.Role != nil {
-		if s.info.SessionType == protocol.SessionType_P2P {
-			return protocol.Denied("a p2p session has no name and no owner")
-		}
-	}
-	for _, x := range []struct {
-		asked bool
-		what  access.Action
-	}{
-		{m.Sticky != nil || m.Muted != nil, access.Arrange},
-		{m.Name != nil, access.Rename},
-		{m.Owner != nil || m.Role != nil, access.SetRoles},
-	} {
-		if x.asked {
-			if err := s.may(r, x.what, nil); err != nil {
-				return err
-			}
-		}
-	}
-	if m.Owner != nil && s.members[*m.Owner] == nil {
-		return protocol.NotFound("user %.64q in session %s", *m.Owner, s.id)
-	}
-	if m.Role == nil {
-		return nil
-	}
-	if *m.Role != protocol.Role_ADMIN && *m.Role != protocol.Role_MEMBER || len(m.Members) == 0 {
-		return protocol.BadRequest("session_set.role: admin or member, for the users in members; owner makes an owner")
-	}
-	for _, u := range m.Members {
-		switch {
-		case s.members[u] == nil:
-			return protocol.NotFound("user %.64q in session %s", u, s.id)
-		case u == s.info.Owner:
-			return protocol.Denied("the owner's role changes when there is a new owner")
-		}
-	}
-	return nil
 }

@@ -171,7 +171,7 @@ func (s *Session) receipt(m *protocol.Receipt) func(*Burst) {
 	return func(b *Burst) {
 		e := &Event{Shared: protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Receipt{Receipt: m}})}
 		switch {
-		case len(s.order) <= s.node.cfg.ReceiptSize:
+		case len(s.members) <= s.node.cfg.ReceiptSize:
 		case m.ReadSeq > 0:
 			e.Only = m.UserId
 		default:
@@ -181,9 +181,13 @@ func (s *Session) receipt(m *protocol.Receipt) func(*Burst) {
 	}
 }
 
-func (s *Session) editing(r *request) {
+func (s *Session) editing(r *request, me *MemberRow) {
+	if err := mayReact(s.info, me, time.Now()); err != nil {
+		s.fail(r, err)
+		return
+	}
 	f := &protocol.Frame{Body: &protocol.Frame_MsgEditingReply{MsgEditingReply: &protocol.MsgEditingReply{Session: s.id, UserId: r.who.User}}}
-	if len(s.order) <= s.node.cfg.ReceiptSize {
+	if len(s.members) <= s.node.cfg.ReceiptSize {
 		s.publish([]*Event{{Shared: protocol.NewShared(f), Ephemeral: true, Not: r.who.User}}, nil)
 	}
 	s.reply(r, &protocol.Frame{Body: &protocol.Frame_MsgEditingReply{MsgEditingReply: &protocol.MsgEditingReply{Session: s.id, UserId: r.who.User}}})

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -63,10 +64,6 @@ func (s *Session) fill(w *window, to int64) {
 func (s *Session) send(r *request, m *protocol.MsgSend) {
 	if behind, ok := s.held[r.who.User]; ok {
 		s.held[r.who.User] = append(behind, r)
-		return
-	}
-	if s.info.SessionType == protocol.SessionType_SYSTEM_SESSION {
-		s.fail(r, protocol.Denied("only the server writes in session %s", s.id))
 		return
 	}
 	key := protocol.SentKey(r.who.User, m.ClientMsgId)
@@ -164,6 +161,10 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 
 // accept gives a new message its seq and hands it to the committer.
 func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, content *protocol.Content) {
+	if err := mayWrite(s.info, s.members[r.who.User], time.Now()); err != nil {
+		s.fail(r, err)
+		return
+	}
 	if m.ReplyTo != "" {
 		if session, seq, err := protocol.ParseMessageID(m.ReplyTo); err != nil || session != s.id || seq > s.head || seq < s.members[r.who.User].Floor {
 			s.fail(r, protocol.BadRequest("msg_send.replyTo: %.80q is no message of this session", m.ReplyTo))

@@ -275,15 +275,45 @@ func (u *User) count(r *row, e *protocol.Entry) {
 		if e.Name != "" {
 			info.Name = e.Name
 		}
+		u.countRole(r, e)
 		if e.Owner != "" {
 			info.Owner = e.Owner
 		}
+		countChange(info, e.Change)
 		r.info = info
-		for _, m := range e.Members {
-			if m == u.id && e.Kind == protocol.Kind_CHANGE {
-				r.member.Role = e.Role
-			}
+	}
+}
+
+// countRole moves the user's own role and silence on by one entry.
+func (u *User) countRole(r *row, e *protocol.Entry) {
+	if e.Kind == protocol.Kind_CHANGE && slices.Contains(e.Members, u.id) {
+		if e.Change != nil && e.Change.SilencedUntil != nil {
+			r.member.SilencedUntil = *e.Change.SilencedUntil
+		} else {
+			r.member.Role = e.Role
 		}
+	}
+	switch {
+	case e.Owner == u.id && e.Owner != "":
+		r.member.Role, r.member.SilencedUntil = protocol.Role_OWNER, 0
+	case e.Owner != "" && r.info.Owner == u.id:
+		r.member.Role = protocol.Role_ADMIN
+	}
+}
+
+// countChange makes in info what a change says of what a home list shows.
+func countChange(info *protocol.SessionInfo, c *protocol.SessionChange) {
+	if c == nil {
+		return
+	}
+	if c.Avatar != nil {
+		info.Avatar = *c.Avatar
+	}
+	if c.SilenceAll != nil {
+		info.SilenceAll = *c.SilenceAll
+	}
+	if c.ReadOnly != nil {
+		info.ReadOnly = *c.ReadOnly
 	}
 }
 

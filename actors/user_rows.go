@@ -58,6 +58,8 @@ func (u *User) head(r *row, device string) *protocol.SessionHead {
 		ReadSeq: r.member.ReadSeq, RecvSeq: r.recv[device], Unread: r.unread, UpdatedAt: r.updated,
 		Sticky: r.member.Sticky, Muted: r.member.Muted, Epoch: r.logEpoch, MemberCount: r.info.MemberCount,
 		Mentioned: r.mentioned, BusinessType: r.info.BusinessType, FloorSeq: r.member.Floor,
+		Avatar: r.info.Avatar, Role: r.member.Role, SilenceAll: r.info.SilenceAll, ReadOnly: r.info.ReadOnly,
+		SilencedUntil: r.member.SilencedUntil,
 	}
 	if r.last != nil && r.last.Seq >= r.member.Floor {
 		h.Last = digest(current(r.last, time.Now()))

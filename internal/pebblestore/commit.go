@@ -126,8 +126,13 @@ func (c *committer) append(a *actors.Append) error {
 	if err := c.writeMarks(k, a.Marks); err != nil {
 		return err
 	}
+	if err := c.writeLinks(k, a); err != nil {
+		return err
+	}
 	if a.Info != nil {
-		c.write(k.info(), rows.info)
+		if err := c.writeInfo(k, a.Info.Until, rows.info); err != nil {
+			return err
+		}
 	}
 	c.heads[k] = h
 	return nil

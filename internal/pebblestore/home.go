@@ -38,6 +38,7 @@ func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) (
 			all.Go(func() { failed[part] = v.homePart(ctx, keys[from:to], rows[from:to], user, device) })
 		}
 		all.Wait()
+		rows = slices.DeleteFunc(rows, func(r *actors.HomeRow) bool { return r == nil }) // of dead sessions
 		return errors.Join(failed...)
 	})
 }
@@ -49,7 +50,7 @@ func (v view) homePart(ctx context.Context, keys []sessionKey, rows []*actors.Ho
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if rows[i], err = h.row(k, user, device); err != nil {
+		if rows[i], err = h.row(k, user, device); err != nil && !protocol.Code_NOT_FOUND.Is(err) {
 			return err
 		}
 	}
@@ -156,6 +157,9 @@ func (h *homeReader) row(k sessionKey, user protocol.UserID, device string) (*ac
 	found := false
 	if err := h.each(k.info(), nil, func(_, b []byte) error { found = true; return proto.Unmarshal(b, row.Info) }); err != nil {
 		return nil, err
+	}
+	if row.Info.Dead {
+		return nil, protocol.NotFound("session %s", k.String())
 	}
 	if err := h.members(k, user, row); err != nil {
 		return nil, err

@@ -174,18 +174,32 @@ func parseSent(b []byte) (s actors.Sent, err error) {
 	return s, nil
 }
 
-// memberRow is flags 1, then role, order, joined at, floor as varints, then the inviter.
+// Flags of a member's row.
+const (
+	flagSticky = 1 << iota
+	flagMuted
+	flagSilenced
+)
+
+// memberRow is flags 1, then role, order, joined at, floor and, where the flags say
+// so, silenced until as varints, then the inviter.
 func memberRow(m *actors.MemberRow) []byte {
 	var flags byte
 	if m.Sticky {
-		flags |= 1
+		flags |= flagSticky
 	}
 	if m.Muted {
-		flags |= 2
+		flags |= flagMuted
+	}
+	if m.SilencedUntil != 0 {
+		flags |= flagSilenced
 	}
 	b := append(make([]byte, 0, 24+len(m.Inviter)), flags)
 	for _, n := range [...]int64{int64(m.Role), m.Order, m.JoinedAt, m.Floor} {
 		b = binary.AppendVarint(b, n)
+	}
+	if m.SilencedUntil != 0 {
+		b = binary.AppendVarint(b, m.SilencedUntil)
 	}
 	return append(b, m.Inviter...)
 }
@@ -194,10 +208,15 @@ func parseMember(user protocol.UserID, b []byte) (*actors.MemberRow, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("member: %w", errShort)
 	}
-	m := &actors.MemberRow{User: user, Sticky: b[0]&1 != 0, Muted: b[0]&2 != 0}
-	b = b[1:]
+	m := &actors.MemberRow{User: user, Sticky: b[0]&flagSticky != 0, Muted: b[0]&flagMuted != 0}
 	var role int64
-	for _, to := range [...]*int64{&role, &m.Order, &m.JoinedAt, &m.Floor} {
+	fields := [...]*int64{&role, &m.Order, &m.JoinedAt, &m.Floor, &m.SilencedUntil}
+	said := fields[:4]
+	if b[0]&flagSilenced != 0 {
+		said = fields[:]
+	}
+	b = b[1:]
+	for _, to := range said {
 		v, n := binary.Varint(b)
 		if n <= 0 {
 			return nil, fmt.Errorf("member: %w", errShort)

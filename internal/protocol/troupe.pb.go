@@ -2311,7 +2311,7 @@ type Entry struct {
 	Owner         string                 `protobuf:"bytes,22,opt,name=owner,proto3" json:"owner,omitempty"`                    // with change and leave: the session's new owner
 	Answer        string                 `protobuf:"bytes,23,opt,name=answer,proto3" json:"answer,omitempty"`                  // with answer: accept or refuse
 	Platform      string                 `protobuf:"bytes,24,opt,name=platform,proto3" json:"platform,omitempty"`              // the sender's, when it said one
-	Role          Role                   `protobuf:"varint,25,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"` // with change: the new role of members
+	Role          Role                   `protobuf:"varint,25,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"` // with change: the new role of members, unless change.silencedUntil is theirs
 	Change        *SessionChange         `protobuf:"bytes,26,opt,name=change,proto3" json:"change,omitempty"`                  // with change: what else changed
 	Cut           bool                   `protobuf:"varint,27,opt,name=cut,proto3" json:"cut,omitempty"`                       // of a home list's last: its texts are cut short, its lists left out
 	unknownFields protoimpl.UnknownFields
@@ -4636,6 +4636,7 @@ type SessionGet struct {
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"` // of the members
 	Limit         int64                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	User          string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"` // only this member
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4689,6 +4690,13 @@ func (x *SessionGet) GetLimit() int64 {
 		return x.Limit
 	}
 	return 0
+}
+
+func (x *SessionGet) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
 }
 
 type SessionGetReply struct {
@@ -9404,12 +9412,13 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadB\x04\x88\xb5\x18\x01R\bsessions\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12!\n" +
 	"\funread_total\x18\x03 \x01(\x03R\vunreadTotal\x12(\n" +
-	"\x05users\x18\x04 \x03(\v2\x12.troupe.v1.ProfileR\x05users\"Z\n" +
+	"\x05users\x18\x04 \x03(\v2\x12.troupe.v1.ProfileR\x05users\"n\n" +
 	"\n" +
 	"SessionGet\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\x03R\x05limit\"{\n" +
+	"\x05limit\x18\x03 \x01(\x03R\x05limit\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\"{\n" +
 	"\x0fSessionGetReply\x12*\n" +
 	"\x04info\x18\x01 \x01(\v2\x16.troupe.v1.SessionInfoR\x04info\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12(\n" +

@@ -168,7 +168,7 @@ export interface Entry {
   answer?: string
   /** the sender's, when it said one */
   platform?: string
-  /** with change: the new role of members */
+  /** with change: the new role of members, unless change.silencedUntil is theirs */
   role?: Role
   /** with change: what else changed */
   change?: SessionChange
@@ -448,6 +448,8 @@ export interface SessionGet {
   /** of the members */
   cursor?: string
   limit?: number
+  /** only this member */
+  user?: string
 }
 
 export interface SessionGetReply {

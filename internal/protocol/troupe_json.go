@@ -4232,6 +4232,9 @@ func (m *SessionGet) appendFields(b []byte) []byte {
 	if m.Limit != 0 {
 		b = appendInt(append(b, `,"limit":`...), m.Limit)
 	}
+	if m.User != "" {
+		b = appendString(append(b, `,"user":`...), m.User)
+	}
 	return b
 }
 
@@ -4239,6 +4242,7 @@ var namesSessionGet = []string{
 	"session",
 	"cursor",
 	"limit",
+	"user",
 }
 
 func (*SessionGet) names() []string { return namesSessionGet }
@@ -4252,6 +4256,8 @@ func (*SessionGet) fieldOf(name []byte) int {
 		return 1
 	case "limit":
 		return 2
+	case "user":
+		return 3
 	}
 	return -1
 }
@@ -4264,6 +4270,8 @@ func (m *SessionGet) readField(r *reader, field int) {
 		m.Cursor = r.string()
 	case 2:
 		m.Limit = r.int()
+	case 3:
+		m.User = r.string()
 	}
 }
 

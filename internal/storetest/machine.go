@@ -141,7 +141,7 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 	if seldom("member") {
 		m.ids++
 		a.Members = append(a.Members, &actors.MemberRow{User: user("who"), Role: protocol.Role_ADMIN, Order: 100 + int64(m.ids),
-			Floor: rapid.Int64Range(0, max(next, 0)).Draw(r, "floor"), Sticky: true, Muted: rapid.Bool().Draw(r, "muted"), Inviter: user("inviter")})
+			Floor: rapid.Int64Range(0, max(next, 0)).Draw(r, "floor"), Sticky: true, SilencedUntil: rapid.SampledFrom([]int64{0, 0, 77, actors.Forever}).Draw(r, "silenced"), Muted: rapid.Bool().Draw(r, "muted"), Inviter: user("inviter")})
 	}
 	for range rapid.IntRange(0, 2).Draw(r, "marks") {
 		next := max(next, 0)
@@ -149,7 +149,19 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 			ReadSeq: rapid.Int64Range(0, next).Draw(r, "read"), RecvSeq: rapid.Int64Range(0, next).Draw(r, "received")})
 	}
 	if seldom("info") {
-		a.Info = &protocol.SessionInfo{Session: id, SessionType: protocol.SessionType(rapid.IntRange(2, 3).Draw(r, "type")), Name: "renamed"}
+		a.Info = &protocol.SessionInfo{Session: id, SessionType: protocol.SessionType(rapid.IntRange(2, 3).Draw(r, "type")), Name: "renamed",
+			Until: rapid.Int64Range(0, 5000).Draw(r, "until"), Dead: seldom("dead")}
+	}
+	if seldom("link") {
+		l := &actors.LinkRow{ID: fmt.Sprintf("l_%s_%d", id, rapid.IntRange(0, 3).Draw(r, "which link")), Session: id, By: user("maker"),
+			Uses: rapid.Int64Range(0, 9).Draw(r, "uses"), Used: rapid.Int64Range(0, 9).Draw(r, "used"), ExpiresAt: 9, Revoked: seldom("revoked")}
+		l.CreatedAt = int64(l.ID[len(l.ID)-1]) // as a link's time of making never changes
+		l.Hash[5] = 1
+		if seldom("unlinked") {
+			a.Unlinked = append(a.Unlinked, l)
+		} else {
+			a.Links = append(a.Links, l)
+		}
 	}
 	return a
 }
@@ -182,6 +194,17 @@ func (m *machine) compare(r *rapid.T) {
 	now, limit := time.UnixMilli(rapid.Int64Range(0, 7000).Draw(r, "now")), 1<<20
 	if got, want := m.due(r, m.store, now, limit), m.due(r, m.model, now, limit); got != want {
 		r.Fatalf("due:\n%s\nwant\n%s", got, want)
+	}
+	over, err := m.store.DueSessions(background, now, limit)
+	if err != nil {
+		r.Fatalf("DueSessions = %v", err)
+	}
+	wantOver, _ := m.model.DueSessions(background, now, limit)
+	over = slices.DeleteFunc(over, func(id string) bool { return !slices.Contains(m.sessions, id) })
+	slices.Sort(over) // of one time in no order
+	slices.Sort(wantOver)
+	if !slices.Equal(over, wantOver) {
+		r.Fatalf("DueSessions = %v, want %v", over, wantOver)
 	}
 	for _, user := range []string{rapid.SampledFrom(m.users).Draw(r, "whose home")} {
 		got, err := m.store.Home(background, user, "d")
@@ -253,6 +276,19 @@ func everything(t fataler, j actors.Journal, id protocol.SessionID) string {
 	}
 	if err := j.SentKeys(background, id, 2, stored.Head, func(key [16]byte, sent actors.Sent) { text += fmt.Sprintln(key, sent) }); err != nil {
 		t.Fatalf("SentKeys = %v", err)
+	}
+	links, err := j.LinksOf(background, id, nil, 2)
+	if err == nil && len(links) == 2 {
+		var rest []*actors.LinkRow
+		rest, err = j.LinksOf(background, id, links[1], 100)
+		links = append(links, rest...)
+	}
+	if err != nil {
+		t.Fatalf("LinksOf = %v", err)
+	}
+	for _, l := range links {
+		one, err := j.Link(background, l.ID)
+		text += fmt.Sprintf("%+v %v %v\n", *l, err, err == nil && *one == *l)
 	}
 	return text
 }

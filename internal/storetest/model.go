@@ -19,6 +19,7 @@ import (
 type Model struct {
 	mu       sync.Mutex
 	sessions map[protocol.SessionID]*modelSession
+	links    map[string]actors.LinkRow
 }
 
 type modelSession struct {
@@ -32,7 +33,9 @@ type modelSession struct {
 }
 
 // NewModel gives one without sessions.
-func NewModel() *Model { return &Model{sessions: map[protocol.SessionID]*modelSession{}} }
+func NewModel() *Model {
+	return &Model{sessions: map[protocol.SessionID]*modelSession{}, links: map[string]actors.LinkRow{}}
+}
 
 // Commit fills actors.Journal.
 func (m *Model) Commit(batch []*actors.Append) error {
@@ -112,6 +115,12 @@ func (m *Model) apply(a *actors.Append) {
 	}
 	if a.Info != nil {
 		s.info = proto.CloneOf(a.Info)
+	}
+	for _, l := range a.Links {
+		m.links[l.ID] = *l
+	}
+	for _, l := range a.Unlinked {
+		delete(m.links, l.ID)
 	}
 }
 
@@ -234,6 +243,9 @@ func (m *Model) Home(ctx context.Context, user protocol.UserID, device string) (
 	ids, err := m.SessionsOf(ctx, user)
 	for _, id := range ids {
 		row, e := m.HomeOf(ctx, user, id, device)
+		if protocol.Code_NOT_FOUND.Is(e) {
+			continue // dead
+		}
 		rows, err = append(rows, row), errors.Join(err, e)
 	}
 	return rows, err
@@ -246,7 +258,7 @@ func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.Se
 		return nil, err
 	}
 	s := m.sessions[id]
-	if _, in := s.members[user]; !in {
+	if _, in := s.members[user]; !in || s.info.Dead {
 		return nil, protocol.NotFound("session %s", id)
 	}
 	row := &actors.HomeRow{Info: s.infoNow(), Head: int64(len(entries)), Member: s.member(user), DeviceRecv: s.recv[[2]string{user, device}]}
@@ -296,4 +308,45 @@ func (m *Model) Due(_ context.Context, now time.Time, limit int) (due []actors.D
 	}
 	slices.SortStableFunc(due, func(a, b actors.Due) int { return a.At.Compare(b.At) })
 	return due[:min(len(due), limit)], nil
+}
+
+// DueSessions fills actors.Journal.
+func (m *Model) DueSessions(_ context.Context, now time.Time, limit int) (due []protocol.SessionID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, s := range m.sessions {
+		if s.info.Until > 0 && s.info.Until <= now.UnixMilli() {
+			due = append(due, id)
+		}
+	}
+	slices.SortFunc(due, func(a, b string) int {
+		return cmp.Or(cmp.Compare(m.sessions[a].info.Until, m.sessions[b].info.Until), cmp.Compare(a, b))
+	})
+	return due[:min(len(due), limit)], nil
+}
+
+// Link fills actors.Links.
+func (m *Model) Link(_ context.Context, id string) (*actors.LinkRow, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l, ok := m.links[id]; ok {
+		return &l, nil
+	}
+	return nil, protocol.NotFound("link %s", id)
+}
+
+// LinksOf fills actors.Links.
+func (m *Model) LinksOf(_ context.Context, session protocol.SessionID, after *actors.LinkRow, limit int) (links []*actors.LinkRow, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	inOrder := func(a, b *actors.LinkRow) int {
+		return cmp.Or(cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	}
+	for _, l := range m.links {
+		if l.Session == session && (after == nil || inOrder(&l, after) > 0) {
+			links = append(links, &l)
+		}
+	}
+	slices.SortFunc(links, inOrder)
+	return links[:min(len(links), limit)], nil
 }

@@ -22,7 +22,7 @@ const (
 	head   = 0x10 // epoch 8, head 8, newest message 8, members 8
 	entry  = 0x14 // seq 8 → header 17, the entry as protobuf
 	sent   = 0x16 // key 16 → seq 8, created at 8, hash 8
-	member = 0x18 // user → flags 1, varints role, order, joined at, floor, then the inviter
+	member = 0x18 // user → flags 1, varints role, order, joined at, floor, then what a dump does not need
 	mark   = 0x1a // user → seq 8
 )
 
