@@ -84,6 +84,9 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	if s.private, err = listenAdmin(cfg.Data); err != nil {
 		return nil, fmt.Errorf("the admin socket: %w", err)
 	}
+	if err := s.users.Started(context.Background(), version(), cfg.inForce()); err != nil {
+		return nil, err
+	}
 	keeping, cancel := context.WithCancel(context.Background())
 	s.stopKeeping = cancel
 	s.housekeeping.Go(func() {

@@ -49,6 +49,7 @@ func settings(c *Config) []setting {
 		duration("access-life", "10m", "life of an access token, a `TIME`", &u.Access),
 		duration("refresh-life", "7d", "life of a refresh token that is not used, a `TIME`", &u.Idle),
 		duration("login-life", "30d", "life of a login, a `TIME`", &u.Session),
+		duration("audit-keep", "3650d", "rows of the audit log are kept for this `TIME`", &u.AuditKeep),
 		pairs("platforms", "*=allow", "what a new login does to the same user's others of its `PLATFORM=POLICY`, allow or replace", &a.Platforms, userctr.Allow, userctr.Replace),
 
 		rate("rate", "20", "messages a second and connection, a `NUMBER`; 0: no limit", &a.Rate),
@@ -79,6 +80,17 @@ func settings(c *Config) []setting {
 		size("cache", "16MiB", "`BYTES` of rows read from disk that the store keeps in memory", &c.Store.Cache),
 		size("min-free", "64MiB", "`BYTES` of disk under which nothing is written; negative: never mind", &c.Store.MinFree),
 	}
+}
+
+// inForce names the settings that are not as they come, without secrets.
+func (c *Config) inForce() string {
+	var set []string
+	for _, s := range settings(c) {
+		if v := s.show(); v != "" && v != s.std {
+			set = append(set, s.name+"="+v)
+		}
+	}
+	return strings.Join(set, " ")
 }
 
 // env is the variable of a setting.

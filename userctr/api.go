@@ -59,6 +59,7 @@ func (c *Center) Register(api huma.API) {
 		"Shut a user out, or let it in again (administrators)", http.StatusForbidden, http.StatusNotFound)
 	disable.DefaultStatus = http.StatusNoContent
 	huma.Register(api, disable, c.postDisable)
+	c.registerAdmin(api)
 }
 
 // caller is who asks. UNAUTHORIZED: nobody.

@@ -75,6 +75,9 @@ func (c *Center) MakeInvite(ctx context.Context, by protocol.Identity, uses int,
 	if err := c.store.AddInvite(ctx, i); err != nil {
 		return "", nil, fmt.Errorf("userctr: add an invitation: %w", err)
 	}
+	if err := c.Record(ctx, Record{Action: auditInvite, By: whom(by), About: i.ID}); err != nil {
+		return "", nil, err
+	}
 	c.log.Info("an invitation was made", "user", by.User, "invite", i.ID, "uses", uses)
 	return code, i, nil
 }
@@ -128,5 +131,9 @@ func (c *Center) requireAdmin(ctx context.Context, by protocol.Identity, what ac
 		}
 		by.Admin = err == nil && u.Admin && !u.Disabled
 	}
-	return access.Decide(what, access.Asker(&by), &by)
+	err := access.Decide(what, access.Asker(&by), &by)
+	if err != nil {
+		c.refusals.add(refused{what.String(), by.User, ""})
+	}
+	return err
 }

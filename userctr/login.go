@@ -72,6 +72,9 @@ func (c *Center) SignUp(ctx context.Context, n NewUser, client Client) (*Grant, 
 		return nil, err
 	}
 	c.log.Info("a user has registered", "user", u.ID, "admin", u.Admin)
+	if err := c.Record(ctx, Record{Action: auditRegistered, By: u.ID, Note: adminNote(u)}); err != nil {
+		return nil, err
+	}
 	return c.open(ctx, u, client)
 }
 
@@ -92,11 +95,11 @@ func (c *Center) CreateUser(ctx context.Context, n NewUser) (*User, error) {
 			return nil, err
 		}
 	}
-	err = c.add(ctx, u, n.Password, invite)
-	if err == nil {
-		c.log.Info("a user was made", "user", u.ID, "admin", u.Admin)
+	if err := c.add(ctx, u, n.Password, invite); err != nil {
+		return u, err
 	}
-	return u, err
+	c.log.Info("a user was made", "user", u.ID, "admin", u.Admin)
+	return u, c.Record(ctx, Record{Action: auditMade, By: ByOperator, About: u.ID, Note: adminNote(u)})
 }
 
 func (c *Center) prepare(n NewUser) (*User, error) {
@@ -182,6 +185,7 @@ func (c *Center) Login(ctx context.Context, name, password string, client Client
 	}
 	if !ok {
 		c.log.Warn("a sign-in was refused", "user", u.ID)
+		c.refusals.add(refused{auditSignIn, "", u.ID})
 		return nil, protocol.Unauthorized("the name or the password is wrong")
 	}
 	if u, err = c.rehash(ctx, u, password); err != nil {
@@ -266,6 +270,9 @@ func (c *Center) open(ctx context.Context, u *User, client Client) (*Grant, erro
 	}
 	if is.Disabled || is.Password != u.Password {
 		return nil, errors.Join(protocol.Unauthorized("the user was changed meanwhile; sign in again"), c.revoke(ctx, l, protocol.Code_UNAUTHORIZED))
+	}
+	if err := c.Record(ctx, Record{Action: auditSignIn, By: u.ID, About: l.ID}); err != nil {
+		return nil, err
 	}
 	return c.grant(l, is, text)
 }

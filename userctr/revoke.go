@@ -106,6 +106,16 @@ func (c *Center) Disable(ctx context.Context, by protocol.Identity, id protocol.
 	if by.User == id {
 		return protocol.Denied("an administrator cannot disable itself")
 	}
+	if _, err := c.User(ctx, id); err != nil {
+		return err
+	}
+	what := auditEnabled
+	if disabled {
+		what = auditDisabled
+	}
+	if err := c.Record(ctx, Record{Action: what, By: whom(by), About: id}); err != nil {
+		return err
+	}
 	if _, err := c.change(ctx, id, func(u *User) error { u.Disabled = disabled; return nil }); err != nil {
 		return err
 	}
@@ -143,6 +153,9 @@ func (c *Center) ChangePassword(ctx context.Context, id protocol.Identity, old, 
 	}
 	hash, err := c.hasher.hash(ctx, fresh)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.Record(ctx, Record{Action: auditPassword, By: id.User}); err != nil {
 		return nil, err
 	}
 	was := u.Password

@@ -100,6 +100,8 @@ type Invite struct {
 // Store is where users are kept. Whatever a method is to write is durable when it
 // returns. A row that isn't there is a protocol.NotFound error.
 type Store interface {
+	AuditStore
+	AdminStore
 	ProfileStore
 	SubjectStore
 
@@ -188,6 +190,8 @@ type Config struct {
 	Idle    time.Duration // a refresh token's life when not used: 7 days
 	Session time.Duration // a login's life: 30 days
 
+	AuditKeep time.Duration // how long rows of the audit log are kept: for ever
+
 	Argon2 Argon2 // OWASP's figures
 	Limits Limits
 }
@@ -222,7 +226,9 @@ type Center struct {
 	limits  *limits
 	revoked *revoked
 	people  *people
-	looks   *looks
+
+	refusals refusals
+	looks    *looks
 
 	profileRate buckets // of changes of one's own profile
 
@@ -337,12 +343,16 @@ func (c *Center) FollowActivity(a Activity) { c.activity.Store(&a) }
 
 // Run keeps house until ctx ends: it forgets what has expired.
 func (c *Center) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
+	tick, often := time.NewTicker(time.Hour), time.NewTicker(refusalsEvery)
 	defer tick.Stop()
+	defer often.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			c.writeRefusals(context.WithoutCancel(ctx))
 			return nil
+		case <-often.C:
+			c.writeRefusals(ctx)
 		case <-tick.C:
 			if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
 				c.log.Error("user centre could not sweep", "err", err)
@@ -362,5 +372,5 @@ func (c *Center) Sweep(ctx context.Context) error {
 	if err := c.store.Sweep(ctx, now.Add(-c.cfg.Access-2*leeway), now.Add(-spentKept)); err != nil {
 		return fmt.Errorf("userctr: sweep: %w", err)
 	}
-	return nil
+	return c.PruneAudit(ctx, c.cfg.AuditKeep)
 }

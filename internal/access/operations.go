@@ -23,6 +23,13 @@ var operations = map[string][]Action{
 	"make-invite":  {Invites},
 	"disable-user": {AdminUsers},
 
+	"admin-find-users":     {AdminUsers},
+	"admin-get-user":       {AdminUsers},
+	"admin-reset-password": {AdminUsers},
+	"admin-set-admin":      {AdminUsers},
+	"read-audit":           {Audit},
+	"verify-audit":         {Audit},
+
 	"badge-no":          {Home},
 	"create-session":    {Create},
 	"recent-sessions":   {Home},

@@ -38,6 +38,10 @@ func Users(t *testing.T, open func(t *testing.T) userctr.Store) {
 		{"SweepRemovesWhatHasEnded", sweepRemoves},
 		{"SubjectsKeepTheirUsers", subjectsKeepTheirUsers},
 		{"OfManyAtFirstSightOneUserIsMade", oneUserOfASubject},
+		{"AuditRowsCarryOnEachOther", auditRowsCarryOn},
+		{"OfManyAuditRowsNoneIsLost", noAuditRowIsLost},
+		{"RemovedAuditRowsLeaveAnAnchor", removedAuditRows},
+		{"EachUserComesOnceInOrder", eachUserComesOnce},
 	} {
 		t.Run(c.says, func(t *testing.T) { c.test(t, open(t)) })
 	}
