@@ -174,6 +174,33 @@ func (s *testServer) token(user string) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// administrator makes one of that name and gives a token of its own.
+func (s *testServer) administrator(name string) string {
+	s.t.Helper()
+	out, err := s.command("user", "add", name, "--generate", "--admin")
+	_, password, ok := strings.Cut(out, "password: ")
+	if err != nil || !ok {
+		s.t.Fatalf("user add %s: %v\n%s", name, err, out)
+	}
+	password, _, _ = strings.Cut(password, "\n")
+	body, err := json.Marshal(map[string]string{"name": name, "password": strings.TrimSpace(password)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res, err := http.Post(s.url+"/api/v2/users/login", "application/json", bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var grant struct {
+		Token string `json:"token"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&grant); err != nil || grant.Token == "" {
+		s.t.Fatalf("%s signs in: %s, %v", name, res.Status, err)
+	}
+	return grant.Token
+}
+
 // command runs a command of the program with the server's data directory.
 func (s *testServer) command(args ...string) (string, error) {
 	s.t.Helper()
