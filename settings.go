@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -64,6 +65,11 @@ func settings(c *Config) []setting {
 		number("in-flight", "1000", "unanswered frames of a connection, a `NUMBER`", &a.InFlight),
 		duration("session-idle", "5m", "a session leaves memory after this `TIME` without a message", &a.SessionIdle),
 		duration("user-linger", "2m", "a user leaves memory this `TIME` after the last connection", &a.UserLinger),
+
+		duration("request-life", "30d", "a friend or group request can be answered for this `TIME`", &a.RequestLife),
+		number("max-requests", "200", "requests of one user that wait for others, a `NUMBER`", &a.MaxRequests),
+		toggle("tell-blocked", "tell whom somebody has blocked that it is so", &a.TellBlocked),
+		text("strangers", "allow", "who talks in p2p sessions: `allow` (everybody) or friends", &a.Strangers, "allow", actors.FriendsOnly),
 
 		number("max-connections", "50000", "connections in all, a `NUMBER`", &g.MaxConnections),
 		number("max-per-address", "2000", "WebSockets of one address, a `NUMBER`", &g.MaxPerAddress),

@@ -16,8 +16,9 @@ import (
 
 // instant is a journal that keeps nothing: what is measured is the actors.
 type instant struct {
-	mu       sync.Mutex
-	sessions map[protocol.SessionID]*actors.Stored
+	actors.Contacts // of which there are none
+	mu              sync.Mutex
+	sessions        map[protocol.SessionID]*actors.Stored
 }
 
 func (j *instant) Commit(batch []*actors.Append) error {
@@ -74,6 +75,22 @@ func (j *instant) SentKeys(context.Context, protocol.SessionID, int64, int64, fu
 
 func (j *instant) Unread(context.Context, protocol.SessionID, protocol.UserID, int64, int64) (int64, bool, error) {
 	return 0, false, nil
+}
+
+func (j *instant) Pair(_ context.Context, user, other protocol.UserID) (*actors.Pair, error) {
+	return &actors.Pair{Mine: actors.ContactRow{User: user, Other: other}, Theirs: actors.ContactRow{User: other, Other: user}}, nil
+}
+
+func (j *instant) ContactsOf(context.Context, protocol.UserID, protocol.UserID, int) ([]*actors.ContactRow, int64, error) {
+	return nil, 0, nil
+}
+
+func (j *instant) RequestsOf(context.Context, protocol.UserID, actors.RequestPage) ([]*protocol.Request, error) {
+	return nil, nil
+}
+
+func (j *instant) WaitingInto(context.Context, []protocol.SessionID, int) ([]*protocol.Request, error) {
+	return nil, nil
 }
 
 func (j *instant) Due(context.Context, time.Time, int) ([]actors.Due, error) { return nil, nil }

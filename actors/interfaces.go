@@ -10,6 +10,8 @@ import (
 // Journal is where sessions keep what must survive: logs, members, marks. A
 // session that does not exist is a protocol.NotFound error.
 type Journal interface {
+	Contacts
+
 	// Commit makes every Append of the batch durable in one step, or sets its Err
 	// and leaves no trace of that one. An error returned means that nothing can be
 	// said of the batch: nobody may be told that it succeeded or that it failed.
@@ -85,8 +87,9 @@ type Append struct {
 	Members  []*MemberRow          // rows that are new or changed
 	Removed  []protocol.UserID     // rows that end
 	Marks    []Mark
-	Links    []*LinkRow // rows that are new or changed
-	Unlinked []*LinkRow // rows that end
+	Links    []*LinkRow     // rows that are new or changed
+	Unlinked []*LinkRow     // rows that end
+	Contacts *ContactChange // written with it, or refused with it by ErrChanged
 
 	Err      error  // set by Commit
 	LogEpoch string // set by Commit with Create: the new log's

@@ -15,6 +15,15 @@ type emptyJournal struct{ Journal }
 func (emptyJournal) SessionsOf(context.Context, protocol.UserID) ([]protocol.SessionID, error) {
 	return nil, nil
 }
+func (emptyJournal) ContactsOf(context.Context, protocol.UserID, protocol.UserID, int) ([]*ContactRow, int64, error) {
+	return nil, 0, nil
+}
+func (emptyJournal) RequestsOf(context.Context, protocol.UserID, RequestPage) ([]*protocol.Request, error) {
+	return nil, nil
+}
+func (emptyJournal) WaitingInto(context.Context, []protocol.SessionID, int) ([]*protocol.Request, error) {
+	return nil, nil
+}
 func (emptyJournal) Due(context.Context, time.Time, int) ([]Due, error) { return nil, nil }
 
 type noStreams struct{}

@@ -32,6 +32,10 @@ type Config struct {
 	InFlight       int           // unanswered frames of one connection; default 1,000
 	SessionIdle    time.Duration // until a session passivates; default 5 min
 	UserLinger     time.Duration // until a user without a connection passivates; default 2 min
+	RequestLife    time.Duration // within which a request can be answered; default 30 days
+	MaxRequests    int           // of one user that wait for others; default 200
+	TellBlocked    bool          // whom somebody blocked is told so: BLOCKED instead of DENIED
+	Strangers      string        // who may talk in p2p sessions: "allow" (default), everybody; FriendsOnly
 	// Platforms says per platform ("*": any other) what a new connection does to the
 	// same user's connections of other devices: "allow" (default) or "replace".
 	Platforms map[string]string
@@ -66,11 +70,16 @@ func (c Config) withDefaults() Config {
 	defInt(&c.InFlight, 1000)
 	def(&c.SessionIdle, 5*time.Minute)
 	def(&c.UserLinger, 2*time.Minute)
+	def(&c.RequestLife, 30*24*time.Hour)
+	defInt(&c.MaxRequests, 200)
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
 	}
 	return c
 }
+
+// FriendsOnly is for Config.Strangers: people talk alone with their friends only.
+const FriendsOnly = "friends"
 
 // Node is all the actors of one process.
 type Node struct {

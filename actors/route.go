@@ -89,7 +89,10 @@ func (n *Node) route(r *request) error {
 		return nil
 	case *protocol.Frame_UserGet:
 		return n.userGet(r, m.UserGet)
-	case *protocol.Frame_RequestSend, *protocol.Frame_RequestAnswer, *protocol.Frame_PresenceWatch:
+	case *protocol.Frame_RequestSend, *protocol.Frame_RequestAnswer, *protocol.Frame_RequestList,
+		*protocol.Frame_ContactList, *protocol.Frame_ContactSet, *protocol.Frame_ContactRemove:
+		return n.routeContacts(r)
+	case *protocol.Frame_PresenceWatch:
 		return protocol.Errorf(protocol.Code_UNSUPPORTED, "%s is not served by this version", r.frame.Type())
 	}
 	return protocol.Errorf(protocol.Code_UNKNOWN_TYPE, "clients do not send %s", r.frame.Type())

@@ -41,6 +41,11 @@ type Session struct {
 	links   map[string]*LinkRow            // as they were last changed here, durable or not
 	targets map[int64][]*change            // changes of one entry, one after the other: the first is under way
 
+	petitions []*petition // about contacts and requests, one after the other
+	deciding  bool        // the first of them is under way
+	kept      *Pair       // of a p2p session: what its people keep of each other
+	keptAt    int         // counts how often kept was set
+
 	reporting []*pending // the committer's, while it reports
 }
 
@@ -61,6 +66,8 @@ func (s *Session) Receive(c actor.Context) {
 		s.committed(m)
 	case done:
 		s.done(m)
+	case *petition:
+		s.petition(m)
 	case *expire:
 		s.expire(m)
 	case *timeUp:
@@ -144,6 +151,8 @@ func (s *Session) request(r *request) {
 		s.get(r, m.SessionGet)
 	case *protocol.Frame_SessionSet:
 		s.set(r, me, m.SessionSet)
+	case *protocol.Frame_RequestList:
+		s.requestsInto(r, me, m.RequestList)
 	default:
 		s.fail(r, protocol.Errorf(protocol.Code_UNKNOWN_TYPE, "a session does not serve %s", r.frame.Type()))
 	}
@@ -174,11 +183,21 @@ func (s *Session) unknown() error { return protocol.NotFound("session %s", s.id)
 // load reads the session and takes a new epoch for it, away from the mailbox.
 func (s *Session) load() {
 	s.state = loading
+	at := s.keptAt
 	s.node.off(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
 		stored, sent, err := s.read1(ctx)
-		s.node.tell(s.pid, done(func() { s.loaded(stored, sent, err) }))
+		var pair *Pair
+		if err == nil {
+			pair, err = s.readPair(ctx, stored.Members)
+		}
+		s.node.tell(s.pid, done(func() {
+			if pair != nil && s.keptAt == at {
+				s.keep(pair)
+			}
+			s.loaded(stored, sent, err)
+		}))
 	})
 }
 
@@ -195,8 +214,11 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 		for _, m := range stashed {
 			if r := asking(m); r != nil {
 				s.fail(r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
+			} else if p, ok := m.(*petition); ok {
+				s.petitions = append(s.petitions, p)
 			}
 		}
+		s.forsake()
 		return
 	default:
 		s.adopt(stored)
@@ -243,6 +265,8 @@ func (s *Session) unstash() {
 		switch m := m.(type) {
 		case *request:
 			s.request(m)
+		case *petition:
+			s.petition(m)
 		case *expire:
 			s.expire(m)
 		case *timeUp:
@@ -251,6 +275,7 @@ func (s *Session) unstash() {
 			s.byCode(m)
 		}
 	}
+	s.nextPetition()
 }
 
 // reload forgets what is known and loads it again, once all that is under way is
@@ -294,7 +319,7 @@ func (s *Session) done(f done) {
 // address is sent on to the next activation until the end.
 func (s *Session) passivate() {
 	idle := time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
-	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 {
+	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 {
 		return
 	}
 	s.leave()
@@ -303,7 +328,7 @@ func (s *Session) passivate() {
 // vanish lets a session go at once that does not exist: clients name what they
 // like, and must not fill the memory with it.
 func (s *Session) vanish() {
-	if s.info == nil && s.state == active && !s.making && s.waiting == 0 {
+	if s.info == nil && s.state == active && !s.making && s.waiting == 0 && len(s.petitions) == 0 {
 		s.leave()
 	}
 }

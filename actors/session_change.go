@@ -220,6 +220,8 @@ func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 			return nil, nil, protocol.BadRequest("msg_edit.content.forwarded: a forward is not edited")
 		case proto.Equal(target.Content, m.Content):
 			return p, nil, nil
+		case s.mayTalk(r.who.User) != nil:
+			return nil, nil, s.mayTalk(r.who.User)
 		case tooOld(target, s.node.cfg.EditWindow):
 			return nil, nil, protocol.Errorf(protocol.Code_WINDOW_OVER, "a message is edited within %s", s.node.cfg.EditWindow)
 		}
@@ -258,6 +260,8 @@ func (s *Session) react(r *request, m *protocol.MsgReact) {
 		switch {
 		case has != m.Removed:
 			return p, nil, nil
+		case !m.Removed && s.mayTalk(me) != nil:
+			return nil, nil, s.mayTalk(me)
 		case m.Removed:
 			x := now.Reactions[i]
 			x.Users = slices.DeleteFunc(x.Users, func(u string) bool { return u == me })

@@ -25,7 +25,7 @@ func (s *Session) create(r *request, m *protocol.SessionCreate) {
 		return
 	}
 	s.making = true // what comes until it is durable waits
-	s.vet(m.Members, func(err error) {
+	s.vetMembers(r, m, func(err error) {
 		if err == nil {
 			s.made(r, m)
 			return

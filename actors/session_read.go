@@ -187,7 +187,7 @@ func (s *Session) editing(r *request, me *MemberRow) {
 		return
 	}
 	f := &protocol.Frame{Body: &protocol.Frame_MsgEditingReply{MsgEditingReply: &protocol.MsgEditingReply{Session: s.id, UserId: r.who.User}}}
-	if len(s.members) <= s.node.cfg.ReceiptSize {
+	if len(s.members) <= s.node.cfg.ReceiptSize && s.mayTalk(r.who.User) == nil {
 		s.publish([]*Event{{Shared: protocol.NewShared(f), Ephemeral: true, Not: r.who.User}}, nil)
 	}
 	s.reply(r, &protocol.Frame{Body: &protocol.Frame_MsgEditingReply{MsgEditingReply: &protocol.MsgEditingReply{Session: s.id, UserId: r.who.User}}})

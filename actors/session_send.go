@@ -165,6 +165,10 @@ func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]
 		s.fail(r, err)
 		return
 	}
+	if err := s.mayTalk(r.who.User); err != nil {
+		s.fail(r, err)
+		return
+	}
 	if m.ReplyTo != "" {
 		if session, seq, err := protocol.ParseMessageID(m.ReplyTo); err != nil || session != s.id || seq > s.head || seq < s.members[r.who.User].Floor {
 			s.fail(r, protocol.BadRequest("msg_send.replyTo: %.80q is no message of this session", m.ReplyTo))

@@ -28,6 +28,7 @@ type User struct {
 	rows    map[protocol.SessionID]*row
 	unread  int64           // of all rows
 	devices map[string]bool // whose received marks are in the rows
+	acquaintance
 
 	epoch  string // of the offsets: new with every activation
 	offset int64  // of the newest event
@@ -148,7 +149,16 @@ func (u *User) load(device string) {
 		ctx, cancel := u.node.background()
 		defer cancel()
 		rows, err := u.read(ctx, device)
-		u.node.tell(u.pid, done(func() { u.loaded(rows, device, err) }))
+		var held *acquaintance
+		if err == nil {
+			held, err = u.node.readRequests(ctx, u.id, rows)
+		}
+		u.node.tell(u.pid, done(func() {
+			if err == nil {
+				u.acquaintance = *held
+			}
+			u.loaded(rows, device, err)
+		}))
 	})
 }
 

@@ -80,6 +80,10 @@ func (u *User) deliver(d *delivery) {
 			if !u.news(m.UserUpdate.Profile) {
 				continue
 			}
+		case *protocol.Frame_RequestUpdate:
+			u.noteRequest(m.RequestUpdate.Request)
+		case *protocol.Frame_ContactUpdate:
+			u.noteContact(m.ContactUpdate)
 		}
 		if e.Ephemeral {
 			out = append(out, Outgoing{Shared: shared})
@@ -112,7 +116,7 @@ func (u *User) keep(d *delivery) {
 		switch m := e.Shared.Frame.Body.(type) {
 		case *protocol.Frame_MsgPush:
 			u.late = append(u.late, m.MsgPush)
-		case *protocol.Frame_SessionUpdate, *protocol.Frame_Receipt:
+		case *protocol.Frame_SessionUpdate, *protocol.Frame_Receipt, *protocol.Frame_RequestUpdate, *protocol.Frame_ContactUpdate:
 			one := &delivery{subject: d.subject, events: []*Event{e}}
 			u.stashed = append(u.stashed, done(func() { u.deliver(one) }))
 		}

@@ -75,7 +75,9 @@ const firstPage = 50
 
 func (u *User) snapshot(device string) *protocol.Snapshot {
 	list, next := u.page("", firstPage, nil, device)
-	return &protocol.Snapshot{Sessions: list, UnreadTotal: u.unread, Next: next}
+	return &protocol.Snapshot{
+		Sessions: list, UnreadTotal: u.unread, Next: next, Requests: u.waitingRequests(), ContactsVersion: u.version,
+	}
 }
 
 // place orders the home list: sticky first, then by activity, newest first.
@@ -159,6 +161,14 @@ func (u *User) request(r *request) {
 		u.list(r, m.SessionList, nil)
 	case *protocol.Frame_Heartbeat:
 		u.heartbeat(r)
+	case *protocol.Frame_RequestSend:
+		u.requestSend(r, m.RequestSend)
+	case *protocol.Frame_RequestAnswer:
+		u.requestAnswer(r, m.RequestAnswer)
+	case *protocol.Frame_RequestList:
+		u.requestList(r, m.RequestList)
+	case *protocol.Frame_ContactList:
+		u.contactList(r, m.ContactList)
 	default:
 		u.answer(r, protocol.Fail(r.frame, protocol.Errorf(protocol.Code_UNKNOWN_TYPE, "a user does not serve %s", r.frame.Type())))
 	}

@@ -100,6 +100,10 @@ func (c *committer) append(a *actors.Append) error {
 	if err != nil {
 		return refusal{err}
 	}
+	contacts, err := c.checkContacts(a.Contacts)
+	if err != nil {
+		return err
+	}
 	// From here on nothing refuses.
 	if a.Create {
 		a.LogEpoch, a.Epoch = c.s.logEpoch, max(a.Epoch, c.s.epochFloor)
@@ -134,6 +138,7 @@ func (c *committer) append(a *actors.Append) error {
 			return err
 		}
 	}
+	c.writeContacts(contacts)
 	c.heads[k] = h
 	return nil
 }

@@ -26,7 +26,8 @@ const (
 	tableDue    = 0x20 // time 8, table of session 1, session, seq 8 → nothing
 	tableHome   = 0x22 // user 0, table of session 1, session → nothing
 
-	// 0x68 to 0x6f belong to links.go and notices.go; 0x40 to 0x5f belong to users.go. No session bit there.
+	// 0x40 to 0x5f belong to users.go, 0x60 to 0x67 to contacts_rows.go, 0x68 to 0x6f to
+	// links.go and notices.go. No session bit there.
 	tableUsersFirst = 0x40
 	tableUsersLast  = 0x5f
 )

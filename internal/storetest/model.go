@@ -17,6 +17,8 @@ import (
 // Model is actors.Journal at its plainest: what the stores are compared with. It
 // keeps everything in memory and looks at all of it for every answer.
 type Model struct {
+	actors.Contacts // contacts.go looks at those
+
 	mu       sync.Mutex
 	sessions map[protocol.SessionID]*modelSession
 	links    map[string]actors.LinkRow
