@@ -123,6 +123,8 @@ var bodies = map[string]string{
 	"replace-members-by-post": `{"remove":["x"],"add":["y"]}`,
 	"add-members":             `{"members":["y"]}`,
 	"put-member":              `{"role":"admin"}`,
+	"join-by-code":            `{"code":"c"}`,
+	"create-link":             `{"uses":1}`,
 }
 
 func operations(s *Server) map[string]*huma.Operation {
@@ -255,6 +257,12 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		"msg_react_reply":           {Body: &protocol.Frame_MsgReactReply{MsgReactReply: &protocol.MsgReactReply{}}},
 		"session_add_user_reply":    {Body: &protocol.Frame_SessionAddUserReply{SessionAddUserReply: &protocol.SessionAddUserReply{}}},
 		"session_remove_user_reply": {Body: &protocol.Frame_SessionRemoveUserReply{SessionRemoveUserReply: &protocol.SessionRemoveUserReply{Members: []string{"x"}}}},
+		"session_join_reply":        {Body: &protocol.Frame_SessionJoinReply{SessionJoinReply: &protocol.SessionJoinReply{}}},
+		"session_dissolve_reply":    {Body: &protocol.Frame_SessionDissolveReply{SessionDissolveReply: &protocol.SessionDissolveReply{}}},
+		"link_get_reply":            {Body: &protocol.Frame_LinkGetReply{LinkGetReply: &protocol.LinkGetReply{}}},
+		"link_list_reply":           {Body: &protocol.Frame_LinkListReply{LinkListReply: &protocol.LinkListReply{Links: []*protocol.Link{{Link: "l_x"}}}}},
+		"link_create_reply":         {Body: &protocol.Frame_LinkCreateReply{LinkCreateReply: &protocol.LinkCreateReply{Link: &protocol.Link{Code: "c"}}}},
+		"link_revoke_reply":         {Body: &protocol.Frame_LinkRevokeReply{LinkRevokeReply: &protocol.LinkRevokeReply{}}},
 		"sync_reply":                {Body: &protocol.Frame_SyncReply{SyncReply: &protocol.SyncReply{HeadSeq: 1}}},
 	}
 	yes := func(body string) *protocol.Frame {
@@ -270,6 +278,16 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		{"PUT", "/mute", "", `{"type":"session_set","session":"` + ours + `","muted":true}`, "session_set_reply"},
 		{"DELETE", "/mute", "", `{"type":"session_set","session":"` + ours + `","muted":false}`, "session_set_reply"},
 		{"PUT", "", `{"name":"new","owner":"bob"}`, `{"type":"session_set","session":"` + ours + `","name":"new","owner":"bob"}`, "session_set_reply"},
+		{"PUT", "", `{"avatar":"a","announcement":"","joinPolicy":"ask","invitePolicy":"admins","readOnly":false,"silenceAll":true,"until":"1970-01-01T00:00:05Z"}`,
+			`{"type":"session_set","session":"` + ours + `","avatar":"a","announcement":"","joinPolicy":"ask","invitePolicy":"admins","silenceAll":true,"readOnly":false,"until":5000}`, "session_set_reply"},
+		{"PUT", "", `{"until":""}`, `{"type":"session_set","session":"` + ours + `","until":0}`, "session_set_reply"},
+		{"DELETE", "", "", `{"type":"session_dissolve","session":"` + ours + `"}`, "session_dissolve_reply"},
+		{"POST", "/join", "", `{"type":"session_join","session":"` + ours + `"}`, "session_join_reply"},
+		{"POST", "/../join", `{"code":"c"}`, `{"type":"session_join","code":"c"}`, "session_join_reply"},
+		{"GET", "/../links/c", "", `{"type":"link_get","code":"c"}`, "link_get_reply"},
+		{"GET", "/links?limit=7&cursor=x", "", `{"type":"link_list","session":"` + ours + `","cursor":"x","limit":7}`, "link_list_reply"},
+		{"POST", "/links", `{"uses":3,"expiresIn":60}`, `{"type":"link_create","session":"` + ours + `","uses":3,"expiresIn":60}`, "link_create_reply"},
+		{"DELETE", "/links/l_x", "", `{"type":"link_revoke","session":"` + ours + `","link":"l_x"}`, "link_revoke_reply"},
 		{"PUT", "/read", `{"seq":3}`, `{"type":"msg_read","session":"` + ours + `","seq":3}`, "msg_read_reply"},
 		{"PUT", "/read", `{}`, `{"type":"msg_read","session":"` + ours + `","seq":9}`, "msg_read_reply"},
 		{"PUT", "/recv", `{"seq":3}`, `{"type":"msg_recv","session":"` + ours + `","seq":3}`, "msg_recv_reply"},
@@ -292,7 +310,7 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		{"GET", "/messages?cursor=b7", "", `{"type":"sync","session":"` + ours + `","beforeSeq":7,"limit":50}`, "sync_reply"},
 	} {
 		d.reply = func(*protocol.Frame) (*protocol.Frame, error) { return replies[row.reply], nil }
-		status, m := d.do(row.method, s+row.path, row.body)
+		status, m := d.do(row.method, strings.Replace(s+row.path, ours+"/../", "", 1), row.body)
 		if status >= 300 {
 			t.Errorf("%s %s = %d %v", row.method, row.path, status, m)
 			continue

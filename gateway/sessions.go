@@ -80,20 +80,19 @@ func (s *sessions) register(api huma.API) {
 	const (
 		notFound, denied, conflict, tooLate = protocol.Code_NOT_FOUND, protocol.Code_DENIED, protocol.Code_CONFLICT, protocol.Code_WINDOW_OVER
 		outOfRange, tooLarge, tooMany       = protocol.Code_OUT_OF_RANGE, protocol.Code_TOO_LARGE, protocol.Code_TOO_MANY
-		unsupported                         = protocol.Code_UNSUPPORTED
+		unsupported, silenced               = protocol.Code_UNSUPPORTED, protocol.Code_SILENCED
 	)
 
 	huma.Register(api, operation("badge-no", get, "/application/badge_no", "Read the number for the application's badge"), s.badge)
 
 	create := operation("create-session", post, "/sessions", "Make a session; the same two people always get the same p2p session",
-		notFound, denied, conflict, tooLarge, tooMany)
+		notFound, denied, conflict, outOfRange, tooLarge, tooMany)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(api, create, s.create)
 	huma.Register(api, operation("recent-sessions", get, "/sessions/recent", "List one's sessions, pinned ones first, then by activity"), s.recent)
 	huma.Register(api, operation("unread-total", get, "/sessions/unread_message_count", "Count the unread messages of all sessions"), s.unreadTotal)
 
 	huma.Register(api, operation("get-session", get, one+"/session", "Read a session"), s.get)
-	huma.Register(api, operation("change-session", put, one, "Change a session's name or owner", denied, tooLarge), s.change)
 	huma.Register(api, operation("session-status", get, one+"/status", "Read whether a session has an active topic"), s.status)
 	huma.Register(api, operation("pin-session", put, one+"/sticky", "Pin a session"), s.flag(func(f *protocol.SessionSet) { f.Sticky = ptr(true) }))
 	huma.Register(api, operation("unpin-session", del, one+"/sticky", "Unpin a session"), s.flag(func(f *protocol.SessionSet) { f.Sticky = ptr(false) }))
@@ -106,16 +105,16 @@ func (s *sessions) register(api huma.API) {
 
 	huma.Register(api, operation("list-messages", get, one+"/messages", "Read the log: its end, or what is before or after a seq; always in order", outOfRange), s.messages)
 	send := operation("send-message", post, one+"/messages", "Send a message; the same clientMsgId again gets the first answer back",
-		denied, conflict, outOfRange, tooLarge, tooMany, unsupported)
+		denied, silenced, conflict, outOfRange, tooLarge, tooMany, unsupported)
 	send.DefaultStatus = http.StatusCreated
 	send.Metadata[againKey] = "OK: it had been sent before, and this is the first answer"
 	huma.Register(api, send, s.send)
 	huma.Register(api, operation("list-unread", get, one+"/messages/unread", "Read the unread messages, oldest first"), s.unreadMessages)
 	huma.Register(api, operation("get-message", get, one+"/messages/{message_id}", "Read one message as it now stands"), s.message)
 	huma.Register(api, operation("edit-message", put, one+"/messages/{message_id}", "Edit one's own message",
-		denied, conflict, tooLate, outOfRange, tooLarge, tooMany, unsupported), s.edit)
+		denied, silenced, conflict, tooLate, outOfRange, tooLarge, tooMany, unsupported), s.edit)
 	huma.Register(api, operation("recall-message", del, one+"/messages/{message_id}", "Recall a message", denied, tooLate), s.recall)
-	huma.Register(api, operation("react", put, one+"/messages/{message_id}/reactions/{reaction}", "React to a message", conflict, tooMany), s.react(false))
+	huma.Register(api, operation("react", put, one+"/messages/{message_id}/reactions/{reaction}", "React to a message", denied, silenced, conflict, tooMany), s.react(false))
 	huma.Register(api, operation("unreact", del, one+"/messages/{message_id}/reactions/{reaction}", "Take a reaction back", conflict), s.react(true))
 
 	for _, m := range []string{put, post} {
@@ -127,9 +126,10 @@ func (s *sessions) register(api huma.API) {
 	huma.Register(api, operation("remove-members", del, one+"/participants", "Take members out", denied, tooMany), s.removeMembers)
 	huma.Register(api, operation("list-avatars", get, one+"/participants/avatars", "List the members' avatars"), s.avatars)
 	huma.Register(api, operation("get-member", get, one+"/participants/{participant_id}", "Read one member"), s.member)
-	huma.Register(api, operation("put-member", put, one+"/participants/{participant_id}", "Take a user in, or change a member's role", denied), s.putMember)
+	huma.Register(api, operation("put-member", put, one+"/participants/{participant_id}", "Take a user in, change a member's role, or silence one", denied, outOfRange, tooMany), s.putMember)
 	huma.Register(api, operation("remove-member", del, one+"/participants/{participant_id}", "Take a member out", denied), s.removeMember)
 	huma.Register(api, operation("get-avatar", get, one+"/participants/{participant_id}/avatars", "Read one member's avatar"), s.avatar)
+	s.registerGroups(api)
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -90,15 +90,34 @@ type createInput struct {
 		ClientMsgID  string      `json:"clientMsgId,omitempty" maxLength:"128" doc:"Makes the request safe to repeat"`
 		History      string      `json:"history,omitempty" enum:"all,joined" doc:"What later members may read"`
 		BusinessType int64       `json:"businessType,omitempty" minimum:"0"`
+		settings
 	}
 }
 
 func (s *sessions) create(ctx context.Context, in *createInput) (*answer[*sessionView], error) {
 	b := &in.Body
-	f, err := s.ask(ctx, &protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{
+	m := &protocol.SessionCreate{
 		SessionType: b.Type.SessionType, Members: b.Members, Name: b.Name, Temporary: b.Temporary,
 		ClientMsgId: b.ClientMsgID, History: b.History, BusinessType: b.BusinessType,
-	}}})
+	}
+	until, err := readEnd("until", b.Until)
+	if err != nil {
+		return nil, err
+	}
+	if b.Avatar != nil {
+		m.Avatar = *b.Avatar
+	}
+	if p := b.join(); p != nil {
+		m.JoinPolicy = *p
+	}
+	if p := b.invite(); p != nil {
+		m.InvitePolicy = *p
+	}
+	if until != nil {
+		m.Until = *until
+	}
+	m.ReadOnly = b.ReadOnly != nil && *b.ReadOnly
+	f, err := s.ask(ctx, &protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: m}})
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +149,7 @@ func (s *sessions) get(ctx context.Context, in *InSession) (*answer[*sessionView
 func viewMine(row *actors.HomeRow) *membershipView {
 	m := &membershipView{
 		Unread: row.Unread, Mentioned: row.Mentioned, ReadSeq: row.Member.ReadSeq, RecvSeq: row.DeviceRecv,
-		Sticky: row.Member.Sticky, Muted: row.Member.Muted,
+		Sticky: row.Member.Sticky, Muted: row.Member.Muted, Role: word(row.Member.Role), SilencedUntil: viewEnd(row.Member.SilencedUntil),
 	}
 	if row.Member.Floor > 1 {
 		m.FloorSeq = row.Member.Floor
@@ -150,34 +169,6 @@ func (s *sessions) status(ctx context.Context, in *InSession) (*answer[statusVie
 		return nil, err
 	}
 	return &answer[statusView]{statusView{in.Session, r.Info.Status, r.Info.Dead}}, nil
-}
-
-type changeInput struct {
-	InSession
-	Body struct {
-		Name  *string `json:"name,omitempty" doc:"128 characters at most unless set otherwise"`
-		Owner *string `json:"owner,omitempty" maxLength:"128" doc:"A member, who becomes the owner"`
-	}
-}
-
-type changedView struct {
-	Session string `json:"session"`
-	Seq     int64  `json:"seq,omitempty" doc:"Of the entry that says so in the log"`
-}
-
-func (s *sessions) change(ctx context.Context, in *changeInput) (*answer[changedView], error) {
-	if in.Body.Name == nil && in.Body.Owner == nil {
-		return nil, protocol.BadRequest("name or owner is needed")
-	}
-	return s.set(ctx, &protocol.SessionSet{Session: in.Session, Name: in.Body.Name, Owner: in.Body.Owner})
-}
-
-func (s *sessions) set(ctx context.Context, m *protocol.SessionSet) (*answer[changedView], error) {
-	f, err := s.ask(ctx, &protocol.Frame{Body: &protocol.Frame_SessionSet{SessionSet: m}})
-	if err != nil {
-		return nil, err
-	}
-	return &answer[changedView]{changedView{m.Session, f.GetSessionSetReply().GetSeq()}}, nil
 }
 
 // flag makes the operation that sets something for oneself.

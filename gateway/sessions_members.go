@@ -29,22 +29,18 @@ type InMember struct {
 	User string `path:"participant_id" maxLength:"128"`
 }
 
-// find reads through the members until it meets the one.
+// find reads one member, of however many.
 func (s *sessions) find(ctx context.Context, session, user string) (*protocol.Member, error) {
-	for cursor := ""; ; {
-		r, err := s.info(ctx, session, cursor, 500)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range r.Info.Members {
-			if m.User == user {
-				return m, nil
-			}
-		}
-		if cursor = r.Next; cursor == "" {
-			return nil, protocol.NotFound("member %.128q", user)
+	f, err := s.ask(ctx, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, User: user}}})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range f.GetSessionGetReply().GetInfo().GetMembers() {
+		if m.User == user {
+			return m, nil
 		}
 	}
+	return nil, protocol.NotFound("member %.128q", user)
 }
 
 func (s *sessions) member(ctx context.Context, in *InMember) (*answer[memberView], error) {
@@ -114,11 +110,19 @@ func (s *sessions) removeMember(ctx context.Context, in *InMember) (*answer[move
 type putMemberInput struct {
 	InMember
 	Body *struct {
-		Role string `json:"role,omitempty" enum:"member,admin,owner" doc:"Absent: only take the user in"`
+		Role          string  `json:"role,omitempty" enum:"member,admin,owner" doc:"Absent: only take the user in"`
+		SilencedUntil *string `json:"silencedUntil,omitempty" doc:"May not write before this time (RFC 3339), or forever; empty lifts it"`
 	}
 }
 
 func (s *sessions) putMember(ctx context.Context, in *putMemberInput) (*answer[memberView], error) {
+	var silenced *int64
+	if in.Body != nil {
+		var err error
+		if silenced, err = readEnd("silencedUntil", in.Body.SilencedUntil); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := s.add(ctx, in.Session, []string{in.User}); err != nil {
 		// Who may change roles need not be one who may add; being in it already is no fault.
 		if _, there := s.find(ctx, in.Session, in.User); there != nil {
@@ -134,6 +138,11 @@ func (s *sessions) putMember(ctx context.Context, in *putMemberInput) (*answer[m
 			set.Role = ptr(map[string]protocol.Role{"member": protocol.Role_MEMBER, "admin": protocol.Role_ADMIN}[in.Body.Role])
 		}
 		if _, err := s.set(ctx, set); err != nil {
+			return nil, err
+		}
+	}
+	if silenced != nil {
+		if _, err := s.set(ctx, &protocol.SessionSet{Session: in.Session, Members: []string{in.User}, SilencedUntil: silenced}); err != nil {
 			return nil, err
 		}
 	}

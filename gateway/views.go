@@ -31,47 +31,64 @@ type sessionView struct {
 	MemberCount  int64           `json:"memberCount"`
 	Members      []memberView    `json:"members,omitempty" doc:"The first of them, in order of joining"`
 	Mine         *membershipView `json:"mine,omitempty"`
+	Avatar       string          `json:"avatar,omitempty"`
+	Announcement string          `json:"announcement,omitempty"`
+	AnnouncedBy  string          `json:"announcedBy,omitempty"`
+	AnnouncedAt  *time.Time      `json:"announcedAt,omitempty"`
+	JoinPolicy   string          `json:"joinPolicy,omitempty" enum:"invite,ask,open"`
+	InvitePolicy string          `json:"invitePolicy,omitempty" enum:"members,admins"`
+	SilenceAll   bool            `json:"silenceAll,omitempty" doc:"Only the owner and admins write, for now"`
+	ReadOnly     bool            `json:"readOnly,omitempty" doc:"A broadcast: only the owner and admins write"`
+	Until        *time.Time      `json:"until,omitempty" doc:"When it is dissolved"`
 }
 
 // membershipView is what a session is to the one who asks.
 type membershipView struct {
-	Unread    int64 `json:"unread"`
-	Mentioned bool  `json:"mentioned,omitempty" doc:"An unread message mentions you"`
-	ReadSeq   int64 `json:"readSeq"`
-	RecvSeq   int64 `json:"recvSeq"`
-	Sticky    bool  `json:"sticky"`
-	Muted     bool  `json:"muted"`
-	FloorSeq  int64 `json:"floorSeq,omitempty" doc:"The first seq you may read, when it is not 1"`
+	Unread        int64  `json:"unread"`
+	Mentioned     bool   `json:"mentioned,omitempty" doc:"An unread message mentions you"`
+	ReadSeq       int64  `json:"readSeq"`
+	RecvSeq       int64  `json:"recvSeq"`
+	Sticky        bool   `json:"sticky"`
+	Muted         bool   `json:"muted"`
+	Role          string `json:"role" enum:"member,admin,owner"`
+	SilencedUntil string `json:"silencedUntil,omitempty" doc:"You may not write before this time, or forever"`
+	FloorSeq      int64  `json:"floorSeq,omitempty" doc:"The first seq you may read, when it is not 1"`
 }
 
 type headView struct {
-	ID           string       `json:"session"`
-	Type         sessionType  `json:"sessionType"`
-	Name         string       `json:"name,omitempty"`
-	HeadSeq      int64        `json:"headSeq"`
-	ReadSeq      int64        `json:"readSeq"`
-	RecvSeq      int64        `json:"recvSeq"`
-	Unread       int64        `json:"unread"`
-	Mentioned    bool         `json:"mentioned,omitempty"`
-	Last         *messageView `json:"last,omitempty" doc:"The newest message"`
-	UpdatedAt    *time.Time   `json:"updatedAt,omitempty"`
-	Sticky       bool         `json:"sticky"`
-	Muted        bool         `json:"muted"`
-	Epoch        string       `json:"epoch,omitempty"`
-	MemberCount  int64        `json:"memberCount"`
-	Members      []string     `json:"members,omitempty" doc:"Of a p2p session: the two people"`
-	BusinessType int64        `json:"businessType,omitempty"`
-	FloorSeq     int64        `json:"floorSeq,omitempty"`
+	ID            string       `json:"session"`
+	Type          sessionType  `json:"sessionType"`
+	Name          string       `json:"name,omitempty"`
+	HeadSeq       int64        `json:"headSeq"`
+	ReadSeq       int64        `json:"readSeq"`
+	RecvSeq       int64        `json:"recvSeq"`
+	Unread        int64        `json:"unread"`
+	Mentioned     bool         `json:"mentioned,omitempty"`
+	Last          *messageView `json:"last,omitempty" doc:"The newest message"`
+	UpdatedAt     *time.Time   `json:"updatedAt,omitempty"`
+	Sticky        bool         `json:"sticky"`
+	Muted         bool         `json:"muted"`
+	Epoch         string       `json:"epoch,omitempty"`
+	MemberCount   int64        `json:"memberCount"`
+	Members       []string     `json:"members,omitempty" doc:"Of a p2p session: the two people"`
+	BusinessType  int64        `json:"businessType,omitempty"`
+	FloorSeq      int64        `json:"floorSeq,omitempty"`
+	Avatar        string       `json:"avatar,omitempty"`
+	Role          string       `json:"role" enum:"member,admin,owner" doc:"Yours"`
+	SilenceAll    bool         `json:"silenceAll,omitempty"`
+	ReadOnly      bool         `json:"readOnly,omitempty"`
+	SilencedUntil string       `json:"silencedUntil,omitempty" doc:"You may not write before this time, or forever"`
 }
 
 type memberView struct {
-	User     string     `json:"user"`
-	Role     string     `json:"role" enum:"member,admin,owner"`
-	Inviter  string     `json:"inviter,omitempty"`
-	Order    int64      `json:"order" doc:"Rises in the order of joining"`
-	JoinedAt *time.Time `json:"joinedAt,omitempty"`
-	ReadSeq  int64      `json:"readSeq"`
-	RecvSeq  int64      `json:"recvSeq"`
+	User          string     `json:"user"`
+	Role          string     `json:"role" enum:"member,admin,owner"`
+	Inviter       string     `json:"inviter,omitempty"`
+	Order         int64      `json:"order" doc:"Rises in the order of joining"`
+	JoinedAt      *time.Time `json:"joinedAt,omitempty"`
+	ReadSeq       int64      `json:"readSeq"`
+	RecvSeq       int64      `json:"recvSeq"`
+	SilencedUntil string     `json:"silencedUntil,omitempty" doc:"May not write before this time, or forever"`
 }
 
 type messageView struct {
@@ -101,6 +118,7 @@ type messageView struct {
 	Platform     string         `json:"platform,omitempty"`
 	Cut          bool           `json:"cut,omitempty" doc:"Of a list's last message: its texts are cut short, its lists left out"`
 	Role         string         `json:"role,omitempty"`
+	Change       *changeView    `json:"change,omitempty"`
 }
 
 type reactionView struct {
@@ -183,6 +201,11 @@ func viewSession(i *protocol.SessionInfo) *sessionView {
 		ID: i.Session, Type: sessionType{i.SessionType}, Name: i.Name, Creator: i.Creator, Owner: i.Owner,
 		CreatedAt: when(i.CreatedAt), UpdatedAt: when(i.UpdatedAt), Temporary: i.Temporary, History: i.History,
 		BusinessType: i.BusinessType, Status: i.Status, Dead: i.Dead, HeadSeq: i.HeadSeq, Epoch: i.Epoch, MemberCount: i.MemberCount,
+		Avatar: i.Avatar, Announcement: i.Announcement, AnnouncedBy: i.AnnouncedBy, AnnouncedAt: when(i.AnnouncedAt),
+		SilenceAll: i.SilenceAll, ReadOnly: i.ReadOnly, Until: when(i.Until),
+	}
+	if i.SessionType == protocol.SessionType_GROUP || i.SessionType == protocol.SessionType_MUC {
+		v.JoinPolicy, v.InvitePolicy = word(i.JoinPolicy), word(i.InvitePolicy)
 	}
 	for _, m := range i.Members {
 		v.Members = append(v.Members, viewMember(m))
@@ -191,7 +214,7 @@ func viewSession(i *protocol.SessionInfo) *sessionView {
 }
 
 func viewMember(m *protocol.Member) memberView {
-	return memberView{User: m.User, Role: word(m.Role), Inviter: m.Inviter, Order: m.Order, JoinedAt: when(m.JoinedAt), ReadSeq: m.ReadSeq, RecvSeq: m.RecvSeq}
+	return memberView{User: m.User, Role: word(m.Role), Inviter: m.Inviter, Order: m.Order, JoinedAt: when(m.JoinedAt), ReadSeq: m.ReadSeq, RecvSeq: m.RecvSeq, SilencedUntil: viewEnd(m.SilencedUntil)}
 }
 
 func viewHead(h *protocol.SessionHead) headView {
@@ -199,6 +222,7 @@ func viewHead(h *protocol.SessionHead) headView {
 		ID: h.Session, Type: sessionType{h.SessionType}, Name: h.Name, HeadSeq: h.HeadSeq, ReadSeq: h.ReadSeq, RecvSeq: h.RecvSeq,
 		Unread: h.Unread, Mentioned: h.Mentioned, UpdatedAt: when(h.UpdatedAt), Sticky: h.Sticky, Muted: h.Muted, Epoch: h.Epoch,
 		MemberCount: h.MemberCount, Members: h.Members, BusinessType: h.BusinessType, FloorSeq: h.FloorSeq,
+		Avatar: h.Avatar, Role: word(h.Role), SilenceAll: h.SilenceAll, ReadOnly: h.ReadOnly, SilencedUntil: viewEnd(h.SilencedUntil),
 	}
 	if h.Last != nil {
 		last := viewMessage(h.Last)
@@ -214,7 +238,8 @@ func viewMessage(e *protocol.Entry) messageView {
 		Target: e.Target, TargetSender: e.TargetSender, Members: e.Members, Reaction: e.Reaction, Removed: e.Removed,
 		EditedAt: when(e.EditedAt), Recalled: e.Recalled, Expired: e.Expired, Name: e.Name, Owner: e.Owner, Answer: e.Answer, Platform: e.Platform, Cut: e.Cut,
 	}
-	if e.Kind == protocol.Kind_CHANGE && len(e.Members) > 0 {
+	v.Change = viewChange(e.Change)
+	if e.Kind == protocol.Kind_CHANGE && len(e.Members) > 0 && (e.Change == nil || e.Change.SilencedUntil == nil) {
 		v.Role = word(e.Role)
 	}
 	for _, r := range e.Reactions {

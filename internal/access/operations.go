@@ -45,6 +45,13 @@ var operations = map[string][]Action{
 	"mark-read":         {Mark},
 	"mark-received":     {Mark},
 	"exit-session":      {Leave},
+	"dissolve-session":  {Dissolve},
+	"join-session":      {Join},
+	"join-by-code":      {Join},
+	"get-link":          {Join},
+	"list-links":        {Links},
+	"create-link":       {Links},
+	"revoke-link":       {Links},
 
 	"list-messages":  {Read},
 	"send-message":   {Send},
@@ -62,7 +69,7 @@ var operations = map[string][]Action{
 	"remove-members":          {RemoveOthers, Leave},
 	"list-avatars":            {Read},
 	"get-member":              {Read},
-	"put-member":              {AddMembers, SetRoles},
+	"put-member":              {AddMembers, SetRoles, Silence},
 	"remove-member":           {RemoveOthers, Leave},
 	"get-avatar":              {Read},
 }
