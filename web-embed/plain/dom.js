@@ -105,7 +105,7 @@ export function menu(anchor, items, label) {
     if (to !== undefined) { e.preventDefault(); all[to % all.length].focus() }
     if (e.key === 'Escape' || e.key === 'Tab') { e.preventDefault(); e.stopPropagation(); close(true) }
   })
-  document.body.append(box)
+  ;(anchor.closest?.('main') ?? document.body).append(box)
   anchor.setAttribute?.('aria-expanded', 'true')
   const a = anchor.getBoundingClientRect(), b = box.getBoundingClientRect()
   const top = a.bottom + 4 + b.height > innerHeight ? Math.max(8, a.top - b.height - 4) : a.bottom + 4

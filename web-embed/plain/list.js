@@ -20,7 +20,7 @@ export class List {
       h('div.chips', {},
         h('button.chip', { type: 'button', 'data-action': 'new-chat', onclick: () => newChat(chat, go) }, t('newChat')),
         h('button.chip', { type: 'button', 'data-action': 'new-group', onclick: () => newGroup(chat, go) }, t('newGroup'))))
-    this.root = h('aside.list', { 'aria-label': t('chats') },
+    this.root = h('nav.list', { 'aria-label': t('chats') },
       h('header.list-head', {}, this.me, h('h1', {}, t('chats')), this.add), this.rows, this.empty)
   }
 

@@ -36,7 +36,7 @@ export function signIn(done, { notice = '', name = '', fresh = !name && !notice 
     pass.input.autocomplete = up ? 'new-password' : 'current-password'
     button.textContent = t(up ? 'signUp' : 'signIn')
   }
-  const form = h('form', { id: 'sign-form', role: 'tabpanel', onsubmit: async e => {
+  const form = h('form', { onsubmit: async e => {
     e.preventDefault()
     if (button.disabled) return
     button.disabled = true
@@ -55,5 +55,5 @@ export function signIn(done, { notice = '', name = '', fresh = !name && !notice 
   turn(fresh)
   return h('main.sign', {}, h('div.sign-card', {},
     h('img.logo', { src: '/plain/icon.svg', alt: '' }), h('h1', {}, 'Troupe'), h('p.soft', {}, t('tagline')),
-    h('div.tabs', { role: 'tablist' }, tabs), form))
+    h('div.tabs', { role: 'tablist' }, tabs), h('div', { id: 'sign-form', role: 'tabpanel' }, form)))
 }

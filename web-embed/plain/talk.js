@@ -27,7 +27,7 @@ export class Talk {
     this.composer = new Composer(chat, s, () => { s.line = null; this.follow = true })
     this.root = h('section.talk', { 'data-session': s.id },
       h('header.talk-head', {}, iconButton('back', t('back'), back, { 'data-action': 'back' }), this.face,
-        h('div.talk-name', {}, h('h2', {}, this.title), this.sub), this.dots),
+        h('div.talk-name', {}, h('h1', {}, this.title), this.sub), this.dots),
       h('div.log-box', {}, this.log, this.jump), this.composer.root)
     s.line = s.unread ? s.read : null
     this.opened = false
