@@ -255,7 +255,7 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 		gap = true // what came before the session was followed
 	}
 	if r.reading != nil {
-		r.reading.again = r.reading.again || tell && !r.reading.tell
+		r.reading.again = r.reading.again || tell // what is told of now may be younger than what is being read
 		r.reading.tell = r.reading.tell || tell
 		return
 	}
