@@ -328,14 +328,18 @@ func (p *person) saw(which func(f *protocol.Frame) bool) bool {
 
 // snapshot gives the newest snapshot of a sign-in.
 func (p *person) snapshot() *protocol.Snapshot {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.Helper()
 	var newest *protocol.Snapshot
-	for _, e := range p.events {
-		if c, ok := e.(*client.Connected); ok && c.Snapshot != nil {
-			newest = c.Snapshot
+	soon(p.t, "a snapshot", func() bool { // the client hands its events on by itself
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, e := range p.events {
+			if c, ok := e.(*client.Connected); ok && c.Snapshot != nil {
+				newest = c.Snapshot
+			}
 		}
-	}
+		return newest != nil
+	})
 	return newest
 }
 

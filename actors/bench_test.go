@@ -69,6 +69,10 @@ func (j *instant) Sent(context.Context, protocol.SessionID, protocol.UserID, pro
 	return actors.Sent{}, nil
 }
 
+func (j *instant) Deeds(context.Context, protocol.SessionID, int64, protocol.UserID) ([]actors.Deed, error) {
+	return nil, nil
+}
+
 func (j *instant) SentKeys(context.Context, protocol.SessionID, int64, int64, func([16]byte, actors.Sent)) error {
 	return nil
 }

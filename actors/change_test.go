@@ -144,12 +144,65 @@ func TestReactionsOfManyAreCountedOnce(t *testing.T) {
 		t.Errorf("log = %v", log)
 	}
 	people[0].refused(react(id, 1, "", false), protocol.Code_BAD_REQUEST)
-	for i := range 40 {
-		f := people[0].ask(react(id, 1, fmt.Sprint("r", i), false))
+	for i := range 40 { // one of the 32 is there
+		f := people[i%5].ask(react(id, 1, fmt.Sprint("r", i), false))
 		if want := i >= 31; (f.Errcode == int32(protocol.Code_TOO_MANY)) != want {
 			t.Errorf("reaction %d = %v", i, f)
 		}
 	}
+	people[0].send(id, "c2", "again")
+	var two int64
+	for _, e := range people[0].history(id) {
+		if e.ClientMsgId == "c2" {
+			two = e.Seq
+		}
+	}
+	for i := range 9 {
+		f := people[5].ask(react(id, two, fmt.Sprint("own", i), false))
+		if want := i >= 8; (f.Errcode == int32(protocol.Code_TOO_MANY)) != want {
+			t.Errorf("own reaction %d = %v", i, f)
+		}
+	}
+	people[5].must(react(id, two, "own3", true))
+	people[5].must(react(id, two, "own8", false))
+}
+
+func TestOfManyWhoReactAnEntryNamesSomeAndCountsAll(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	names := make([]string, 60)
+	for i := range names {
+		names[i] = fmt.Sprint("u", i)
+	}
+	first := s.dial(names[0], "d")
+	id := first.create(protocol.SessionType_GROUP, names...)
+	first.send(id, "c1", "vote")
+	people := map[string]*client{}
+	for _, n := range names {
+		people[n] = s.dial(n, "d")
+		people[n].must(react(id, 1, "+1", false))
+	}
+	check := func(count, users int64) {
+		t.Helper()
+		log := first.history(id)
+		x, last := log[0].Reactions[0], log[len(log)-1]
+		if x.Count != count || int64(len(x.Users)) != users || log[0].ReactedSeq != last.Seq {
+			t.Errorf("%d of %d are named, as of %d; want %d of %d as of %d", len(x.Users), x.Count, log[0].ReactedSeq, users, count, last.Seq)
+		}
+	}
+	check(60, 50)
+	if a := people["u59"].must(react(id, 1, "+1", false)).GetMsgReactReply(); a.Seq != 0 {
+		t.Errorf("who isn't named reacted once more: %v", a)
+	}
+	s.restart()
+	first = s.dial("u0", "d")
+	last, named := s.dial("u59", "d"), s.dial("u3", "d")
+	last.must(react(id, 1, "+1", true))
+	last.must(react(id, 1, "+1", true))
+	check(59, 50)
+	named.must(react(id, 1, "+1", true))
+	check(58, 49)
+	last.must(react(id, 1, "+1", false))
+	check(59, 50)
 }
 
 func TestAnExpiredMessageIsGone(t *testing.T) {
@@ -204,7 +257,17 @@ func TestACallIsAnsweredInTheLog(t *testing.T) {
 	if e := ann.push(2); e.Kind != protocol.Kind_ANSWER || e.Answer != "accept" || e.Target != 1 {
 		t.Errorf("entry = %v", e)
 	}
-	ann.must(&protocol.Frame{Body: &protocol.Frame_MsgRefuse{MsgRefuse: &protocol.MsgRefuse{Session: id, MessagerecvId: call.MessagerecvId}}})
+	accept := func(id string) *protocol.Frame {
+		return &protocol.Frame{Body: &protocol.Frame_MsgAccept{MsgAccept: &protocol.MsgAccept{Session: call.Session, MessagerecvId: id}}}
+	}
+	refuse := &protocol.Frame{Body: &protocol.Frame_MsgRefuse{MsgRefuse: &protocol.MsgRefuse{Session: id, MessagerecvId: call.MessagerecvId}}}
+	if again := s.dial("bob", "other").must(accept(call.MessagerecvId)).GetMsgAcceptReply(); again.Seq != 2 {
+		t.Errorf("accepted once more = %v, want the first answer", again)
+	}
+	bob.refused(refuse, protocol.Code_CONFLICT)
+	bob.refused(accept(protocol.DeliveryID(call.MessagerecvId, "ann")), protocol.Code_BAD_REQUEST)
+	ann.must(refuse)
+	bob.refused(refuse, protocol.Code_CONFLICT)
 	ann.refused(&protocol.Frame{Body: &protocol.Frame_MsgAccept{MsgAccept: &protocol.MsgAccept{Session: id, MessagerecvId: id + ".2"}}}, protocol.Code_BAD_REQUEST)
 }
 

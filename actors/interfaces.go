@@ -26,6 +26,9 @@ type Journal interface {
 	Backward(ctx context.Context, session protocol.SessionID, from, to int64, limit, bytes int) ([]*protocol.Entry, error)
 	// Sent finds the entry that sender made under a client message id; Seq 0: none.
 	Sent(ctx context.Context, session protocol.SessionID, sender protocol.UserID, id protocol.ClientMsgID) (Sent, error)
+	// Deeds gives what user did to the entry at target and did not take back, in no
+	// order. Of one that was recalled or has expired it need not know any more.
+	Deeds(ctx context.Context, session protocol.SessionID, target int64, user protocol.UserID) ([]Deed, error)
 	// SentKeys calls each with the SentKey of entries from..to that have a client message id.
 	SentKeys(ctx context.Context, session protocol.SessionID, from, to int64, each func(key [16]byte, sent Sent)) error
 
@@ -67,6 +70,15 @@ type LinkRow struct {
 	CreatedAt int64 // Unix milliseconds
 	ExpiresAt int64
 	Revoked   bool
+}
+
+// Deed is a reaction to an entry, or the answer to a call. The store keeps them beside
+// the log, by what its react and answer entries say, as an entry names only some of
+// those who reacted to it.
+type Deed struct {
+	Kind protocol.Kind // REACT or ANSWER
+	Word string        // the reaction; accept or refuse
+	Seq  int64         // of the entry that says so
 }
 
 // Append is what one activation of a session writes in one commit. The store
@@ -112,6 +124,11 @@ type MemberRow struct {
 	ReadSeq       int64 // from the member's Mark
 	RecvSeq       int64 // the highest of the member's devices
 }
+
+// MaxDevices is how many devices' received marks a store keeps for a user in a session:
+// whoever brings tokens of an outside system names devices as it likes. Beyond that the
+// lowest one goes.
+const MaxDevices = 50
 
 // Mark moves a member's read mark and a device's received mark forward; a lower
 // value than the stored one changes nothing.

@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,12 +15,18 @@ import (
 // change runs op on the entry at seq as it now stands. Changes of one entry run
 // one after the other: the next begins when the one before is durable, so each
 // sees what the store holds. op makes the append of the change (the new entry and
-// the rewritten target), or an answer, or an error.
-func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry) (*pending, *protocol.Entry, error)) {
+// the rewritten target), or an answer, or an error. mine are the asker's own deeds to it.
+func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry, mine []Deed) (*pending, *protocol.Entry, error)) {
 	if s.targets == nil {
 		s.targets = map[int64][]*change{}
 	}
 	c := &change{r: r, seq: seq, op: op}
+	if r != nil {
+		switch r.frame.Body.(type) {
+		case *protocol.Frame_MsgReact, *protocol.Frame_MsgAccept, *protocol.Frame_MsgRefuse:
+			c.by = r.who.User
+		}
+	}
 	s.targets[seq] = append(s.targets[seq], c)
 	if len(s.targets[seq]) == 1 {
 		s.fetch(c)
@@ -32,7 +37,8 @@ func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry) 
 type change struct {
 	r   *request
 	seq int64
-	op  func(target *protocol.Entry) (*pending, *protocol.Entry, error)
+	by  protocol.UserID // whose deeds op wants to know; "": nobody's
+	op  func(target *protocol.Entry, mine []Deed) (*pending, *protocol.Entry, error)
 }
 
 func (s *Session) fetch(c *change) {
@@ -43,7 +49,11 @@ func (s *Session) fetch(c *change) {
 		if err == nil && len(found) == 1 && found[0].EditedAt != 0 {
 			found, err = s.withEdits(ctx, found[0])
 		}
-		s.node.tell(s.pid, done(func() { s.fetched(c, found, err) }))
+		var mine []Deed
+		if err == nil && c.by != "" {
+			mine, err = s.node.journal.Deeds(ctx, s.id, c.seq, c.by)
+		}
+		s.node.tell(s.pid, done(func() { s.fetched(c, found, mine, err) }))
 	})
 }
 
@@ -68,7 +78,7 @@ func (s *Session) withEdits(ctx context.Context, message *protocol.Entry) ([]*pr
 	}
 }
 
-func (s *Session) fetched(c *change, found []*protocol.Entry, err error) {
+func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err error) {
 	r, seq := c.r, c.seq
 	if first := s.targets[seq]; len(first) == 0 || first[0] != c {
 		return // the session is loaded again, which asks for it again
@@ -97,7 +107,7 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, err error) {
 		refuse(protocol.NotFound("message %s", protocol.MessageID(s.id, seq)))
 		return
 	}
-	p, e, err := c.op(found[0])
+	p, e, err := c.op(found[0], mine)
 	switch {
 	case err != nil:
 		refuse(err)
@@ -115,6 +125,9 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, err error) {
 			for _, edit := range found[1:] {
 				p.Rewrites = append(p.Rewrites, hollow(edit, func(*protocol.Entry) {}))
 			}
+		}
+		if e.Kind == protocol.Kind_REACT {
+			p.Rewrites[0].ReactedSeq = s.given + 1 // e's, in a moment
 		}
 		s.appendEntry(p, e)
 		fillSeq(p.answer, e.Seq)
@@ -147,9 +160,12 @@ func fillSeq(f *protocol.Frame, seq int64) {
 	}
 }
 
-// seqOf reads a message id of this session, of an entry that the asker may read.
+// seqOf reads a message id of this session, of an entry that the asker may read. The
+// id of a delivery to the asker names the message too.
 func (s *Session) seqOf(r *request, id string) (int64, error) {
-	id, _, _ = strings.Cut(id, "@") // a delivery's id names the message too
+	if !delivered(id, r.who.User) {
+		return 0, protocol.BadRequest("%.80q is no delivery to %s", id, r.who.User)
+	}
 	session, seq, err := protocol.ParseMessageID(id)
 	if err != nil {
 		return 0, protocol.BadRequest("%.80q is no message id", id)
@@ -160,6 +176,12 @@ func (s *Session) seqOf(r *request, id string) (int64, error) {
 	return seq, nil
 }
 
+// delivered says that id, if it is a messagesendId, names a delivery to user.
+func delivered(id string, user protocol.UserID) bool {
+	_, to, sent := strings.Cut(id, "@")
+	return !sent || to == user
+}
+
 // cancel recalls a message: one's own within the window, anybody's for the owner
 // and admins. What it said is gone from the log.
 func (s *Session) cancel(r *request, m *protocol.MsgCancel) {
@@ -168,7 +190,7 @@ func (s *Session) cancel(r *request, m *protocol.MsgCancel) {
 		s.fail(r, err)
 		return
 	}
-	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+	s.change(r, seq, func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
 		any := s.may(r, access.RecallOthers, nil)
 		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgCancelReply{MsgCancelReply: &protocol.MsgCancelReply{
 			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
@@ -200,7 +222,7 @@ func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 		s.fail(r, err)
 		return
 	}
-	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+	s.change(r, seq, func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
 		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgEditReply{MsgEditReply: &protocol.MsgEditReply{
 			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
 		}}}}
@@ -233,80 +255,6 @@ func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 	})
 }
 
-// maxReactions bounds the different reactions to one message.
-const maxReactions = 32
-
-// react adds or takes back the member's reaction to a message.
-func (s *Session) react(r *request, m *protocol.MsgReact) {
-	seq, err := s.seqOf(r, m.MessagerecvId)
-	if err != nil {
-		s.fail(r, err)
-		return
-	}
-	me := r.who.User
-	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
-		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgReactReply{MsgReactReply: &protocol.MsgReactReply{
-			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
-		}}}}
-		if err := mayReact(s.info, s.members[me], time.Now()); err != nil && !m.Removed {
-			return nil, nil, err
-		}
-		if target.Kind != protocol.Kind_MESSAGE || current(target, time.Now()).Content == nil {
-			return nil, nil, protocol.Conflict("message %s is gone", protocol.MessageID(s.id, seq))
-		}
-		now := proto.CloneOf(target)
-		i := slices.IndexFunc(now.Reactions, func(x *protocol.Reaction) bool { return x.Reaction == m.Reaction })
-		has := i >= 0 && slices.Contains(now.Reactions[i].Users, me)
-		switch {
-		case has != m.Removed:
-			return p, nil, nil
-		case !m.Removed && s.mayTalk(me) != nil:
-			return nil, nil, s.mayTalk(me)
-		case m.Removed:
-			x := now.Reactions[i]
-			x.Users = slices.DeleteFunc(x.Users, func(u string) bool { return u == me })
-			if len(x.Users) == 0 {
-				now.Reactions = slices.Delete(now.Reactions, i, i+1)
-			}
-		case i >= 0:
-			now.Reactions[i].Users = append(now.Reactions[i].Users, me)
-		case len(now.Reactions) >= maxReactions:
-			return nil, nil, protocol.Errorf(protocol.Code_TOO_MANY, "a message has at most %d different reactions", maxReactions)
-		default:
-			now.Reactions = append(now.Reactions, &protocol.Reaction{Reaction: m.Reaction, Users: []string{me}})
-		}
-		p.Rewrites = []*protocol.Entry{now}
-		return p, &protocol.Entry{Kind: protocol.Kind_REACT, Sender: me, Reaction: m.Reaction, Removed: m.Removed}, nil
-	})
-}
-
-// answerCall says that a member accepts or refuses a call invitation.
-func (s *Session) answerCall(r *request, answer, recvID, sendID string) {
-	if recvID == "" {
-		recvID = sendID
-	}
-	seq, err := s.seqOf(r, recvID)
-	if err != nil {
-		s.fail(r, err)
-		return
-	}
-	s.change(r, seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
-		id := protocol.MessageID(s.id, seq)
-		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgAcceptReply{MsgAcceptReply: &protocol.MsgAcceptReply{Session: s.id, MessagerecvId: id}}}}
-		if answer == "refuse" {
-			p.answer = &protocol.Frame{Body: &protocol.Frame_MsgRefuseReply{MsgRefuseReply: &protocol.MsgRefuseReply{Session: s.id, MessagerecvId: id}}}
-		}
-		c := current(target, time.Now()).Content
-		switch {
-		case c == nil || c.Type != protocol.ContentType_LIVEAUDIO && c.Type != protocol.ContentType_LIVEVIDEO:
-			return nil, nil, protocol.BadRequest("message %s is no call invitation", id)
-		case target.Sender == r.who.User && answer == "accept":
-			return nil, nil, protocol.Denied("one does not accept one's own call")
-		}
-		return p, &protocol.Entry{Kind: protocol.Kind_ANSWER, Sender: r.who.User, Answer: answer}, nil
-	})
-}
-
 // expire takes away what a message said, as its time has come.
 func (s *Session) expire(m *expire) {
 	if !s.ready(m) || s.info == nil {
@@ -315,7 +263,7 @@ func (s *Session) expire(m *expire) {
 	if _, busy := s.targets[m.seq]; busy {
 		return // asked again in a second
 	}
-	s.change(nil, m.seq, func(target *protocol.Entry) (*pending, *protocol.Entry, error) {
+	s.change(nil, m.seq, func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
 		p := &pending{}
 		if target.Expired || target.Recalled || current(target, time.Now()).Content != nil {
 			return p, nil, nil

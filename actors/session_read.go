@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -115,7 +114,7 @@ func current(e *protocol.Entry, now time.Time) *protocol.Entry {
 // hollow is a copy of e without what it said.
 func hollow(e *protocol.Entry, mark func(*protocol.Entry)) *protocol.Entry {
 	h := proto.CloneOf(e)
-	h.Content, h.Mentions, h.Reactions, h.ReplyTo, h.EditedAt = nil, nil, nil, "", 0
+	h.Content, h.Mentions, h.Reactions, h.ReactedSeq, h.ReplyTo, h.EditedAt = nil, nil, nil, 0, "", 0
 	mark(h)
 	return h
 }
@@ -143,10 +142,9 @@ func (s *Session) read(r *request, me *MemberRow, seq int64) {
 func (s *Session) recv(r *request, me *MemberRow, m *protocol.MsgRecv) {
 	seq := m.Seq
 	if seq == 0 && m.MessagesendId != "" {
-		id, _, _ := strings.Cut(m.MessagesendId, "@")
-		session, at, err := protocol.ParseMessageID(id)
-		if err != nil || session != s.id {
-			s.fail(r, protocol.BadRequest("msg_recv.messagesendId: %.80q is no delivery of this session", m.MessagesendId))
+		session, at, err := protocol.ParseMessageID(m.MessagesendId)
+		if err != nil || session != s.id || !delivered(m.MessagesendId, me.User) {
+			s.fail(r, protocol.BadRequest("msg_recv.messagesendId: %.80q is no delivery to %s in this session", m.MessagesendId, me.User))
 			return
 		}
 		seq = at

@@ -265,3 +265,20 @@ func TestASyncBehindTheHighestNumberIsRefused(t *testing.T) {
 		ann.refused(&protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: room, AfterSeq: &after}}}, protocol.Code_OUT_OF_RANGE)
 	}
 }
+
+func TestADeliveryToAnotherIsNotOnesOwn(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "a1"), s.dial("bob", "b1")
+	id := ann.p2p("bob")
+	sent := ann.send(id, "c1", "one")
+	bob.push(1)
+	recv := func(delivery string) *protocol.Frame {
+		return &protocol.Frame{Body: &protocol.Frame_MsgRecv{MsgRecv: &protocol.MsgRecv{Session: id, MessagesendId: delivery}}}
+	}
+	for _, wrong := range []string{protocol.DeliveryID(sent.MessagerecvId, "ann"), sent.MessagerecvId + "@", "rubbish@bob", protocol.NewSessionID() + ".1@bob"} {
+		bob.refused(recv(wrong), protocol.Code_BAD_REQUEST)
+	}
+	if a := bob.must(recv(protocol.DeliveryID(sent.MessagerecvId, "bob"))).GetMsgRecvReply(); a.Seq != 1 {
+		t.Errorf("answer = %v", a)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -368,9 +369,27 @@ func (u *User) readDevice(m *attach) {
 				u.devices = map[string]bool{}
 			}
 			u.devices[m.who.Device] = true
+			u.forgetDevices(m.who.Device)
 			u.attach(m)
 		}))
 	})
+}
+
+// forgetDevices lets go of the marks of devices that are not connected, but one, when
+// there are more than the store keeps: who comes back is read about again.
+func (u *User) forgetDevices(but string) {
+	if len(u.devices) <= MaxDevices {
+		return
+	}
+	for d := range u.devices {
+		if d == but || slices.ContainsFunc(u.conns, func(c attached) bool { return c.who.Device == d }) {
+			continue
+		}
+		delete(u.devices, d)
+		for _, r := range u.rows {
+			delete(r.recv, d)
+		}
+	}
 }
 
 // replaceOthers closes the user's connections that the platform's policy does not

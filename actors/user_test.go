@@ -314,3 +314,23 @@ func TestAPageOfTheHomeListIsBoundedByItsBytes(t *testing.T) {
 		}
 	}
 }
+
+func TestAUserIsKnownByABoundedNumberOfDevices(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "a1"), s.dial("bob", "d0")
+	id := ann.p2p("bob")
+	for i := range actors.MaxDevices + 20 {
+		seq := ann.send(id, fmt.Sprint("c", i), "x").Seq
+		c := s.dial("bob", fmt.Sprint("d", i))
+		eventually(t, "bob has it", func() bool { return c.row(id).HeadSeq >= seq })
+		c.must(&protocol.Frame{Body: &protocol.Frame_MsgRecv{MsgRecv: &protocol.MsgRecv{Session: id, Seq: seq}}})
+		c.hangUp()
+	}
+	bob.hangUp()
+	for device, want := range map[string]int64{"d0": 0, "d19": 0, "d20": 21, fmt.Sprint("d", actors.MaxDevices+19): actors.MaxDevices + 20} {
+		s.restart()
+		if r := s.dial("bob", device).row(id); r.RecvSeq != want {
+			t.Errorf("%s has everything up to %d, want %d", device, r.RecvSeq, want)
+		}
+	}
+}

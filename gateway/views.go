@@ -123,7 +123,8 @@ type messageView struct {
 
 type reactionView struct {
 	Reaction string   `json:"reaction"`
-	Users    []string `json:"users"`
+	Users    []string `json:"users" doc:"Of those who reacted so, 50 at most"`
+	Count    int64    `json:"count" doc:"How many they are in all"`
 }
 
 // content is what a message says, on the way in and out.
@@ -243,7 +244,7 @@ func viewMessage(e *protocol.Entry) messageView {
 		v.Role = word(e.Role)
 	}
 	for _, r := range e.Reactions {
-		v.Reactions = append(v.Reactions, reactionView{r.Reaction, r.Users})
+		v.Reactions = append(v.Reactions, reactionView{r.Reaction, r.Users, max(r.Count, int64(len(r.Users)))})
 	}
 	return v
 }

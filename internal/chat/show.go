@@ -68,7 +68,7 @@ func (c *chat) show(e *protocol.Entry) string {
 			line += " (edited)"
 		}
 		for _, r := range e.Reactions {
-			line += fmt.Sprintf(" %s%d", clean(r.Reaction), len(r.Users))
+			line += fmt.Sprintf(" %s%d", clean(r.Reaction), max(int(r.Count), len(r.Users)))
 		}
 		return line
 	case protocol.Kind_RECALL:

@@ -1,7 +1,11 @@
 package pebblestore
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -123,6 +127,10 @@ func (c *committer) append(a *actors.Append) error {
 		c.rewrite(k, e.Seq, old[i].row)
 		c.put(k.entry(e.Seq), rows.rewrites[i])
 		c.moveDue(k, e.Seq, dueAt(old[i].entry), dueAt(e))
+		if len(old[i].entry.Reactions) > 0 && (e.Recalled || e.Expired) {
+			from := binary.BigEndian.AppendUint64(k.in(tableDeed, 8), uint64(e.Seq))
+			_ = c.batch.DeleteRange(from, after(from), nil) // an error is impossible, as in delete
+		}
 	}
 	if err := c.writeMembers(k, &h, a); err != nil {
 		return err
@@ -275,6 +283,14 @@ func (c *committer) writeEntry(k sessionKey, e *protocol.Entry, row []byte, sent
 		}
 	}
 	c.moveDue(k, e.Seq, 0, dueAt(e))
+	switch {
+	case e.Kind == protocol.Kind_REACT && e.Removed:
+		c.delete(k.deed(e, e.Reaction))
+	case e.Kind == protocol.Kind_REACT:
+		c.write(k.deed(e, e.Reaction), number(e.Seq))
+	case e.Kind == protocol.Kind_ANSWER:
+		c.write(k.deed(e, e.Answer), number(e.Seq))
+	}
 }
 
 func (c *committer) moveDue(k sessionKey, seq, from, to int64) {
@@ -319,10 +335,14 @@ func (c *committer) writeMembers(k sessionKey, h *head, a *actors.Append) error 
 
 func (c *committer) writeMarks(k sessionKey, marks []actors.Mark) error {
 	for _, m := range marks {
-		if err := c.raise(k.read(m.User), m.ReadSeq); err != nil {
+		if _, err := c.raise(k.read(m.User), m.ReadSeq); err != nil {
 			return err
 		}
-		if err := c.raise(k.recv(m.User, m.Device), m.RecvSeq); err != nil {
+		first, err := c.raise(k.recv(m.User, m.Device), m.RecvSeq)
+		if err == nil && first {
+			err = c.spareDevices(k, m)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -330,20 +350,45 @@ func (c *committer) writeMarks(k sessionKey, marks []actors.Mark) error {
 }
 
 // raise writes n into a row that holds a number, unless that is as high already.
-func (c *committer) raise(key []byte, n int64) error {
+// first: there was no row.
+func (c *committer) raise(key []byte, n int64) (first bool, err error) {
 	if n <= 0 {
-		return nil
+		return false, nil
 	}
 	row, found, err := c.get(key)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if found {
 		if now, err := parseNumber(row); err != nil || now >= n {
-			return err
+			return false, err
 		}
 	}
 	c.put(key, number(n))
+	return !found, nil
+}
+
+// spareDevices lets go of the lowest of a user's received marks when a new device's
+// makes them more than actors.MaxDevices. Of several in one commit it sees the last
+// commit's, so that there may be some more until the next.
+func (c *committer) spareDevices(k sessionKey, m actors.Mark) error {
+	type mark struct {
+		key []byte
+		seq int64
+	}
+	var all []mark
+	err := c.scanPrefix(k.recv(m.User, ""), func(key, value []byte) error {
+		n, err := parseNumber(value)
+		all = append(all, mark{bytes.Clone(key), n})
+		return err
+	})
+	if err != nil || len(all) < actors.MaxDevices {
+		return err
+	}
+	slices.SortFunc(all, func(a, b mark) int { return cmp.Compare(a.seq, b.seq) })
+	for _, old := range all[:len(all)-actors.MaxDevices+1] {
+		c.delete(old.key)
+	}
 	return nil
 }
 

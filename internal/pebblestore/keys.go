@@ -23,6 +23,7 @@ const (
 	tableMember = 0x18 // session, user → member
 	tableRead   = 0x1a // session, user → read seq 8
 	tableRecv   = 0x1c // session, user 0, device → received seq 8
+	tableDeed   = 0x1e // session, target's seq 8, user 0, kind 1, word → seq 8
 	tableDue    = 0x20 // time 8, table of session 1, session, seq 8 → nothing
 	tableHome   = 0x22 // user 0, table of session 1, session → nothing
 
@@ -101,6 +102,16 @@ func (k sessionKey) read(user protocol.UserID) []byte {
 func (k sessionKey) recv(user protocol.UserID, device string) []byte {
 	b := append(k.in(tableRecv, len(user)+1+len(device)), user...)
 	return append(append(b, 0), device...)
+}
+
+// deeds begins the keys of what user did to an entry.
+func (k sessionKey) deeds(target int64, user protocol.UserID, room int) []byte {
+	b := binary.BigEndian.AppendUint64(k.in(tableDeed, 8+len(user)+1+room), uint64(target))
+	return append(append(b, user...), 0)
+}
+
+func (k sessionKey) deed(e *protocol.Entry, word string) []byte {
+	return append(append(k.deeds(e.Target, e.Sender, 1+len(word)), byte(e.Kind)), word...)
 }
 
 func (k sessionKey) due(at, seq int64) []byte {

@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -132,6 +133,24 @@ func (v view) unread(k sessionKey, old hiddenHead, user protocol.UserID, read, t
 		return nil
 	})
 	return counter.n, counter.mentioned, err
+}
+
+// Deeds fills actors.Journal.
+func (s *Store) Deeds(ctx context.Context, session protocol.SessionID, target int64, user protocol.UserID) (deeds []actors.Deed, err error) {
+	k, err := s.known(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	from := k.deeds(target, user, 0)
+	err = s.scanPrefix(from, func(key, value []byte) error {
+		seq, err := parseNumber(value)
+		if err != nil || len(key) == len(from) {
+			return s.bad(key, either(err, errors.New("says nothing")))
+		}
+		deeds = append(deeds, actors.Deed{Kind: protocol.Kind(key[len(from)]), Word: string(key[len(from)+1:]), Seq: seq})
+		return nil
+	})
+	return deeds, err
 }
 
 // Due fills actors.Journal.

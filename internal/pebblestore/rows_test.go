@@ -16,7 +16,7 @@ func TestAnEntryRowHasAllOfTheEntry(t *testing.T) {
 	e := &protocol.Entry{Session: someRoom, Seq: 7, MessagerecvId: someRoom + ".7", Kind: protocol.Kind_REACT, Sender: "ann", ClientMsgId: "c",
 		Content:   &protocol.Content{Type: protocol.ContentType_TEXT, Text: "hi", Data: `{"a":1}`, Files: []string{"f"}},
 		CreatedAt: 5, Expire: 6, ReplyTo: "r", Mentions: []string{"*"}, Target: 3, TargetSender: "bob", Members: []string{"cid"},
-		Reaction: "+1", Removed: true, Reactions: []*protocol.Reaction{{Reaction: "x", Users: []string{"ann"}}}, EditedAt: 9,
+		Reaction: "+1", Removed: true, Reactions: []*protocol.Reaction{{Reaction: "x", Users: []string{"ann"}, Count: 1}}, ReactedSeq: 4, EditedAt: 9,
 		Recalled: true, Expired: true, Name: "n", Owner: "o", Answer: "accept", Platform: "web", Role: protocol.Role_OWNER,
 		Change: &protocol.SessionChange{Dissolved: true}, Cut: true}
 	fields := e.ProtoReflect()

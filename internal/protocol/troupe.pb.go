@@ -2303,17 +2303,18 @@ type Entry struct {
 	Members       []string               `protobuf:"bytes,14,rep,name=members,proto3" json:"members,omitempty"`                               // with join, leave, change
 	Reaction      string                 `protobuf:"bytes,15,opt,name=reaction,proto3" json:"reaction,omitempty"`                             // with react
 	Removed       bool                   `protobuf:"varint,16,opt,name=removed,proto3" json:"removed,omitempty"`                              // with react: taken back
-	Reactions     []*Reaction            `protobuf:"bytes,17,rep,name=reactions,proto3" json:"reactions,omitempty"`                           // a message's reactions now
+	Reactions     []*Reaction            `protobuf:"bytes,17,rep,name=reactions,proto3" json:"reactions,omitempty"`                           // a message's reactions, as of reactedSeq
 	EditedAt      int64                  `protobuf:"varint,18,opt,name=edited_at,json=editedAt,proto3" json:"edited_at,omitempty"`
 	Recalled      bool                   `protobuf:"varint,19,opt,name=recalled,proto3" json:"recalled,omitempty"`
 	Expired       bool                   `protobuf:"varint,20,opt,name=expired,proto3" json:"expired,omitempty"`
-	Name          string                 `protobuf:"bytes,21,opt,name=name,proto3" json:"name,omitempty"`                      // with change: the session's new name
-	Owner         string                 `protobuf:"bytes,22,opt,name=owner,proto3" json:"owner,omitempty"`                    // with change and leave: the session's new owner
-	Answer        string                 `protobuf:"bytes,23,opt,name=answer,proto3" json:"answer,omitempty"`                  // with answer: accept or refuse
-	Platform      string                 `protobuf:"bytes,24,opt,name=platform,proto3" json:"platform,omitempty"`              // the sender's, when it said one
-	Role          Role                   `protobuf:"varint,25,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"` // with change: the new role of members, unless change.silencedUntil is theirs
-	Change        *SessionChange         `protobuf:"bytes,26,opt,name=change,proto3" json:"change,omitempty"`                  // with change: what else changed
-	Cut           bool                   `protobuf:"varint,27,opt,name=cut,proto3" json:"cut,omitempty"`                       // of a home list's last: its texts are cut short, its lists left out
+	Name          string                 `protobuf:"bytes,21,opt,name=name,proto3" json:"name,omitempty"`                                // with change: the session's new name
+	Owner         string                 `protobuf:"bytes,22,opt,name=owner,proto3" json:"owner,omitempty"`                              // with change and leave: the session's new owner
+	Answer        string                 `protobuf:"bytes,23,opt,name=answer,proto3" json:"answer,omitempty"`                            // with answer: accept or refuse
+	Platform      string                 `protobuf:"bytes,24,opt,name=platform,proto3" json:"platform,omitempty"`                        // the sender's, when it said one
+	Role          Role                   `protobuf:"varint,25,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"`           // with change: the new role of members, unless change.silencedUntil is theirs
+	Change        *SessionChange         `protobuf:"bytes,26,opt,name=change,proto3" json:"change,omitempty"`                            // with change: what else changed
+	ReactedSeq    int64                  `protobuf:"varint,28,opt,name=reacted_seq,json=reactedSeq,proto3" json:"reacted_seq,omitempty"` // the newest react entry that reactions counts
+	Cut           bool                   `protobuf:"varint,27,opt,name=cut,proto3" json:"cut,omitempty"`                                 // of a home list's last: its texts are cut short, its lists left out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2530,6 +2531,13 @@ func (x *Entry) GetChange() *SessionChange {
 	return nil
 }
 
+func (x *Entry) GetReactedSeq() int64 {
+	if x != nil {
+		return x.ReactedSeq
+	}
+	return 0
+}
+
 func (x *Entry) GetCut() bool {
 	if x != nil {
 		return x.Cut
@@ -2650,7 +2658,8 @@ func (x *SessionChange) GetDissolved() bool {
 type Reaction struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reaction      string                 `protobuf:"bytes,1,opt,name=reaction,proto3" json:"reaction,omitempty"`
-	Users         []string               `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
+	Users         []string               `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`  // of those who reacted so, 50 at most
+	Count         int64                  `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"` // how many they are in all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2697,6 +2706,13 @@ func (x *Reaction) GetUsers() []string {
 		return x.Users
 	}
 	return nil
+}
+
+func (x *Reaction) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
 }
 
 type Member struct {
@@ -9176,7 +9192,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\xcf\x06\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xf0\x06\n" +
 	"\x05Entry\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12+\n" +
@@ -9205,7 +9221,9 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06answer\x18\x17 \x01(\tR\x06answer\x12\x1a\n" +
 	"\bplatform\x18\x18 \x01(\tR\bplatform\x12#\n" +
 	"\x04role\x18\x19 \x01(\x0e2\x0f.troupe.v1.RoleR\x04role\x120\n" +
-	"\x06change\x18\x1a \x01(\v2\x18.troupe.v1.SessionChangeR\x06change\x12\x10\n" +
+	"\x06change\x18\x1a \x01(\v2\x18.troupe.v1.SessionChangeR\x06change\x12\x1f\n" +
+	"\vreacted_seq\x18\x1c \x01(\x03R\n" +
+	"reactedSeq\x12\x10\n" +
 	"\x03cut\x18\x1b \x01(\bR\x03cut\"\xfb\x03\n" +
 	"\rSessionChange\x12\x1b\n" +
 	"\x06avatar\x18\x01 \x01(\tH\x00R\x06avatar\x88\x01\x01\x12'\n" +
@@ -9227,10 +9245,11 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\n" +
 	"_read_onlyB\b\n" +
 	"\x06_untilB\x11\n" +
-	"\x0f_silenced_until\"H\n" +
+	"\x0f_silenced_until\"^\n" +
 	"\bReaction\x12 \n" +
 	"\breaction\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\breaction\x12\x1a\n" +
-	"\x05users\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"\xfd\x01\n" +
+	"\x05users\x18\x02 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\"\xfd\x01\n" +
 	"\x06Member\x12\x18\n" +
 	"\x04user\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04user\x12)\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x0f.troupe.v1.RoleB\x04\x88\xb5\x18\x01R\x04role\x12\x18\n" +

@@ -155,7 +155,7 @@ export interface Entry {
   reaction?: string
   /** with react: taken back */
   removed?: boolean
-  /** a message's reactions now */
+  /** a message's reactions, as of reactedSeq */
   reactions?: Reaction[]
   editedAt?: number
   recalled?: boolean
@@ -172,6 +172,8 @@ export interface Entry {
   role?: Role
   /** with change: what else changed */
   change?: SessionChange
+  /** the newest react entry that reactions counts */
+  reactedSeq?: number
   /** of a home list's last: its texts are cut short, its lists left out */
   cut?: boolean
 }
@@ -192,7 +194,10 @@ export interface SessionChange {
 
 export interface Reaction {
   reaction: string
+  /** of those who reacted so, 50 at most */
   users: string[]
+  /** how many they are in all */
+  count?: number
 }
 
 export interface Member {

@@ -1842,6 +1842,9 @@ func (m *Entry) appendFields(b []byte) []byte {
 	if m.Change != nil {
 		b = appendObject(append(b, `,"change":`...), m.Change)
 	}
+	if m.ReactedSeq != 0 {
+		b = appendInt(append(b, `,"reactedSeq":`...), m.ReactedSeq)
+	}
 	if m.Cut {
 		b = appendBool(append(b, `,"cut":`...), m.Cut)
 	}
@@ -1875,6 +1878,7 @@ var namesEntry = []string{
 	"platform",
 	"role",
 	"change",
+	"reactedSeq",
 	"cut",
 }
 
@@ -1935,8 +1939,10 @@ func (*Entry) fieldOf(name []byte) int {
 		return 24
 	case "change":
 		return 25
-	case "cut":
+	case "reactedSeq":
 		return 26
+	case "cut":
+		return 27
 	}
 	return -1
 }
@@ -1998,6 +2004,8 @@ func (m *Entry) readField(r *reader, field int) {
 		m.Change = new(SessionChange)
 		r.object(m.Change)
 	case 26:
+		m.ReactedSeq = r.int()
+	case 27:
 		m.Cut = r.bool()
 	}
 }
@@ -2025,6 +2033,7 @@ func (m *Entry) check(r *reader) {
 		m.Change.check(r)
 		r.at("change")
 	}
+	r.checkInt(m.GetReactedSeq(), "reactedSeq")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -2166,12 +2175,16 @@ func (m *Reaction) appendFields(b []byte) []byte {
 	}
 	b = appendString(append(b, `,"reaction":`...), m.Reaction)
 	b = appendStrings(append(b, `,"users":`...), m.Users)
+	if m.Count != 0 {
+		b = appendInt(append(b, `,"count":`...), m.Count)
+	}
 	return b
 }
 
 var namesReaction = []string{
 	"reaction",
 	"users",
+	"count",
 }
 
 func (*Reaction) names() []string { return namesReaction }
@@ -2183,6 +2196,8 @@ func (*Reaction) fieldOf(name []byte) int {
 		return 0
 	case "users":
 		return 1
+	case "count":
+		return 2
 	}
 	return -1
 }
@@ -2193,10 +2208,13 @@ func (m *Reaction) readField(r *reader, field int) {
 		m.Reaction = r.string()
 	case 1:
 		m.Users = r.strings()
+	case 2:
+		m.Count = r.int()
 	}
 }
 
 func (m *Reaction) check(r *reader) {
+	r.checkInt(m.GetCount(), "count")
 }
 
 // MarshalJSON writes m as it stands in a frame.

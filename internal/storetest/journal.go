@@ -2,9 +2,11 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,6 +37,8 @@ func Journal(t *testing.T, open func(t testing.TB) Store) {
 		"a refused append leaves no trace":                   traceless,
 		"text that cannot be kept harms its own append only": poison,
 		"marks only rise":                                    marks,
+		"devices' marks are bounded":                         devices,
+		"deeds are those that were not taken back":           deeds,
 		"members come in order of joining":                   membersInOrder,
 		"a home row says how a session stands":               home,
 		"unread counts what others said":                     unread,
@@ -363,6 +367,55 @@ func marks(t *testing.T, s Store) {
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Removed: []protocol.UserID{"bob"}},
 		&actors.Append{Session: room, Epoch: 1, Members: []*actors.MemberRow{{User: "bob", Order: 3}}})
 	is(2, 3, 1) // marks outlive membership: they never go back
+}
+
+func devices(t *testing.T, s Store) {
+	const extra = 10
+	commit(t, s, create(room, "ann", "bob"))
+	for i := range int64(actors.MaxDevices + extra) {
+		commit(t, s, says(room, message(i+1, "ann", fmt.Sprint("m", i))),
+			&actors.Append{Session: room, Epoch: 1, Marks: []actors.Mark{{User: "bob", Device: fmt.Sprint("d", i), RecvSeq: i + 1}, {User: "ann", Device: "phone", RecvSeq: 1}}})
+	}
+	for device, want := range map[string]int64{"d0": 0, fmt.Sprint("d", extra-1): 0, fmt.Sprint("d", extra): extra + 1, fmt.Sprint("d", actors.MaxDevices+extra-1): actors.MaxDevices + extra} {
+		row, err := s.HomeOf(background, "bob", room, device)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "received by "+device+", by any", []int64{row.DeviceRecv, row.Member.RecvSeq}, []int64{want, actors.MaxDevices + extra})
+	}
+	row, err := s.HomeOf(background, "ann", room, "phone")
+	if err != nil || row.DeviceRecv != 1 {
+		t.Errorf("another user's mark = %v, %v", row, err)
+	}
+}
+
+func deeds(t *testing.T, s Store) {
+	react := func(seq, target int64, user, word string, removed bool) *protocol.Entry {
+		return &protocol.Entry{Session: room, Seq: seq, Kind: protocol.Kind_REACT, Sender: user, Target: target, Reaction: word, Removed: removed, CreatedAt: 1}
+	}
+	commit(t, s, create(room, "ann", "bob"), says(room, message(1, "ann", "a"), message(2, "ann", "b"),
+		react(3, 1, "bob", "+1", false), react(4, 1, "bob", "", false), react(5, 2, "bob", "x", false), react(6, 1, "bobby", "+1", false),
+		&protocol.Entry{Session: room, Seq: 7, Kind: protocol.Kind_ANSWER, Sender: "bob", Target: 2, Answer: "accept", CreatedAt: 1}),
+		says(room, react(8, 1, "bob", "+1", true), react(9, 1, "ann", "+1", true)))
+	commit(t, s, says(room, react(10, 1, "bob", "y", false)))
+	for _, x := range []struct {
+		target int64
+		user   protocol.UserID
+		want   string
+	}{
+		{1, "bob", "[{REACT  4} {REACT y 10}]"},
+		{1, "bobby", "[{REACT +1 6}]"},
+		{1, "ann", "[]"},
+		{2, "bob", "[{REACT x 5} {ANSWER accept 7}]"},
+		{3, "bob", "[]"},
+	} {
+		got, err := s.Deeds(background, room, x.target, x.user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got, func(a, b actors.Deed) int { return cmp.Compare(a.Seq, b.Seq) })
+		equal(t, fmt.Sprint("deeds of ", x.user, " to ", x.target), []string{fmt.Sprint(got)}, []string{x.want})
+	}
 }
 
 func membersInOrder(t *testing.T, s Store) {

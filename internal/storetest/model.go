@@ -112,8 +112,9 @@ func (m *Model) apply(a *actors.Append) {
 	}
 	for _, k := range a.Marks {
 		s.read[k.User] = max(s.read[k.User], k.ReadSeq)
-		d := [2]string{k.User, k.Device}
-		s.recv[d] = max(s.recv[d], k.RecvSeq)
+		if d := [2]string{k.User, k.Device}; k.RecvSeq > 0 {
+			s.recv[d] = max(s.recv[d], k.RecvSeq)
+		}
 	}
 	if a.Info != nil {
 		s.info = proto.CloneOf(a.Info)
@@ -214,6 +215,27 @@ func (m *Model) Sent(_ context.Context, id protocol.SessionID, sender protocol.U
 		}
 	}
 	return sent, nil
+}
+
+// Deeds fills actors.Journal.
+func (m *Model) Deeds(_ context.Context, id protocol.SessionID, target int64, user protocol.UserID) (deeds []actors.Deed, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, err := m.session(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.entries {
+		if e.Target != target || e.Sender != user || e.Kind != protocol.Kind_REACT && e.Kind != protocol.Kind_ANSWER {
+			continue
+		}
+		d := actors.Deed{Kind: e.Kind, Word: e.Reaction + e.Answer, Seq: e.Seq}
+		deeds = slices.DeleteFunc(deeds, func(x actors.Deed) bool { return x.Kind == d.Kind && x.Word == d.Word })
+		if !e.Removed {
+			deeds = append(deeds, d)
+		}
+	}
+	return deeds, nil
 }
 
 // SentKeys fills actors.Journal.

@@ -76,7 +76,7 @@ export function message(chat, s, e, place, view) {
         return h('button.reaction' + (mine ? '.mine' : ''), {
           type: 'button', 'aria-pressed': String(mine), 'data-reaction': r.reaction, title: r.users.map(u => nameOf(chat, u)).join(', '),
           onclick: () => chat.react(s, e, r.reaction, !mine).catch(x => toast(wrong(x))),
-        }, r.reaction, h('span', {}, String(r.users.length)))
+        }, r.reaction, h('span', {}, String(r.count || r.users.length)))
       }))
       const meta = (place.last || e.editedAt) && h('div.meta', {},
         e.editedAt && h('span', {}, t('edited')),

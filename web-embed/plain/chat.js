@@ -262,6 +262,10 @@ export class Chat {
   async #change(type, s, e, fields, entry) {
     const f = await this.wire.request(type, { session: s.id, messagerecvId: e.messagerecvId, ...fields })
     if (f.seq) this.log.take(s, { session: s.id, seq: f.seq, sender: this.me, target: e.seq, targetSender: e.sender, createdAt: Date.now(), ...entry })
+    else if (entry.kind === 'react' && !entry.removed) { // it was there, though not among those who are named
+      const x = s.entries?.get(e.seq)?.reactions?.find(r => r.reaction === entry.reaction)
+      if (x && !x.users.includes(this.me)) x.users.push(this.me)
+    }
     this.on.changed(s.id)
   }
 

@@ -100,12 +100,15 @@ export class Log {
         now.editedAt = e.createdAt
         break
       case 'react': {
-        const r = (old.reactions || []).map(x => ({ ...x, users: x.users.filter(u => x.reaction !== e.reaction || u !== e.sender) }))
-        if (!e.removed) {
-          const x = r.find(x => x.reaction === e.reaction)
-          x ? x.users.push(e.sender) : r.push({ reaction: e.reaction, users: [e.sender] })
-        }
-        now.reactions = r.filter(x => x.users.length)
+        if (e.seq <= (old.reactedSeq || 0)) return // counted by the server
+        const r = (old.reactions || []).map(x => ({ ...x, count: x.count || x.users.length }))
+        let x = r.find(x => x.reaction === e.reaction)
+        if (!x) r.push(x = { reaction: e.reaction, users: [], count: 0 })
+        x.users = x.users.filter(u => u !== e.sender) // only some of them, where they are many
+        x.count += e.removed ? -1 : 1
+        if (!e.removed) x.users.push(e.sender)
+        now.reactions = r.filter(x => x.count > 0)
+        now.reactedSeq = e.seq
         break
       }
       default: return
