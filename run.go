@@ -56,19 +56,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	})
 	s.users.FollowActivity(activity{s})
 	s.users.OnProfile(s.node.Shows)
-	s.gateway, err = gateway.New(cfg.Gateway, gateway.Needs{
-		Actors: gateway.OfNode(s.node), Auth: s.users, Home: s.store, Profiles: profiles{s.users}, Log: log,
-		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }},
-	})
-	if err != nil {
-		return nil, err
-	}
-	page := webembed.Handler()
-	for _, path := range webembed.Patterns {
-		s.gateway.Handle(path, page)
-	}
-	s.users.Register(s.gateway.API())
-	if err := s.gateway.Rows(); err != nil {
+	if s.gateway, err = s.plug(s.users); err != nil {
 		return nil, err
 	}
 	if s.public, err = net.Listen("tcp", cfg.Listen); err != nil {
@@ -102,6 +90,23 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		}
 	}()
 	return s, nil
+}
+
+// plug makes the gateway with all that it serves. auth says whose a token is.
+func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
+	g, err := gateway.New(s.cfg.Gateway, gateway.Needs{
+		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Log: s.log,
+		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }},
+	})
+	if err != nil {
+		return nil, err
+	}
+	page := webembed.Handler()
+	for _, path := range webembed.Patterns {
+		g.Handle(path, page)
+	}
+	s.users.Register(g.API())
+	return g, g.Rows()
 }
 
 // stop lets go of everything in order: no new connections, clients are asked to
