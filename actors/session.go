@@ -37,7 +37,7 @@ type Session struct {
 	making  bool  // a session_create is not durable yet
 	ending  bool  // members of a dissolved session are being taken out
 	sent    *window
-	held    map[protocol.UserID][]*request // sends behind one that the store is asked about
+	held    map[protocol.UserID][]*request // a send that the store is asked about, and those behind it
 	links   map[string]*LinkRow            // as they were last changed here, durable or not
 	targets map[int64][]*change            // changes of one entry, one after the other: the first is under way
 
@@ -289,19 +289,21 @@ func (s *Session) reload() {
 	held := s.held
 	targets := s.targets
 	s.held, s.targets = nil, nil
-	s.load()
+	var first []any // they came before what is stashed already
 	for _, rs := range held {
 		for _, r := range rs {
-			s.stashed = append(s.stashed, r)
+			first = append(first, r)
 		}
 	}
 	for _, changes := range targets {
 		for _, c := range changes {
 			if c.r != nil { // that it is asked for again shows in the target
-				s.stashed = append(s.stashed, c.r)
+				first = append(first, c.r)
 			}
 		}
 	}
+	s.stashed = append(first, s.stashed...)
+	s.load()
 }
 
 // done runs what was brought back from a worker, unless the session left meanwhile.

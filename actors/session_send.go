@@ -109,7 +109,7 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 	if s.held == nil {
 		s.held = map[protocol.UserID][]*request{}
 	}
-	s.held[r.who.User] = nil
+	s.held[r.who.User] = []*request{r}
 	away := s.node.off
 	if len(m.Content.Forwarded) > 0 {
 		away = s.node.aside
@@ -131,11 +131,11 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 }
 
 func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, sent Sent, content *protocol.Content, err error) {
-	if _, ok := s.held[r.who.User]; !ok {
-		s.request(r) // the session was loaded again meanwhile
-		return
+	held := s.held[r.who.User]
+	if s.broken || len(held) == 0 || held[0] != r {
+		return // it is asked again, in its turn, when the session is loaded again
 	}
-	behind := s.held[r.who.User]
+	behind := held[1:]
 	delete(s.held, r.who.User)
 	switch {
 	case err != nil:

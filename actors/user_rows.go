@@ -243,6 +243,9 @@ type held struct {
 // client reads the log by itself, as the head tells it to.
 const catchUp = 5 * maxPage
 
+// rereadAfter is how long a new row waits that could not be read.
+const rereadAfter = time.Second
+
 // reread reads a row from the store; head is what is known of a row that is new.
 func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 	r := u.rows[session]
@@ -328,6 +331,17 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
 		u.drop(session)
+		return
+	case err != nil && r.logEpoch == "": // never read: there is nothing to show
+		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		u.drop(session)
+		time.AfterFunc(rereadAfter, func() {
+			u.node.tell(u.pid, done(func() {
+				if u.state == active && u.rows[session] == nil {
+					u.reread(session, r.head, true, true)
+				}
+			}))
+		})
 		return
 	case err != nil:
 		// The next entry shows the gap again, and every heartbeat the head.
