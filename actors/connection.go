@@ -2,6 +2,7 @@ package actors
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -73,6 +74,7 @@ type connection struct {
 
 	who      *protocol.Identity // nil: not authenticated
 	user     *actor.PID
+	seen     *atomic.Int64 // when the user gave a sign of life
 	inFlight int
 	logout   *protocol.Frame // under way
 	writes   bucket
@@ -90,7 +92,7 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.authenticated(m)
 	case *settled:
 		c.inFlight--
-		c.user = m.user
+		c.user, c.seen = m.user, m.seen
 	case *lapse:
 		c.lapse(m)
 	case *kick:
@@ -142,6 +144,9 @@ func (c *connection) frame(f *protocol.Frame) {
 		c.close(protocol.Code_OK, "logged out")
 		return
 	}
+	if c.seen != nil {
+		c.seen.Store(time.Now().UnixMilli())
+	}
 	c.inFlight++
 	r := &request{from: c.pid, conn: c.id, who: c.who, frame: f}
 	if err := c.node.route(r); err != nil {
@@ -178,16 +183,19 @@ type bucket struct {
 	at    int64   // Unix nanoseconds
 }
 
-func (b *bucket) take(rate, burst float64) time.Duration {
+func (b *bucket) take(rate, burst float64) time.Duration { return b.takeN(1, rate, burst) }
+
+// takeN takes n tokens, or says how long to wait for them.
+func (b *bucket) takeN(n, rate, burst float64) time.Duration {
 	now := time.Now().UnixNano()
 	if b.at != 0 {
 		b.spent = max(0, b.spent-float64(now-b.at)*rate/1e9)
 	}
 	b.at = now
-	if b.spent+1 > burst {
-		return time.Duration((b.spent + 1 - burst) / rate * 1e9)
+	if b.spent+n > burst {
+		return time.Duration((b.spent + n - burst) / rate * 1e9)
 	}
-	b.spent++
+	b.spent += n
 	return 0
 }
 

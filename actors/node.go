@@ -36,6 +36,11 @@ type Config struct {
 	MaxRequests    int           // of one user that wait for others; default 200
 	TellBlocked    bool          // whom somebody blocked is told so: BLOCKED instead of DENIED
 	Strangers      string        // who may talk in p2p sessions: "allow" (default), everybody; FriendsOnly
+	PresenceBeat   time.Duration // between two changes of how a user is seen, at least; default 1 s
+	PresenceLinger time.Duration // a user without a connection is seen as there for so long; default 5 s
+	PresenceLease  time.Duration // of a node: so long the users of one that died are seen as there; default 15 s
+	// Attendance is what several nodes share; nil: this node is alone.
+	Attendance Attendance
 	// Platforms says per platform ("*": any other) what a new connection does to the
 	// same user's connections of other devices: "allow" (default) or "replace".
 	Platforms map[string]string
@@ -72,6 +77,9 @@ func (c Config) withDefaults() Config {
 	def(&c.UserLinger, 2*time.Minute)
 	def(&c.RequestLife, 30*24*time.Hour)
 	defInt(&c.MaxRequests, 200)
+	def(&c.PresenceBeat, time.Second)
+	def(&c.PresenceLinger, 5*time.Second)
+	def(&c.PresenceLease, 15*time.Second)
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
 	}
@@ -91,6 +99,7 @@ type Node struct {
 
 	profiles Profiles
 	friends  Friends
+	presence *presence
 
 	system    *actor.ActorSystem
 	root      *actor.RootContext
@@ -133,7 +142,7 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
 		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
 	}
-	n.friends = nobodysFriends{}
+	n.friends = friendsIn{journal}
 	if f, ok := journal.(Friends); ok {
 		n.friends = f
 	}
@@ -151,9 +160,11 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	for range 4 * runtime.GOMAXPROCS(0) {
 		go n.worker()
 	}
+	n.presence = newPresence(n)
 	streams.Start(n)
-	n.sweeper.Add(1)
+	n.sweeper.Add(2)
 	go n.sweep()
+	go n.presence.run()
 	return n
 }
 

@@ -61,7 +61,7 @@ func (n *Node) userGet(r *request, m *protocol.UserGet) error {
 
 // facesBytes bounds the profiles that go with a list, so that a crowd with long
 // links does not fill a connection's queue. Who is not among them is had by user_get.
-const facesBytes = 96 << 10
+const facesBytes = 48 << 10
 
 // faces are profiles as lists carry them: without their fields, and no more of them
 // than fit.

@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-// Friends is what is asked about who knows whom. A Journal that fills it knows; with
-// another nobody has friends.
+// Friends is who knows whom, as far as profiles and presence ask. A Journal may
+// fill it by itself; it is read from its Contacts else.
 type Friends interface {
 	// FriendsOf gives user's friends, limit at most.
 	FriendsOf(ctx context.Context, user protocol.UserID, limit int) ([]protocol.UserID, error)
@@ -17,14 +17,39 @@ type Friends interface {
 	BlockedBy(ctx context.Context, user protocol.UserID, ids []protocol.UserID) ([]protocol.UserID, error)
 }
 
-type nobodysFriends struct{}
+// friendsIn reads Friends from Contacts.
+type friendsIn struct{ Contacts }
 
-func (nobodysFriends) FriendsOf(context.Context, protocol.UserID, int) ([]protocol.UserID, error) {
-	return nil, nil
+func (c friendsIn) FriendsOf(ctx context.Context, user protocol.UserID, limit int) (friends []protocol.UserID, _ error) {
+	const page = 500
+	for after := ""; ; {
+		rows, _, err := c.ContactsOf(ctx, user, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if after = r.Other; r.Friend && len(friends) < limit {
+				friends = append(friends, r.Other)
+			}
+		}
+		if len(rows) < page || len(friends) >= limit {
+			return friends, nil
+		}
+	}
 }
 
-func (nobodysFriends) BlockedBy(context.Context, protocol.UserID, []protocol.UserID) ([]protocol.UserID, error) {
-	return nil, nil
+func (c friendsIn) BlockedBy(ctx context.Context, user protocol.UserID, ids []protocol.UserID) (by []protocol.UserID, _ error) {
+	me := []protocol.UserID{user}
+	for _, id := range ids {
+		blocked, err := c.Blocked(ctx, id, me)
+		if err != nil {
+			return nil, err
+		}
+		if len(blocked) > 0 {
+			by = append(by, id)
+		}
+	}
+	return by, nil
 }
 
 const (

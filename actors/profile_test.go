@@ -165,8 +165,8 @@ func TestAListHasNoMoreFacesThanFit(t *testing.T) {
 	group := ann.create(protocol.SessionType_GROUP, members...)
 	for range 2 {
 		about := ann.must(&protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: group}}}).GetSessionGetReply()
-		if n := len(about.Users); n < 50 || n > 96 || len(about.Info.Members) != 301 {
-			t.Errorf("%d faces of %d members, want as many as 96 KiB hold", n, len(about.Info.Members))
+		if n := len(about.Users); n < 30 || n > 48 || len(about.Info.Members) != 301 {
+			t.Errorf("%d faces of %d members, want as many as 48 KiB hold", n, len(about.Info.Members))
 		}
 	}
 }

@@ -22,9 +22,11 @@ type registry struct {
 // ref is an actor in a registry and what others may read of it without a message.
 type ref struct {
 	pid         *actor.PID
-	active      atomic.Int64 // Unix milliseconds of the last sign of life
-	connections atomic.Int32 // of a user
-	leaving     atomic.Bool  // told to passivate
+	active      atomic.Int64  // Unix milliseconds of the last sign of life
+	connections atomic.Int32  // of a user
+	leaving     atomic.Bool   // told to passivate
+	status      atomic.Uint32 // of a user: how it wants to be seen, a place in statuses
+	shown       atomic.Uint32 // of a user: how this node, being alone, last said it is seen; 0 is offline
 }
 
 func (r *registry) shard(id string) *struct {

@@ -93,7 +93,17 @@ func (n *Node) route(r *request) error {
 		*protocol.Frame_ContactList, *protocol.Frame_ContactSet, *protocol.Frame_ContactRemove:
 		return n.routeContacts(r)
 	case *protocol.Frame_PresenceWatch:
-		return protocol.Errorf(protocol.Code_UNSUPPORTED, "%s is not served by this version", r.frame.Type())
+		if err := n.checkWatch(m.PresenceWatch); err != nil {
+			return err
+		}
+		n.tell(n.user(r.who.User), r)
+		return nil
+	case *protocol.Frame_PresenceSet:
+		if err := n.checkStatus(m.PresenceSet); err != nil {
+			return err
+		}
+		n.tell(n.user(r.who.User), r)
+		return nil
 	}
 	return protocol.Errorf(protocol.Code_UNKNOWN_TYPE, "clients do not send %s", r.frame.Type())
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,6 +39,7 @@ type User struct {
 	coming map[int64]bool // connections for which something is being read
 	out    []Outgoing     // room for one delivery
 	looks  []look         // profiles that were told of lately
+	views  *views         // whose presence comes; nil: nobody's
 }
 
 // early is what came while a user was loading.
@@ -53,6 +55,8 @@ type attached struct {
 	link Link
 	who  *protocol.Identity
 	beat int64 // offset at the last heartbeat
+
+	watching *watching // whose presence it asked for; nil: nobody's
 }
 
 // attach signs a connection in. The User answers the auth frame, as what follows
@@ -154,9 +158,14 @@ func (u *User) load(device string) {
 		if err == nil {
 			held, err = u.node.readRequests(ctx, u.id, rows)
 		}
+		var s stands
+		if err == nil {
+			s, err = u.readStands(ctx, held.version > 0)
+		}
 		u.node.tell(u.pid, done(func() {
 			if err == nil {
 				u.acquaintance = *held
+				u.stand(s)
 			}
 			u.loaded(rows, device, err)
 		}))
@@ -307,12 +316,18 @@ func (u *User) attach(m *attach) {
 	}
 	m.link.Deliver(out, nil)
 	u.conns = append(u.conns, attached{conn: m.conn, pid: m.pid, link: m.link, who: m.who, beat: u.offset})
-	u.ref.connections.Add(1)
-	u.node.tell(m.pid, &settled{user: u.pid})
+	if u.ref.connections.Add(1) == 1 {
+		u.node.presence.look(u.id, time.Now())
+	}
+	u.node.tell(m.pid, &settled{user: u.pid, seen: &u.ref.active})
 }
 
-// settled tells a connection that its auth frame is answered, and by which activation.
-type settled struct{ user *actor.PID }
+// settled tells a connection that its auth frame is answered, and by which
+// activation; seen takes the time (Unix milliseconds) of its signs of life.
+type settled struct {
+	user *actor.PID
+	seen *atomic.Int64
+}
 
 func (u *User) renew(m *renew) {
 	if !u.ready(m) {
@@ -424,8 +439,13 @@ func (u *User) detach(m *detach) {
 	for i, c := range u.conns {
 		if c.conn == m.conn {
 			u.conns = append(u.conns[:i:i], u.conns[i+1:]...)
-			u.ref.connections.Add(-1)
 			u.ref.active.Store(time.Now().UnixMilli())
+			if u.ref.connections.Add(-1) == 0 {
+				u.node.presence.look(u.id, time.Now().Add(u.node.cfg.PresenceLinger))
+			}
+			if c.watching != nil {
+				u.unsee(c.watching.users)
+			}
 			return
 		}
 	}
@@ -435,7 +455,7 @@ func (u *User) detach(m *detach) {
 // that gets a snapshot.
 func (u *User) passivate() {
 	idle := time.Since(time.UnixMilli(u.ref.active.Load())) >= u.node.cfg.UserLinger
-	if !idle || len(u.conns) > 0 || len(u.coming) > 0 || u.state == loading || u.state == leaving {
+	if !idle || u.ref.shown.Load() != 0 || len(u.conns) > 0 || len(u.coming) > 0 || u.state == loading || u.state == leaving {
 		return
 	}
 	for _, r := range u.rows {
@@ -448,6 +468,7 @@ func (u *User) passivate() {
 	for id := range u.rows {
 		u.unfollow(id)
 	}
+	u.unseeAll()
 	if u.node.audience.leave(UserSubject(u.id), u.at) {
 		u.node.streams.Unfollow(UserSubject(u.id))
 	}

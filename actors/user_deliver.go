@@ -36,6 +36,7 @@ func (u *User) lost() {
 	for id := range u.rows {
 		u.reread(id, 0, true, false)
 	}
+	u.presenceLost()
 }
 
 // deliver gives events their offsets and puts them into the queues of the user's
@@ -76,6 +77,9 @@ func (u *User) deliver(d *delivery) {
 				continue
 			}
 			u.drop(m.SessionUpdate.Session)
+		case *protocol.Frame_Presence:
+			u.presented(m.Presence, d, e)
+			continue
 		case *protocol.Frame_UserUpdate:
 			if !u.news(m.UserUpdate.Profile) {
 				continue
@@ -84,6 +88,7 @@ func (u *User) deliver(d *delivery) {
 			u.noteRequest(m.RequestUpdate.Request)
 		case *protocol.Frame_ContactUpdate:
 			u.noteContact(m.ContactUpdate)
+			u.acquainted(m.ContactUpdate.Contact.GetUser())
 		}
 		if e.Ephemeral {
 			out = append(out, Outgoing{Shared: shared})
@@ -116,7 +121,7 @@ func (u *User) keep(d *delivery) {
 		switch m := e.Shared.Frame.Body.(type) {
 		case *protocol.Frame_MsgPush:
 			u.late = append(u.late, m.MsgPush)
-		case *protocol.Frame_SessionUpdate, *protocol.Frame_Receipt, *protocol.Frame_RequestUpdate, *protocol.Frame_ContactUpdate:
+		case *protocol.Frame_SessionUpdate, *protocol.Frame_Receipt, *protocol.Frame_RequestUpdate, *protocol.Frame_ContactUpdate, *protocol.Frame_Presence:
 			one := &delivery{subject: d.subject, events: []*Event{e}}
 			u.stashed = append(u.stashed, done(func() { u.deliver(one) }))
 		}
@@ -284,7 +289,14 @@ func (u *User) count(r *row, e *protocol.Entry) {
 			info.Owner = e.Owner
 		}
 		countChange(info, e.Change)
+		before := r.info.MemberCount
 		r.info = info
+		switch most := int64(u.node.cfg.ReceiptSize); {
+		case e.Kind == protocol.Kind_LEAVE:
+			u.leftTogether(e.Members)
+		case before <= most && info.MemberCount > most: // they do not see each other any more
+			u.leftTogether(u.allWatched())
+		}
 	}
 }
 

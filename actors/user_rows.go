@@ -169,6 +169,10 @@ func (u *User) request(r *request) {
 		u.requestList(r, m.RequestList)
 	case *protocol.Frame_ContactList:
 		u.contactList(r, m.ContactList)
+	case *protocol.Frame_PresenceWatch:
+		u.watch(r, m.PresenceWatch)
+	case *protocol.Frame_PresenceSet:
+		u.setPresence(r, m.PresenceSet)
 	default:
 		u.answer(r, protocol.Fail(r.frame, protocol.Errorf(protocol.Code_UNKNOWN_TYPE, "a user does not serve %s", r.frame.Type())))
 	}
@@ -405,4 +409,5 @@ func (u *User) drop(session protocol.SessionID) {
 		delete(u.rows, session)
 	}
 	u.unfollow(session)
+	u.leftTogether(u.allWatched())
 }

@@ -21,6 +21,8 @@ const (
 	tableRefresh = 0x46 // login, hash in hex → refreshRow
 	tableChild   = 0x47 // login, hash of the parent in hex → hash of the child in hex
 	tableDevice  = 0x48 // user, device → deviceRow
+
+	tableStanding = 0x55 // user → last active in milliseconds 8, chosen status: see standings.go
 )
 
 // Rows are JSON: they are few, and fields come and go. Times are Unix nanoseconds, 0: none.
