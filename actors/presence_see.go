@@ -84,7 +84,11 @@ func (n *Node) visible(ctx context.Context, user protocol.UserID, q *question) (
 
 // lookAgain asks whether users may still be seen, or may be seen now.
 func (u *User) lookAgain(ids []protocol.UserID) {
+	if u.views != nil {
+		u.views.changes++
+	}
 	q := u.question(ids, nil)
+	q.anyone = slices.ContainsFunc(u.conns, func(c attached) bool { return c.who.Admin })
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
@@ -184,9 +188,10 @@ func (u *User) tellAbout(ctx context.Context, ids []protocol.UserID) {
 // leftTogether looks again at those of members who are watched, as they are not in
 // one session any more, or in one that has become too large.
 func (u *User) leftTogether(members []protocol.UserID) {
-	if u.views == nil || len(u.views.watched) == 0 {
+	if u.views == nil {
 		return
 	}
+	u.views.changes++
 	var again []protocol.UserID
 	for _, id := range members {
 		if u.views.watched[id] > 0 {
@@ -195,6 +200,14 @@ func (u *User) leftTogether(members []protocol.UserID) {
 	}
 	if len(again) > 0 {
 		u.lookAgain(again)
+	}
+}
+
+// outgrown looks again at all who are watched when a session has become so large that
+// its members do not see each other any more.
+func (u *User) outgrown(before, now int64) {
+	if most := int64(u.node.cfg.ReceiptSize); before <= most && now > most {
+		u.leftTogether(u.allWatched())
 	}
 }
 

@@ -21,6 +21,7 @@ type views struct {
 	friends map[protocol.UserID]bool
 	watched map[protocol.UserID]int // by how many connections
 	watches bucket
+	changes int // of who may be seen: what was asked about before is asked again
 }
 
 // watching is what one connection watches.
@@ -138,7 +139,7 @@ func (u *User) watch(r *request, m *protocol.PresenceWatch) {
 		c.watching.turn++
 		turn = c.watching.turn
 	}
-	q := u.question(ids, r.who)
+	q, changes := u.question(ids, r.who), u.views.changes
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
@@ -147,7 +148,7 @@ func (u *User) watch(r *request, m *protocol.PresenceWatch) {
 			u.cannotSee(r, err)
 			return
 		}
-		u.node.tell(u.pid, done(func() { u.watched(r, turn, visible) }))
+		u.node.tell(u.pid, done(func() { u.watched(r, turn, changes, visible) }))
 	})
 }
 
@@ -165,7 +166,7 @@ func (u *User) connection(conn int64) *attached {
 
 // watched puts a list in the place of the one before, then has a worker read how
 // its users are seen: what comes meanwhile is newer.
-func (u *User) watched(r *request, turn int, visible map[protocol.UserID]bool) {
+func (u *User) watched(r *request, turn, changes int, visible map[protocol.UserID]bool) {
 	var follow []protocol.UserID
 	c := u.connection(r.conn)
 	if c != nil && c.watching.turn != turn {
@@ -188,6 +189,9 @@ func (u *User) watched(r *request, turn int, visible map[protocol.UserID]bool) {
 	ids := make([]protocol.UserID, 0, len(visible))
 	for id := range visible {
 		ids = append(ids, id)
+	}
+	if c != nil && u.views.changes != changes {
+		u.lookAgain(ids)
 	}
 	u.node.off(func() {
 		ctx, cancel := u.node.background()

@@ -62,6 +62,9 @@ func (u *User) deliver(d *delivery) {
 		shared := e.Shared
 		switch m := shared.Frame.Body.(type) {
 		case *protocol.Frame_MsgPush:
+			if m.MsgPush.Kind == protocol.Kind_LEAVE {
+				u.leftTogether(m.MsgPush.Members)
+			}
 			if !u.sees(m.MsgPush, e) {
 				continue
 			}
@@ -291,12 +294,7 @@ func (u *User) count(r *row, e *protocol.Entry) {
 		countChange(info, e.Change)
 		before := r.info.MemberCount
 		r.info = info
-		switch most := int64(u.node.cfg.ReceiptSize); {
-		case e.Kind == protocol.Kind_LEAVE:
-			u.leftTogether(e.Members)
-		case before <= most && info.MemberCount > most: // they do not see each other any more
-			u.leftTogether(u.allWatched())
-		}
+		u.outgrown(before, info.MemberCount)
 	}
 }
 

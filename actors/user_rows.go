@@ -357,10 +357,11 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		}
 		return
 	}
-	before := r.head
+	before, members := r.head, r.info.MemberCount
 	u.unread -= r.unread
 	r.adopt(h, device)
 	u.unread += r.unread
+	u.outgrown(members, r.info.MemberCount)
 	if r.head != before {
 		r.headAt = u.offset + 1
 	}
