@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/userctr"
@@ -32,6 +34,7 @@ type Config struct {
 	Actors  actors.Config
 	Gateway gateway.Config
 	Users   userctr.Config
+	Files   filectr.Config
 	Store   pebblestore.Options
 }
 
@@ -51,6 +54,7 @@ func (c *Config) settle() {
 		}
 	}
 	c.Users.Data = c.Data
+	c.Files.Data = filepath.Join(c.Data, filesDir)
 	c.Users.Platform = c.Actors.Platforms
 	c.Actors.Heartbeat = c.Gateway.Heartbeat
 	c.Gateway.Version = version()

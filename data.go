@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -17,11 +18,16 @@ import (
 // centre's secrets and, while a server runs, the admin socket.
 const storeDir = "store"
 
+// filesDir is the file centre's part: contents, and uploads under way.
+const filesDir = "files"
+
 // data is an open data directory: what is kept, and the user centre on it.
 type data struct {
 	dir   string
 	store *pebblestore.Store
 	users *userctr.Center
+	files *filectr.Center
+	blobs *filectr.Directory
 }
 
 // openData opens c's data directory, and makes it when there is none. It fails
@@ -40,7 +46,16 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &data{dir: c.Data, store: store, users: users}, nil
+	d := &data{dir: c.Data, store: store, users: users}
+	if d.blobs, err = filectr.NewDirectory(filepath.Join(c.Files.Data, filectr.BlobsDir)); err == nil {
+		files := c.Files
+		files.Key = users.Derive("links of files")
+		d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return d, nil
 }
 
 func (d *data) close() error { return d.store.Close() }
@@ -58,7 +73,16 @@ func (d *data) backup(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := d.store.Backup(filepath.Join(dir, storeDir)); err != nil {
+	err := d.files.Still(func() error {
+		if err := d.store.Backup(filepath.Join(dir, storeDir)); err != nil {
+			return err
+		}
+		if err := os.Mkdir(filepath.Join(dir, filesDir), 0o700); err != nil {
+			return err
+		}
+		return d.blobs.CopyTo(filepath.Join(dir, filesDir, filectr.BlobsDir))
+	})
+	if err != nil {
 		return err
 	}
 	secrets, err := os.ReadFile(filepath.Join(d.dir, userctr.SecretsFile))

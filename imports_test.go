@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"internal/access", "actors", "gateway", "userctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "actors", "gateway", "userctr", "filectr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -25,12 +25,14 @@ var tree = map[string][]string{
 	"actors":                {"internal/protocol", "internal/access"},
 	"gateway":               {"internal/protocol", "internal/access", "actors"},
 	"userctr":               {"internal/protocol", "internal/access"},
+	"filectr":               {"internal/protocol", "internal/access"},
+	"filectr/blobtest":      {"filectr"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
 
-	"internal/pebblestore": {"internal/protocol", "actors", "userctr"}, // it fills actors.Journal and userctr.Store
-	"internal/storetest":   {"internal/protocol", "actors", "userctr"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},            // what all streams must pass
+	"internal/pebblestore": {"internal/protocol", "actors", "userctr", "filectr"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":   {"internal/protocol", "actors", "userctr", "filectr"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},                       // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

@@ -61,7 +61,7 @@ func TestTheAPIsDescriptionHasWhatIsAnswered(t *testing.T) {
 				}
 			}
 			ask(0, "an empty object", "{}", "application/json", token)
-			if op.RequestBody != nil {
+			if strings.Contains(string(op.RequestBody), "application/json") {
 				ask(400, "no JSON", "{", "application/json", token)
 				ask(413, "a large body", `{"x":"`+strings.Repeat("x", 70<<10)+`"}`, "application/json", token)
 				ask(415, "another media type", "<a/>", "text/xml", token)

@@ -55,6 +55,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		s.node.Kick(user, login, code, "the login has ended")
 	})
 	s.users.FollowActivity(activity{s})
+	s.node.UseFiles(s.files)
 	s.users.OnProfile(s.node.Shows)
 	if s.gateway, err = s.plug(s.users); err != nil {
 		return nil, err
@@ -82,6 +83,11 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 			log.Error("the user centre's housekeeping ended", "err", err)
 		}
 	})
+	s.housekeeping.Go(func() {
+		if err := s.files.Run(keeping); err != nil {
+			log.Error("the file centre's housekeeping ended", "err", err)
+		}
+	})
 	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
 	s.housekeeping.Go(func() { giveBack(keeping, log) })
 	go func() {
@@ -96,7 +102,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	g, err := gateway.New(s.cfg.Gateway, gateway.Needs{
 		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Log: s.log,
-		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }},
+		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }, "files": s.files.Ready},
 	})
 	if err != nil {
 		return nil, err
@@ -106,6 +112,7 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 		g.Handle(path, page)
 	}
 	s.users.Register(g.API())
+	s.files.Register(g.API())
 	return g, g.Rows()
 }
 

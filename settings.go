@@ -29,7 +29,7 @@ type setting struct {
 
 // settings is the list, bound to the fields of c.
 func settings(c *Config) []setting {
-	g, a, u := &c.Gateway, &c.Actors, &c.Users
+	g, a, u, f := &c.Gateway, &c.Actors, &c.Users, &c.Files
 	return []setting{
 		text("profile", dev, "`dev` (anybody may register), test, or prod (refuses unsafe settings); IM_PROFILE is another name", &c.Profile, dev, test, prod),
 		text("listen", "127.0.0.1:8080", "`HOST:PORT` of REST, WebSocket and the page", &c.Listen),
@@ -70,6 +70,17 @@ func settings(c *Config) []setting {
 		number("max-requests", "200", "requests of one user that wait for others, a `NUMBER`", &a.MaxRequests),
 		toggle("tell-blocked", "tell whom somebody has blocked that it is so", &a.TellBlocked),
 		text("strangers", "allow", "who talks in p2p sessions: `allow` (everybody) or friends", &a.Strangers, "allow", actors.FriendsOnly),
+
+		size("max-image", "20MiB", "`BYTES` of a picture", &f.MaxImage),
+		size("max-voice", "20MiB", "`BYTES` of a voice message", &f.MaxVoice),
+		size("max-video", "200MiB", "`BYTES` of a video", &f.MaxVideo),
+		size("max-document", "200MiB", "`BYTES` of any other file", &f.MaxDocument),
+		size("quota", "5GiB", "`BYTES` of one user's files together", &f.Quota),
+		size("quota-all", "100GiB", "`BYTES` of all files together", &f.QuotaAll),
+		size("files-min-free", "256MiB", "`BYTES` of disk that uploads leave free", &f.MinFree),
+		duration("unsent-life", "24h", "an upload that was not sent is kept for this `TIME`", &f.Unsent),
+		duration("link-life", "5m", "life of a signed link to a file, a `TIME`", &f.LinkLife),
+		text("files-origin", "", "`ORIGIN` of signed links, like https://files.example.com, which leads here too", &f.Origin),
 
 		number("max-connections", "50000", "connections in all, a `NUMBER`", &g.MaxConnections),
 		number("max-per-address", "2000", "WebSockets of one address, a `NUMBER`", &g.MaxPerAddress),

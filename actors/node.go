@@ -98,6 +98,7 @@ type Node struct {
 	log     *slog.Logger
 
 	profiles Profiles
+	files    Files // nil: not asked
 	friends  Friends
 	presence *presence
 

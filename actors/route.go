@@ -187,6 +187,7 @@ const (
 	maxClientMsgID = 128
 	maxMentions    = 500
 	maxForwarded   = 20
+	maxFiles       = 100
 	maxExpire      = 10 * 365 * 24 * 3600 // seconds
 )
 
@@ -209,6 +210,9 @@ func (n *Node) checkContent(c *protocol.Content) error {
 	}
 	if len(c.Text) > n.cfg.MaxText {
 		return protocol.TooLarge("content.text: %d bytes at most", n.cfg.MaxText)
+	}
+	if len(c.Files) > maxFiles {
+		return protocol.Errorf(protocol.Code_TOO_MANY, "content.files: %d at most", maxFiles)
 	}
 	if len(c.Forwarded) > maxForwarded {
 		return protocol.Errorf(protocol.Code_TOO_MANY, "content.forwarded: %d at most", maxForwarded)

@@ -26,6 +26,7 @@ func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry, 
 		case *protocol.Frame_MsgReact, *protocol.Frame_MsgAccept, *protocol.Frame_MsgRefuse:
 			c.by = r.who.User
 		}
+		c.edit = r.frame.GetMsgEdit().GetContent()
 	}
 	s.targets[seq] = append(s.targets[seq], c)
 	if len(s.targets[seq]) == 1 {
@@ -39,6 +40,9 @@ type change struct {
 	seq int64
 	by  protocol.UserID // whose deeds op wants to know; "": nobody's
 	op  func(target *protocol.Entry, mine []Deed) (*pending, *protocol.Entry, error)
+	// edit is what the entry of r is to say, of an edit; no, why it may not name its files.
+	edit *protocol.Content
+	no   error
 }
 
 func (s *Session) fetch(c *change) {
@@ -52,6 +56,9 @@ func (s *Session) fetch(c *change) {
 		var mine []Deed
 		if err == nil && c.by != "" {
 			mine, err = s.node.journal.Deeds(ctx, s.id, c.seq, c.by)
+		}
+		if edit := c.edit; edit != nil && err == nil && s.node.checksFiles(edit) {
+			c.no = s.node.files.Readable(ctx, c.r.who.User, edit.FileNames())
 		}
 		s.node.tell(s.pid, done(func() { s.fetched(c, found, mine, err) }))
 	})
@@ -105,6 +112,13 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		return
 	case len(found) == 0 || r != nil && s.members[r.who.User] == nil:
 		refuse(protocol.NotFound("message %s", protocol.MessageID(s.id, seq)))
+		return
+	}
+	if c.no != nil {
+		if protocol.AsError(c.no).Code == protocol.Code_INTERNAL {
+			s.node.log.Error("asking for the files of an edit", "session", s.id, "err", c.no)
+		}
+		refuse(protocol.AsError(c.no))
 		return
 	}
 	p, e, err := c.op(found[0], mine)

@@ -74,7 +74,7 @@ func (s *Session) send(r *request, m *protocol.MsgSend) {
 		s.accept(r, m, key, hash, m.Content)
 	case known != nil:
 		s.again(r, m, known, hash)
-	case perhaps || len(m.Content.Forwarded) > 0:
+	case perhaps || len(m.Content.Forwarded) > 0 || s.node.checksFiles(m.Content):
 		s.ask(r, m, key, hash, perhaps)
 	default:
 		s.accept(r, m, key, hash, m.Content)
@@ -102,8 +102,8 @@ func stored(session protocol.SessionID, id protocol.ClientMsgID, seq, createdAt 
 	}}}
 }
 
-// ask has a worker look into the store (was this sent before?) and at the messages
-// that are forwarded. The sender's later messages wait behind it, so that they keep
+// ask has a worker look into the store (was this sent before?), at the messages that
+// are forwarded, and at the files that it names. The sender's later messages wait behind it, so that they keep
 // their order; nobody else's do.
 func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, perhaps bool) {
 	if s.held == nil {
@@ -125,6 +125,9 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 		content := m.Content
 		if err == nil && sent.Seq == 0 && len(m.Content.Forwarded) > 0 {
 			content, err = s.node.forward(ctx, r.who, m.Content)
+		}
+		if err == nil && sent.Seq == 0 && s.node.checksFiles(m.Content) {
+			err = s.node.files.Readable(ctx, r.who.User, m.Content.FileNames())
 		}
 		s.node.tell(s.pid, done(func() { s.asked(r, m, key, hash, sent, content, err) }))
 	})

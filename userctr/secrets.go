@@ -132,3 +132,7 @@ func (s *secrets) mac(what string, parts ...[]byte) []byte {
 	}
 	return h.Sum(nil)
 }
+
+// Derive gives 32 bytes that only this installation knows, for what: a key for
+// whoever else signs something.
+func (c *Center) Derive(what string) []byte { return c.keys.mac("derived", []byte(what)) }

@@ -30,6 +30,16 @@ var operations = map[string][]Action{
 	"read-audit":           {Audit},
 	"verify-audit":         {Audit},
 
+	"upload-file":       {Upload},
+	"get-file":          {Read},
+	"head-file":         {Read},
+	"get-thumb":         {Read},
+	"head-thumb":        {Read},
+	"get-file-info":     {Read},
+	"link-file":         {Read},
+	"get-file-by-link":  {Follow},
+	"head-file-by-link": {Follow},
+
 	"badge-no":          {Home},
 	"create-session":    {Create},
 	"recent-sessions":   {Home},

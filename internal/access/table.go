@@ -19,6 +19,8 @@ const (
 	Requests
 	Create
 	Home
+	Upload
+	Follow
 
 	// In a session.
 	Read
@@ -113,6 +115,8 @@ var table = [actions]row{
 	Requests: person("send and answer requests", sign, deny, yes, deny, deny, yes),
 	Create:   person("make a session", sign, policy, yes, deny, sessions, yes),
 	Home:     person("list one's sessions", sign, yes, yes, yes, deny, yes),
+	Upload:   person("upload files", sign, yes, yes, send, deny, yes),
+	Follow:   person("follow a signed link", yes, yes, yes, yes, yes, yes),
 
 	//                                                          guest   member  moderator owner bot       key
 	Read:         member("read a session", yes, yes, yes, yes, yes, messages),

@@ -118,6 +118,11 @@ func (c *committer) append(a *actors.Append) error {
 	h.epoch = a.Epoch
 	for i, e := range a.Entries {
 		c.writeEntry(k, e, rows.entries[i], sentAs(a, i))
+		if e.Content.HasFiles() {
+			if err := c.refer(k, e.Seq, nil, e.Content); err != nil {
+				return err
+			}
+		}
 		h.last = e.Seq
 		if e.Kind == protocol.Kind_MESSAGE {
 			h.message = e.Seq
@@ -130,6 +135,11 @@ func (c *committer) append(a *actors.Append) error {
 		if len(old[i].entry.Reactions) > 0 && (e.Recalled || e.Expired) {
 			from := binary.BigEndian.AppendUint64(k.in(tableDeed, 8), uint64(e.Seq))
 			_ = c.batch.DeleteRange(from, after(from), nil) // an error is impossible, as in delete
+		}
+		if was := old[i].entry.Content; was.HasFiles() || e.Content.HasFiles() {
+			if err := c.refer(k, e.Seq, was, e.Content); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.writeMembers(k, &h, a); err != nil {

@@ -31,6 +31,8 @@ const (
 	// links.go and notices.go. No session bit there.
 	tableUsersFirst = 0x40
 	tableUsersLast  = 0x5f
+
+	// 0x70 to 0x77 belong to files.go: see files_rows.go. No session bit there.
 )
 
 const sessionBytes = 10

@@ -469,6 +469,7 @@ const (
 	Code_BLOCKED            Code = 18 // the other one has blocked this user, where the setting says so; else DENIED
 	Code_SILENCED           Code = 19 // may not write in this session for now; retryAfterMs may say until when
 	Code_EXPIRED            Code = 20 // a request, link or code whose time or uses are over
+	Code_QUOTA              Code = 21 // no room is left for what this user, or all together, may keep
 	Code_GOAWAY             Code = 30 // the server restarts: reconnect
 	Code_FORGET_POSITIONS   Code = 31 // reconnect without resume
 	Code_TOO_SLOW           Code = 32 // more waited for the client than is kept: reconnect and sync
@@ -503,6 +504,7 @@ var (
 		18: "BLOCKED",
 		19: "SILENCED",
 		20: "EXPIRED",
+		21: "QUOTA",
 		30: "GOAWAY",
 		31: "FORGET_POSITIONS",
 		32: "TOO_SLOW",
@@ -534,6 +536,7 @@ var (
 		"BLOCKED":            18,
 		"SILENCED":           19,
 		"EXPIRED":            20,
+		"QUOTA":              21,
 		"GOAWAY":             30,
 		"FORGET_POSITIONS":   31,
 		"TOO_SLOW":           32,
@@ -9838,7 +9841,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vRequestKind\x12\x1e\n" +
 	"\x0eFRIEND_REQUEST\x10\x00\x1a\n" +
 	"ҵ\x18\x06FRIEND\x12\x1c\n" +
-	"\rGROUP_REQUEST\x10\x01\x1a\tҵ\x18\x05GROUP*\xcf\x05\n" +
+	"\rGROUP_REQUEST\x10\x01\x1a\tҵ\x18\x05GROUP*\xe1\x05\n" +
 	"\x04Code\x12\r\n" +
 	"\x02OK\x10\x00\x1a\x05\xe0\xb5\x18\xc8\x01\x12\x13\n" +
 	"\bINTERNAL\x10\x01\x1a\x05\xe0\xb5\x18\xf4\x03\x12\x16\n" +
@@ -9863,7 +9866,8 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x12METHOD_NOT_ALLOWED\x10\x11\x1a\x05\xe0\xb5\x18\x95\x03\x12\x12\n" +
 	"\aBLOCKED\x10\x12\x1a\x05\xe0\xb5\x18\x93\x03\x12\x13\n" +
 	"\bSILENCED\x10\x13\x1a\x05\xe0\xb5\x18\x93\x03\x12\x12\n" +
-	"\aEXPIRED\x10\x14\x1a\x05\xe0\xb5\x18\x9a\x03\x12\x16\n" +
+	"\aEXPIRED\x10\x14\x1a\x05\xe0\xb5\x18\x9a\x03\x12\x10\n" +
+	"\x05QUOTA\x10\x15\x1a\x05\xe0\xb5\x18\xfb\x03\x12\x16\n" +
 	"\x06GOAWAY\x10\x1e\x1a\n" +
 	"\xe0\xb5\x18\xf7\x03\xe8\xb5\x18\xa0\x1f\x12 \n" +
 	"\x10FORGET_POSITIONS\x10\x1f\x1a\n" +

@@ -84,6 +84,7 @@ export type Code =
   | "BLOCKED"
   | "SILENCED"
   | "EXPIRED"
+  | "QUOTA"
   | "GOAWAY"
   | "FORGET_POSITIONS"
   | "TOO_SLOW"
@@ -1109,6 +1110,7 @@ export const errcodes: Record<Code, number> = {
   BLOCKED: 18,
   SILENCED: 19,
   EXPIRED: 20,
+  QUOTA: 21,
   GOAWAY: 30,
   FORGET_POSITIONS: 31,
   TOO_SLOW: 32,

@@ -1324,6 +1324,8 @@ func wordCode(x Code) string {
 		return "SILENCED"
 	case Code_EXPIRED:
 		return "EXPIRED"
+	case Code_QUOTA:
+		return "QUOTA"
 	case Code_GOAWAY:
 		return "GOAWAY"
 	case Code_FORGET_POSITIONS:
@@ -1389,6 +1391,8 @@ func readCode(r *reader) Code {
 			return 19, true
 		case "EXPIRED":
 			return 20, true
+		case "QUOTA":
+			return 21, true
 		case "GOAWAY":
 			return 30, true
 		case "FORGET_POSITIONS":
@@ -1465,6 +1469,8 @@ func httpCode(x Code) int {
 		return 403
 	case Code_EXPIRED:
 		return 410
+	case Code_QUOTA:
+		return 507
 	case Code_GOAWAY:
 		return 503
 	case Code_FORGET_POSITIONS:

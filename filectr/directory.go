@@ -1,0 +1,173 @@
+package filectr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Directory is Blobs in a directory of this machine: DIR/ab/cdef… is the content
+// whose sum begins with abcdef.
+type Directory struct {
+	dir string
+}
+
+// draft ends the name of a file that is not kept yet. A crash leaves some behind.
+const draft = ".draft"
+
+// NewDirectory opens dir, makes it when there is none, and removes what a crash left.
+// It belongs to one process.
+func NewDirectory(dir string) (*Directory, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("filectr: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*", "*"+draft))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("filectr: %w", err)
+	}
+	return &Directory{dir: dir}, nil
+}
+
+func (d *Directory) path(sum Sum) string {
+	name := sum.String()
+	return filepath.Join(d.dir, name[:2], name[2:])
+}
+
+// Put fills Blobs: the bytes are synced before they get their name, and the name
+// before Put returns.
+func (d *Directory) Put(_ context.Context, sum Sum, path string) error {
+	to := d.path(sum)
+	if err := d.put(to, path); err != nil {
+		return fmt.Errorf("filectr: keep %s: %w", sum, err)
+	}
+	return nil
+}
+
+func (d *Directory) put(to, path string) error {
+	folder := filepath.Dir(to)
+	if err := os.Mkdir(folder, 0o700); err == nil {
+		if err := syncDir(d.dir); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := syncFile(path); err != nil {
+		return err
+	}
+	if os.Rename(path, to) != nil { // another file system, say
+		near := filepath.Join(folder, protocol.NewFileID()+draft)
+		if err := copyFile(path, near); err != nil {
+			return errors.Join(err, os.Remove(near))
+		}
+		if err := os.Rename(near, to); err != nil {
+			return err
+		}
+	}
+	return syncDir(folder)
+}
+
+// Open fills Blobs.
+func (d *Directory) Open(_ context.Context, sum Sum) (Blob, error) {
+	f, err := os.Open(d.path(sum))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoBlob
+	}
+	if err != nil {
+		return nil, fmt.Errorf("filectr: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &fileBlob{f, info.Size()}, nil
+}
+
+// fileBlob is an *os.File that knows its size; net/http sends it without copying.
+type fileBlob struct {
+	*os.File
+	size int64
+}
+
+func (b *fileBlob) Size() int64 { return b.size }
+
+// Delete fills Blobs. It need not be durable: whoever deletes asks again until it is noted.
+func (d *Directory) Delete(_ context.Context, sum Sum) error {
+	if err := os.Remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	return nil
+}
+
+// Ready fills Blobs.
+func (d *Directory) Ready(context.Context) error {
+	_, err := os.Stat(d.dir)
+	return err
+}
+
+// CopyTo gives to, which must not be there, every content: as a link where the
+// file system can, else as a copy. Nothing may be deleted meanwhile.
+func (d *Directory) CopyTo(to string) error {
+	err := filepath.WalkDir(d.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		inner, err := filepath.Rel(d.dir, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, inner)
+		switch {
+		case entry.IsDir():
+			return os.Mkdir(target, 0o700)
+		case filepath.Ext(path) == draft:
+			return nil
+		}
+		if err := os.Link(path, target); err == nil {
+			return nil
+		}
+		return copyFile(path, target)
+	})
+	if err != nil {
+		return fmt.Errorf("filectr: copy: %w", err)
+	}
+	return filepath.WalkDir(to, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = syncDir(path)
+		}
+		return err
+	})
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func syncDir(dir string) error { return syncFile(dir) }
+
+// copyFile makes to, durably.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = out.ReadFrom(in)
+	return errors.Join(err, out.Sync(), out.Close())
+}

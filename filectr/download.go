@@ -1,0 +1,98 @@
+package filectr
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// content is one thing of a file that is given out.
+type content struct {
+	sum   Sum
+	mime  string
+	bytes int64
+	name  string
+}
+
+// shown is the content of a size: a thumbnail, or for "" the file. A picture without
+// a thumbnail of a size is no larger than that. NOT_FOUND: it has no picture.
+func (f *File) shown(size string) (content, error) {
+	whole := content{f.Sum, f.Mime, f.Size, f.Name}
+	if size == "" {
+		return whole, nil
+	}
+	for _, t := range f.Thumbs {
+		if t.Size == size {
+			stem := strings.TrimSuffix(f.Name, path.Ext(f.Name))
+			return content{t.Sum, t.Mime, t.Bytes, stem + map[string]string{"image/png": ".png", "image/jpeg": ".jpg"}[t.Mime]}, nil
+		}
+	}
+	if f.Kind == Image {
+		return whole, nil
+	}
+	return content{}, protocol.NotFound("file %s has no picture", f.ID)
+}
+
+// perSecond is the least that a client has to take of a download, in bytes; with less
+// it is cut off, and may go on with a range.
+const perSecond = 16 << 10
+
+// stream gives a file out: ranges, and what is asked for on a condition, are
+// net/http's. What a browser could run is only ever saved, and shut into a sandbox.
+func (c *Center) stream(ctx context.Context, f *File, size string, save bool, sharing string) (*huma.StreamResponse, error) {
+	what, err := f.shown(size)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := c.blobs.Open(ctx, what.sum)
+	if errors.Is(err, ErrNoBlob) {
+		c.log.Error("a file's content is missing", "file", f.ID, "content", what.sum)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer blob.Close()
+		r, w := humachi.Unwrap(hc)
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute + time.Duration(what.bytes/perSecond)*time.Second))
+		h := w.Header()
+		h.Set("Content-Type", what.mime)
+		how := "inline"
+		if save || kindOf(what.mime) == Document {
+			how = "attachment"
+		}
+		if d := mime.FormatMediaType(how, map[string]string{"filename": what.name}); d != "" {
+			h.Set("Content-Disposition", d)
+		} else {
+			h.Set("Content-Disposition", how)
+		}
+		h.Set("ETag", `"`+what.sum.String()[:32]+`"`)
+		h.Set("Cache-Control", "private, no-cache") // asked anew each time, as it may be recalled meanwhile
+		h.Set("Vary", "Authorization")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", sharing)
+		h.Set("Accept-Ranges", "bytes")
+		http.ServeContent(&answering{ResponseWriter: w, hc: hc}, r, "", f.Created, blob)
+	}}, nil
+}
+
+// answering lets huma know the status, which is counted.
+type answering struct {
+	http.ResponseWriter
+	hc huma.Context
+}
+
+func (a *answering) WriteHeader(status int) { a.hc.SetStatus(status) }
+
+// Unwrap is asked by http.ResponseController.
+func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -1,0 +1,180 @@
+// Package filectr is the file centre: pictures, voice, video and documents are kept
+// here first and named in messages by their ids. docs/files.md tells the same story to
+// operators and clients.
+//
+// A file never changes. It is its uploader's until it is sent, then it belongs to
+// the sessions it was sent into: every request asks anew whether who asks may read an
+// entry that names it. Nothing is ever listed.
+package filectr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/access"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Config is what an operator may set. A zero field means its written default.
+type Config struct {
+	Data string // the directory of files, and of uploads under way; it has to be given
+	Key  []byte // signs links; 32 bytes that only this installation knows
+
+	MaxImage    int64 // bytes: 20 MiB
+	MaxVoice    int64 // 20 MiB
+	MaxVideo    int64 // 200 MiB
+	MaxDocument int64 // 200 MiB
+
+	Quota    int64 // bytes of one user: 5 GiB
+	QuotaAll int64 // bytes of all together: 100 GiB
+	MinFree  int64 // bytes of the disk that uploads leave free: 256 MiB
+
+	Unsent   time.Duration // an upload that was not sent is kept so long: 24 h
+	LinkLife time.Duration // of a signed link: 5 min
+	Origin   string        // of links, like https://files.example.com; "": they are paths of the server's own
+	Uploads  int           // at once: 256
+}
+
+func (c Config) withDefaults() Config {
+	bytes := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	bytes(&c.MaxImage, 20<<20)
+	bytes(&c.MaxVoice, 20<<20)
+	bytes(&c.MaxVideo, 200<<20)
+	bytes(&c.MaxDocument, 200<<20)
+	bytes(&c.Quota, 5<<30)
+	bytes(&c.QuotaAll, 100<<30)
+	bytes(&c.MinFree, 256<<20)
+	if c.Unsent == 0 {
+		c.Unsent = 24 * time.Hour
+	}
+	if c.LinkLife == 0 {
+		c.LinkLife = 5 * time.Minute
+	}
+	if c.Uploads == 0 {
+		c.Uploads = 256
+	}
+	return c
+}
+
+// limit is what a file of a kind may have in bytes.
+func (c Config) limit(k Kind) int64 {
+	switch k {
+	case Image:
+		return c.MaxImage
+	case Voice:
+		return c.MaxVoice
+	case Video:
+		return c.MaxVideo
+	}
+	return c.MaxDocument
+}
+
+// largest is what a file of any kind may have in bytes.
+func (c Config) largest() int64 {
+	return max(c.MaxImage, c.MaxVoice, c.MaxVideo, c.MaxDocument)
+}
+
+func (c Config) quota() Quota { return Quota{User: c.Quota, All: c.QuotaAll} }
+
+// BlobsDir is the directory of contents below Config.Data.
+const BlobsDir = "blobs"
+
+// draftsDir, below Config.Data, has the uploads under way.
+const draftsDir = "drafts"
+
+// Center is the file centre. Its methods may be called from everywhere at once.
+type Center struct {
+	cfg     Config
+	store   Store
+	blobs   Blobs
+	now     func() time.Time
+	log     *slog.Logger
+	holding stripes
+	uploads chan struct{} // a place for each upload at once
+
+	sweeping sync.Mutex // held while anything is deleted
+}
+
+// New opens the file centre. What uploads took that did not end before the last
+// process did is given back.
+func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.Logger) (*Center, error) {
+	cfg = cfg.withDefaults()
+	switch u, err := url.Parse(cfg.Origin); {
+	case cfg.Data == "":
+		return nil, errors.New("filectr: no data directory was given")
+	case len(cfg.Key) < 32:
+		return nil, errors.New("filectr: the key of links has less than 32 bytes")
+	case cfg.Origin != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != ""):
+		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
+	}
+	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads)}
+	drafts := filepath.Join(cfg.Data, draftsDir)
+	if err := errors.Join(os.RemoveAll(drafts), os.MkdirAll(drafts, 0o700)); err != nil {
+		return nil, fmt.Errorf("filectr: %w", err)
+	}
+	left, err := store.Reservations(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("filectr: uploads of the last process: %w", err)
+	}
+	for _, r := range left {
+		if err := store.Release(context.Background(), r.ID); err != nil {
+			return nil, fmt.Errorf("filectr: uploads of the last process: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// Ready says whether files can be kept.
+func (c *Center) Ready(ctx context.Context) error { return c.blobs.Ready(ctx) }
+
+// Readable fills actors.Files: NOT_FOUND where user may not read one of names, which
+// are ids of files, or links to elsewhere, which anybody may name.
+func (c *Center) Readable(ctx context.Context, user protocol.UserID, names []string) error {
+	for _, name := range names {
+		if protocol.IsLink(name) {
+			continue
+		}
+		if !protocol.IsFileID(name) {
+			return protocol.NotFound("file %.64q", name)
+		}
+		at, err := c.store.Standing(ctx, name, user, c.now())
+		if err != nil {
+			return err
+		}
+		if !at.May() {
+			return protocol.NotFound("file %s", name)
+		}
+	}
+	return nil
+}
+
+// Get gives a file that who may read, or NOT_FOUND.
+func (c *Center) Get(ctx context.Context, who *protocol.Identity, id protocol.FileID) (*File, error) {
+	if !protocol.IsFileID(id) {
+		return nil, protocol.NotFound("file %.64q", id)
+	}
+	switch access.Asker(who) {
+	case access.Nobody:
+		return nil, protocol.Unauthorized("sign in first")
+	case access.Key: // is in no session, and reads all of them with the scope for it
+		if err := access.Decide(access.Read, access.Key, who); err != nil {
+			return nil, err
+		}
+	default:
+		if err := c.Readable(ctx, who.User, []string{id}); err != nil {
+			return nil, err
+		}
+	}
+	return c.store.File(ctx, id)
+}

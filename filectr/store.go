@@ -1,0 +1,154 @@
+package filectr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Kind says what a file is to people.
+type Kind string
+
+const (
+	Image    Kind = "image"
+	Voice    Kind = "voice"
+	Video    Kind = "video"
+	Document Kind = "document" // everything else: only to be saved
+)
+
+// File is one stored file. It never changes.
+type File struct {
+	ID      protocol.FileID
+	Owner   protocol.UserID // who uploaded it
+	Name    string          // cleaned
+	Mime    string
+	Kind    Kind
+	Size    int64 // bytes
+	Sum     Sum   // of what is kept, which may be less than what was sent: see docs/files.md
+	Created time.Time
+
+	Width, Height int           // pixels, as shown
+	Frames        int           // of a picture that moves; 0: it doesn't
+	Placeholder   string        // a blurhash, to show until the picture is there
+	Duration      time.Duration // of voice and video, 0: not known
+	Peaks         []byte        // of voice: its loudness over time, none: not known
+	Thumbs        []Thumb       // smallest first
+}
+
+// Thumb is a smaller picture of a file.
+type Thumb struct {
+	Size          string // its name: small, large
+	Sum           Sum
+	Mime          string
+	Bytes         int64
+	Width, Height int
+}
+
+// Bytes is what f counts against quotas.
+func (f *File) Bytes() int64 {
+	n := f.Size
+	for _, t := range f.Thumbs {
+		n += t.Bytes
+	}
+	return n
+}
+
+// Sums gives the contents that f is made of, each once.
+func (f *File) Sums() []Sum {
+	sums := []Sum{f.Sum}
+	for _, t := range f.Thumbs {
+		if !slices.Contains(sums, t.Sum) {
+			sums = append(sums, t.Sum)
+		}
+	}
+	return sums
+}
+
+// Reservation is room that an upload has taken before its bytes come.
+type Reservation struct {
+	ID        string // of the upload; the file's id later
+	User      protocol.UserID
+	Bytes     int64
+	Resumable bool // it outlives this process
+}
+
+// Quota bounds what is kept, in bytes.
+type Quota struct {
+	User int64 // of one user
+	All  int64 // of all together
+}
+
+// ErrQuota says that a Quota would be passed; User, that it is the user's own.
+type ErrQuota struct{ User bool }
+
+func (e ErrQuota) Error() string {
+	if e.User {
+		return "the user's quota is used up"
+	}
+	return "the quota of all is used up"
+}
+
+// ErrInUse says that something refers to what was to be removed.
+var ErrInUse = errors.New("it is in use")
+
+// Store is where files' rows are kept. Whatever a method writes is durable when it
+// returns. A row that isn't there is a protocol.NotFound error.
+//
+// Which entry of which session names which file is known to the store too: whoever
+// writes an entry writes that in the same step, and ends it with an entry that names
+// the file no more.
+type Store interface {
+	// Reserve takes room, or fails with ErrQuota and takes none. Of any number at
+	// once no more get room than there is. A taken id is protocol.Conflict.
+	Reserve(ctx context.Context, r *Reservation, q Quota) error
+	// Release gives room back that no file has taken. None is no error.
+	Release(ctx context.Context, id string) error
+	// Reservations gives all there are.
+	Reservations(ctx context.Context) ([]*Reservation, error)
+	// Used is what user's files and reservations take; "" is all of them together.
+	Used(ctx context.Context, user protocol.UserID) (int64, error)
+
+	// Doubt notes contents that are about to be kept, before any file has them.
+	Doubt(ctx context.Context, sums []Sum, at time.Time) error
+	// Doubtful gives contents noted before a time, by Doubt or as their last file went,
+	// that no file has.
+	Doubtful(ctx context.Context, before time.Time, limit int) ([]Sum, error)
+	// HasContent says whether a file has a content.
+	HasContent(ctx context.Context, sum Sum) (bool, error)
+	// Forget ends the note of a content. ErrInUse: a file has it.
+	Forget(ctx context.Context, sum Sum) error
+
+	// AddFile keeps a file instead of the reservation with its id, and ends the doubts
+	// of its contents. ErrQuota: it is larger than what was reserved, and there is no
+	// room for that. No reservation is protocol.NotFound.
+	AddFile(ctx context.Context, f *File, q Quota) error
+	File(ctx context.Context, id protocol.FileID) (*File, error)
+	// Files gives a user's files, from after on in order of their ids.
+	Files(ctx context.Context, user protocol.UserID, after protocol.FileID, limit int) ([]*File, error)
+	// Standing says how user stands to a file that is there.
+	Standing(ctx context.Context, id protocol.FileID, user protocol.UserID, now time.Time) (Standing, error)
+	// Loose gives files to which no entry refers: those never sent and older than
+	// unsent, and those whose last entry let go of them before dropped.
+	Loose(ctx context.Context, unsent, dropped time.Time, limit int) ([]protocol.FileID, error)
+	// RemoveFile ends a file and gives its room back; its contents are doubtful from now
+	// on. ErrInUse: an entry refers to it. None is no error.
+	RemoveFile(ctx context.Context, id protocol.FileID, now time.Time) error
+}
+
+// Standing is how a user stands to a file.
+type Standing struct {
+	Owner  bool // uploaded it
+	Sent   bool // it was sent, at some time
+	Live   bool // some entry names it still
+	Reader bool // may read an entry that names it
+}
+
+// May says whether somebody who stands so to a file may read it: a file is its
+// uploader's until it is sent, and then of those who may read an entry with it. Its
+// uploader is one of them as long as there is such an entry.
+func (s Standing) May() bool {
+	return s.Reader || s.Owner && (s.Live || !s.Sent)
+}

@@ -1,0 +1,88 @@
+package filectr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// droppedKept is how long a file is kept that no entry names any more: nobody can
+// read it by then, but somebody may have been forwarding it.
+const droppedKept = time.Hour
+
+// doubtKept is how long a content may be on its way to its file.
+const doubtKept = time.Hour
+
+// Run keeps house until ctx ends: it removes what nobody can read.
+func (c *Center) Run(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("the file centre could not sweep", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// sweepPage is how many rows are read at a time.
+const sweepPage = 1000
+
+// Sweep removes uploads that were not sent in time, files that no entry names any
+// more, and contents that no file has.
+func (c *Center) Sweep(ctx context.Context) error {
+	c.sweeping.Lock()
+	defer c.sweeping.Unlock()
+	now := c.now()
+	for more := true; more; {
+		ids, err := c.store.Loose(ctx, now.Add(-c.cfg.Unsent), now.Add(-droppedKept), sweepPage)
+		if err != nil {
+			return fmt.Errorf("filectr: sweep: %w", err)
+		}
+		for _, id := range ids {
+			if err := c.store.RemoveFile(ctx, id, now.Add(-doubtKept)); err != nil && !errors.Is(err, ErrInUse) {
+				return fmt.Errorf("filectr: sweep: %w", err)
+			}
+		}
+		more = len(ids) == sweepPage
+	}
+	for more := true; more; {
+		sums, err := c.store.Doubtful(ctx, now.Add(time.Nanosecond-doubtKept), sweepPage)
+		if err != nil {
+			return fmt.Errorf("filectr: sweep: %w", err)
+		}
+		for _, sum := range sums {
+			if err := c.discard(ctx, sum); err != nil {
+				return fmt.Errorf("filectr: sweep: %w", err)
+			}
+		}
+		more = len(sums) == sweepPage
+	}
+	return nil
+}
+
+// discard deletes a content that no file has, unless one has got it meanwhile.
+func (c *Center) discard(ctx context.Context, sum Sum) error {
+	release := c.holding.hold([]Sum{sum})
+	defer release()
+	if has, err := c.store.HasContent(ctx, sum); err != nil || has {
+		return err
+	}
+	if err := c.blobs.Delete(ctx, sum); err != nil {
+		return err
+	}
+	return c.store.Forget(ctx, sum)
+}
+
+// Still calls f while nothing is deleted: a copy of the rows that is made first, and
+// one of the contents after it, fit each other then.
+func (c *Center) Still(f func() error) error {
+	c.sweeping.Lock()
+	defer c.sweeping.Unlock()
+	return f()
+}

@@ -1,0 +1,275 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+var _ filectr.Store = (*Store)(nil)
+
+// Reserve fills filectr.Store.
+func (s *Store) Reserve(_ context.Context, r *filectr.Reservation, q filectr.Quota) error {
+	key := rowKey(tableReserved, r.ID)
+	return s.update(func(t *tx) error {
+		if _, found, err := t.get(key); err != nil || found {
+			return either(err, protocol.Conflict("upload %s exists", r.ID))
+		}
+		if err := t.room(r.User, r.Bytes, q); err != nil {
+			return err
+		}
+		return putRow(t, key, reservedRow{User: r.User, Bytes: r.Bytes, Resumable: r.Resumable})
+	})
+}
+
+// room takes bytes for user, which may be negative, or fails with filectr.ErrQuota.
+func (t *tx) room(user protocol.UserID, bytes int64, q filectr.Quota) error {
+	for _, of := range []struct {
+		key   []byte
+		limit int64
+		own   bool
+	}{{rowKey(tableRoom, user), q.User, true}, {rowKey(tableRoom, ""), q.All, false}} {
+		row, found, err := t.get(of.key)
+		if err != nil {
+			return err
+		}
+		var used int64
+		if found {
+			if used, err = parseNumber(row); err != nil {
+				return t.s.bad(of.key, err)
+			}
+		}
+		if used += bytes; bytes > 0 && used > of.limit {
+			return filectr.ErrQuota{User: of.own}
+		}
+		t.put(of.key, number(used))
+	}
+	return nil
+}
+
+// Release fills filectr.Store.
+func (s *Store) Release(_ context.Context, id string) error {
+	return s.update(func(t *tx) error {
+		r, err := getRow[reservedRow](t, rowKey(tableReserved, id), "upload", id)
+		if protocol.Code_NOT_FOUND.Is(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		t.delete(rowKey(tableReserved, id))
+		return t.room(r.User, -r.Bytes, filectr.Quota{})
+	})
+}
+
+// Reservations fills filectr.Store.
+func (s *Store) Reservations(context.Context) (all []*filectr.Reservation, err error) {
+	err = s.scanPrefix([]byte{tableReserved}, func(key, value []byte) error {
+		var r reservedRow
+		if err := parseRow(value, &r); err != nil {
+			return err
+		}
+		all = append(all, &filectr.Reservation{ID: string(key[1:]), User: r.User, Bytes: r.Bytes, Resumable: r.Resumable})
+		return nil
+	})
+	return all, err
+}
+
+// Used fills filectr.Store.
+func (s *Store) Used(_ context.Context, user protocol.UserID) (int64, error) {
+	return s.now().number(rowKey(tableRoom, user))
+}
+
+// Doubt fills filectr.Store. A content that a file has is not noted.
+func (s *Store) Doubt(_ context.Context, sums []filectr.Sum, at time.Time) error {
+	return s.update(func(t *tx) error {
+		for _, sum := range sums {
+			if err := t.doubt(sum, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// doubt notes a content unless a file has it, besides those whose rows t has ended.
+func (t *tx) doubt(sum filectr.Sum, at time.Time) error {
+	used := false
+	err := t.scanPrefix(blobKey(sum, ""), func(key, _ []byte) error {
+		if v, own := t.own[string(key)]; own && v == nil {
+			return nil
+		}
+		used = true
+		return errEnough
+	})
+	if err == nil && !used {
+		t.put(doubtKey(sum), number(nanos(at)))
+	}
+	return err
+}
+
+// Doubtful fills filectr.Store.
+func (s *Store) Doubtful(_ context.Context, before time.Time, limit int) (sums []filectr.Sum, err error) {
+	err = s.scanPrefix([]byte{tableLoose, looseBlob}, func(key, value []byte) error {
+		at, err := parseNumber(value)
+		if err != nil || len(key) != 2+len(filectr.Sum{}) {
+			return s.bad(key, either(err, errShort))
+		}
+		if len(sums) == limit {
+			return errEnough
+		}
+		if at < nanos(before) {
+			sums = append(sums, filectr.Sum(key[2:]))
+		}
+		return nil
+	})
+	return sums, err
+}
+
+// HasContent fills filectr.Store.
+func (s *Store) HasContent(_ context.Context, sum filectr.Sum) (has bool, err error) {
+	err = s.scanPrefix(blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
+	return has, err
+}
+
+// Forget fills filectr.Store.
+func (s *Store) Forget(ctx context.Context, sum filectr.Sum) error {
+	return s.update(func(t *tx) error {
+		if used, err := s.HasContent(ctx, sum); err != nil || used {
+			return either(err, filectr.ErrInUse)
+		}
+		t.delete(doubtKey(sum))
+		return nil
+	})
+}
+
+// AddFile fills filectr.Store.
+func (s *Store) AddFile(_ context.Context, f *filectr.File, q filectr.Quota) error {
+	return s.update(func(t *tx) error {
+		r, err := getRow[reservedRow](t, rowKey(tableReserved, f.ID), "upload", f.ID)
+		if err != nil {
+			return err
+		}
+		if _, found, err := t.get(rowKey(tableFile, f.ID)); err != nil || found {
+			return either(err, protocol.Conflict("file %s exists", f.ID))
+		}
+		if err := t.room(f.Owner, f.Bytes()-r.Bytes, q); err != nil {
+			return err
+		}
+		t.delete(rowKey(tableReserved, f.ID))
+		for _, sum := range f.Sums() {
+			t.put(blobKey(sum, f.ID), nil)
+			t.delete(doubtKey(sum))
+		}
+		since := nanos(f.Created)
+		t.put(rowKey(tableFiles, f.Owner, f.ID), nil)
+		t.put(rowKey(tableTies, f.ID), ties{since: since}.row())
+		t.put(looseKey(since, f.ID), nil)
+		return putRow(t, rowKey(tableFile, f.ID), rowOfFile(f))
+	})
+}
+
+// File fills filectr.Store.
+func (s *Store) File(_ context.Context, id protocol.FileID) (*filectr.File, error) {
+	row, err := getRow[fileRow](s, rowKey(tableFile, id), "file", id)
+	if err != nil {
+		return nil, err
+	}
+	return row.file(id)
+}
+
+// Files fills filectr.Store.
+func (s *Store) Files(ctx context.Context, user protocol.UserID, from protocol.FileID, limit int) (files []*filectr.File, err error) {
+	prefix := rowKey(tableFiles, user, "")
+	var ids []protocol.FileID
+	err = s.scan(append(slices.Clone(prefix), from...), after(prefix), func(key, _ []byte) error {
+		if id := string(key[len(prefix):]); id != from {
+			ids = append(ids, id)
+		}
+		if len(ids) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	for _, id := range ids {
+		f, e := s.File(ctx, id)
+		if protocol.Code_NOT_FOUND.Is(e) {
+			continue // removed between the two reads
+		}
+		if e != nil {
+			return nil, e
+		}
+		files = append(files, f)
+	}
+	return files, err
+}
+
+// Loose fills filectr.Store.
+func (s *Store) Loose(_ context.Context, unsent, dropped time.Time, limit int) (ids []protocol.FileID, err error) {
+	last := max(nanos(unsent), nanos(dropped))
+	err = s.scan([]byte{tableLoose, looseFile}, looseKey(last, ""), func(key, _ []byte) error {
+		if len(ids) == limit {
+			return errEnough
+		}
+		id := string(key[2+8:])
+		var t ties
+		_, err := s.now().row(rowKey(tableTies, id), func(b []byte) (err error) { t, err = parseTies(b); return err })
+		if err == nil && (t.sent && t.since < nanos(dropped) || !t.sent && t.since < nanos(unsent)) {
+			ids = append(ids, id)
+		}
+		return err
+	})
+	return ids, err
+}
+
+// RemoveFile fills filectr.Store.
+func (s *Store) RemoveFile(_ context.Context, id protocol.FileID, now time.Time) error {
+	return s.update(func(t *tx) error {
+		row, err := getRow[fileRow](t, rowKey(tableFile, id), "file", id)
+		if protocol.Code_NOT_FOUND.Is(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f, err := row.file(id)
+		if err != nil {
+			return err
+		}
+		bound, found, err := t.ties(id)
+		if err != nil {
+			return err
+		}
+		if found && bound.entries > 0 {
+			return filectr.ErrInUse
+		}
+		for _, key := range [][]byte{rowKey(tableFile, id), rowKey(tableFiles, f.Owner, id), rowKey(tableTies, id), looseKey(bound.since, id)} {
+			t.delete(key)
+		}
+		for _, sum := range f.Sums() {
+			t.delete(blobKey(sum, id))
+		}
+		for _, sum := range f.Sums() {
+			if err := t.doubt(sum, now); err != nil {
+				return err
+			}
+		}
+		return t.room(f.Owner, -f.Bytes(), filectr.Quota{})
+	})
+}
+
+func (t *tx) ties(id protocol.FileID) (ties, bool, error) {
+	row, found, err := t.get(rowKey(tableTies, id))
+	if err != nil || !found {
+		return ties{}, false, err
+	}
+	bound, err := parseTies(row)
+	if err != nil {
+		err = t.s.bad(rowKey(tableTies, id), err)
+	}
+	return bound, true, errors.Join(err)
+}

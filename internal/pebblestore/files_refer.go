@@ -1,0 +1,165 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// refer notes which files an entry names from now on, where it named others before.
+// Names that are no file's are passed over: whether a sender may name one is asked before.
+func (c *committer) refer(k sessionKey, seq int64, before, now *protocol.Content) error {
+	was, is := before.FileNames(), now.FileNames()
+	for _, id := range is {
+		if slices.Contains(was, id) || !protocol.IsFileID(id) {
+			continue
+		}
+		bound, found, err := c.ties(id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		if bound.entries == 0 {
+			c.delete(looseKey(bound.since, id))
+		}
+		bound.entries, bound.sent = bound.entries+1, true
+		c.write(k.refers(id, seq), nil)
+		c.put(rowKey(tableTies, id), bound.row())
+	}
+	for _, id := range was {
+		if slices.Contains(is, id) || !protocol.IsFileID(id) {
+			continue
+		}
+		bound, found, err := c.ties(id)
+		if err != nil {
+			return err
+		}
+		if !found || bound.entries == 0 {
+			continue
+		}
+		if bound.entries--; bound.entries == 0 {
+			bound.since = time.Now().UnixNano()
+			c.write(looseKey(bound.since, id), nil)
+		}
+		c.delete(k.refers(id, seq))
+		c.put(rowKey(tableTies, id), bound.row())
+	}
+	return nil
+}
+
+// Standing fills filectr.Store. The sessions that a user is in and those that a file
+// is in lie in the same order, so it costs about as much as the fewer of them.
+func (s *Store) Standing(_ context.Context, id protocol.FileID, user protocol.UserID, now time.Time) (at filectr.Standing, err error) {
+	err = s.at(func(v view) error {
+		var row fileRow
+		found, err := v.row(rowKey(tableFile, id), func(b []byte) error { return parseRow(b, &row) })
+		if err != nil || !found {
+			return either(err, protocol.NotFound("file %s", id))
+		}
+		_, err = v.row(rowKey(tableTies, id), func(b []byte) error {
+			t, err := parseTies(b)
+			at.Sent, at.Live = t.sent, t.entries > 0
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		at.Owner = row.Owner == user
+		if at.Live {
+			at.Reader, err = v.reads(id, user, now)
+		}
+		return err
+	})
+	return at, err
+}
+
+// reads says whether user may read an entry that names a file.
+func (v view) reads(id protocol.FileID, user protocol.UserID, now time.Time) (yes bool, err error) {
+	refs, homes := refersTo(id), homeOf(user)
+	ri, err := v.r.NewIter(&pebble.IterOptions{LowerBound: refs, UpperBound: after(refs)})
+	if err != nil {
+		return false, fmt.Errorf("pebblestore: %s: %w", v.s.dir, err)
+	}
+	defer func() { err = errors.Join(err, ri.Close()) }()
+	hi, err := v.r.NewIter(&pebble.IterOptions{LowerBound: homes, UpperBound: after(homes)})
+	if err != nil {
+		return false, fmt.Errorf("pebblestore: %s: %w", v.s.dir, err)
+	}
+	defer func() { err = errors.Join(err, hi.Close()) }()
+	in := 1 + sessionBytes // bytes of a session in both
+	r, h := ri.First(), hi.First()
+	for r && h {
+		ref := ri.Key()[len(refs):]
+		order := bytes.Compare(ref[:in], hi.Key()[len(homes):])
+		if order < 0 {
+			r = ri.SeekGE(append(refs[:len(refs):len(refs)], hi.Key()[len(homes):]...))
+			continue
+		}
+		if order > 0 {
+			h = hi.SeekGE(append(homes[:len(homes):len(homes)], ref[:in]...))
+			continue
+		}
+		k := sessionKey{bit: ref[0]}
+		copy(k.id[:], ref[1:])
+		yes, err := v.readsIn(k, ri, len(refs)+in, user, now)
+		if yes || err != nil {
+			return yes, err
+		}
+		r, h = ri.Valid(), hi.Next()
+	}
+	return false, nil
+}
+
+// readsIn is reads for the references of one session, at whose first one it stands.
+// It leaves it behind their last one. The seq of one begins at byte at of its key.
+func (v view) readsIn(k sessionKey, it *pebble.Iterator, at int, user protocol.UserID, now time.Time) (bool, error) {
+	session := slices.Clone(it.Key()[:at])
+	var floor int64
+	member, err := v.row(k.member(user), func(b []byte) error {
+		m, err := parseMember(user, b)
+		if err == nil {
+			floor = m.Floor
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if !member {
+		it.SeekGE(after(session))
+		return false, nil
+	}
+	from := binary.BigEndian.AppendUint64(slices.Clone(session), uint64(max(floor, 0)))
+	for ok := it.SeekGE(from); ok && bytes.HasPrefix(it.Key(), session); ok = it.Next() {
+		yes := false
+		key := k.entry(seqOf(it.Key()))
+		_, err := v.row(key, func(b []byte) error {
+			e, err := parseEntry(k.String(), key, b)
+			yes = err == nil && shows(e, floor, now)
+			return err
+		})
+		if yes || err != nil {
+			return yes, err
+		}
+	}
+	return false, nil
+}
+
+// shows says whether a member who reads from floor on sees what e says.
+func shows(e *protocol.Entry, floor int64, now time.Time) bool {
+	if e.Content == nil || e.Recalled || e.Expired || e.Target != 0 && e.Target < floor {
+		return false
+	}
+	return e.Expire == 0 || now.UnixMilli() < e.CreatedAt+e.Expire*1000
+}

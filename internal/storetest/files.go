@@ -1,0 +1,445 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// FileStore is a store of files, and of the logs whose entries name them.
+type FileStore interface {
+	filectr.Store
+	actors.Journal
+}
+
+// Files checks what a filectr.Store promises. open gives an empty store each time.
+func Files(t *testing.T, open func(t *testing.T) FileStore) {
+	for _, c := range []struct {
+		says string
+		test func(t *testing.T, s FileStore)
+	}{
+		{"FileComesBackAsItWasKept", fileComesBack},
+		{"RoomIsTakenAndGivenBack", roomIsGivenBack},
+		{"OfManyWhoReserveAsManyGetRoomAsThereIs", roomForAsMany},
+		{"QuotaOfAllHoldsForEverybody", quotaOfAll},
+		{"FileLargerThanItsReservationNeedsRoom", largerFile},
+		{"ReservationsAreKnownToTheNextProcess", reservationsAreKnown},
+		{"ContentIsDoubtfulUntilAFileHasIt", doubtful},
+		{"ContentOfTwoFilesIsKeptForTheSecond", sharedContent},
+		{"UnsentFileIsItsOwnersAlone", unsentFile},
+		{"SentFileIsItsSessionsToo", sentFile},
+		{"FileIsReadFromTheFloorOn", fileFromTheFloor},
+		{"RecalledFileIsNobodys", recalledFile},
+		{"ExpiredFileIsNobodysReader", expiredFile},
+		{"EditTakesTheOldFileAway", editedFile},
+		{"ReactionLeavesTheFile", reactedFile},
+		{"EntryThatIsRefusedRefersToNothing", refusedEntry},
+		{"FileInManySessionsIsFoundInOne", fileInMany},
+		{"LooseFilesAreThoseThatNobodyNames", looseFiles},
+		{"FileThatIsNamedIsNotRemoved", namedFile},
+		{"FilesOfAUserComeInPages", filesInPages},
+	} {
+		t.Run(c.says, func(t *testing.T) { c.test(t, open(t)) })
+	}
+}
+
+var plenty = filectr.Quota{User: 1 << 40, All: 1 << 40}
+
+// fileTime is before everything that these tests do by the real clock.
+var fileTime = began
+
+func reserve(t testing.TB, s FileStore, user string, bytes int64) string {
+	t.Helper()
+	id := protocol.NewFileID()
+	if err := s.Reserve(background, &filectr.Reservation{ID: id, User: user, Bytes: bytes}, plenty); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// keep keeps a file of 10 bytes.
+func keep(t testing.TB, s FileStore, owner string, sum filectr.Sum) *filectr.File {
+	t.Helper()
+	f := &filectr.File{ID: reserve(t, s, owner, 10), Owner: owner, Name: "a.txt", Mime: "text/plain", Kind: filectr.Document, Size: 10, Sum: sum, Created: fileTime}
+	if err := s.AddFile(background, f, plenty); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func used(t testing.TB, s FileStore, user string, want int64) {
+	t.Helper()
+	if got, err := s.Used(background, user); err != nil || got != want {
+		t.Errorf("%q uses %d, %v, want %d", user, got, err, want)
+	}
+}
+
+func fileComesBack(t *testing.T, s FileStore) {
+	f := &filectr.File{
+		ID: reserve(t, s, "ann", 1000), Owner: "ann", Name: "人.png", Mime: "image/png", Kind: filectr.Image, Size: 700, Sum: filectr.Sum{1},
+		Created: began, Width: 30, Height: 20, Frames: 3, Placeholder: "LEHV6nWB2yk8", Duration: time.Second, Peaks: []byte{1, 2},
+		Thumbs: []filectr.Thumb{{Size: "small", Sum: filectr.Sum{2}, Mime: "image/jpeg", Bytes: 200, Width: 3, Height: 2}},
+	}
+	must(t, s.AddFile(background, f, plenty))
+	got, err := s.File(background, f.ID)
+	if err != nil || !got.Created.Equal(f.Created) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got.Created = f.Created
+	if !reflect.DeepEqual(got, f) {
+		t.Errorf("it came back as %+v, and was %+v", got, f)
+	}
+	used(t, s, "ann", 900)
+	if _, err := s.File(background, protocol.NewFileID()); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("another: %v, want NOT_FOUND", err)
+	}
+	if err := s.AddFile(background, f, plenty); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("without a reservation: %v, want NOT_FOUND", err)
+	}
+}
+
+func roomIsGivenBack(t *testing.T, s FileStore) {
+	id := reserve(t, s, "ann", 100)
+	reserve(t, s, "bob", 7)
+	used(t, s, "ann", 100)
+	used(t, s, "", 107)
+	if err := s.Reserve(background, &filectr.Reservation{ID: id, User: "ann", Bytes: 1}, plenty); !protocol.Code_CONFLICT.Is(err) {
+		t.Errorf("the same id again: %v, want CONFLICT", err)
+	}
+	for range 2 {
+		must(t, s.Release(background, id))
+		used(t, s, "ann", 0)
+		used(t, s, "", 7)
+	}
+	f := keep(t, s, "ann", filectr.Sum{1})
+	must(t, s.Release(background, f.ID))
+	used(t, s, "ann", 10)
+	must(t, s.RemoveFile(background, f.ID, time.Now()))
+	must(t, s.RemoveFile(background, f.ID, time.Now()))
+	used(t, s, "ann", 0)
+	used(t, s, "", 7)
+}
+
+func roomForAsMany(t *testing.T, s FileStore) {
+	q := filectr.Quota{User: 105, All: 1000}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	got := 0
+	for i := range 50 {
+		wg.Go(func() {
+			err := s.Reserve(background, &filectr.Reservation{ID: fmt.Sprint(i), User: "ann", Bytes: 10}, q)
+			var no filectr.ErrQuota
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				got++
+			case !errors.As(err, &no) || !no.User:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got != 10 {
+		t.Errorf("%d of 50 got room, and there was room for 10", got)
+	}
+	used(t, s, "ann", 100)
+}
+
+func quotaOfAll(t *testing.T, s FileStore) {
+	q := filectr.Quota{User: 100, All: 150}
+	must(t, s.Reserve(background, &filectr.Reservation{ID: "a", User: "ann", Bytes: 100}, q))
+	err := s.Reserve(background, &filectr.Reservation{ID: "b", User: "bob", Bytes: 51}, q)
+	var no filectr.ErrQuota
+	if !errors.As(err, &no) || no.User {
+		t.Errorf("%v, want the quota of all", err)
+	}
+	must(t, s.Reserve(background, &filectr.Reservation{ID: "b", User: "bob", Bytes: 50}, q))
+}
+
+func largerFile(t *testing.T, s FileStore) {
+	q := filectr.Quota{User: 100, All: 100}
+	f := &filectr.File{ID: reserve(t, s, "ann", 10), Owner: "ann", Size: 101, Sum: filectr.Sum{1}, Created: fileTime}
+	if err := s.AddFile(background, f, q); !errors.As(err, &filectr.ErrQuota{}) {
+		t.Errorf("%v, want ErrQuota", err)
+	}
+	used(t, s, "ann", 10)
+	f.Size = 100
+	must(t, s.AddFile(background, f, q))
+	used(t, s, "ann", 100)
+}
+
+func reservationsAreKnown(t *testing.T, s FileStore) {
+	r := &filectr.Reservation{ID: "one", User: "ann", Bytes: 10, Resumable: true}
+	must(t, s.Reserve(background, r, plenty))
+	all, err := s.Reservations(background)
+	if err != nil || len(all) != 1 || *all[0] != *r {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+func doubts(t testing.TB, s FileStore, want ...filectr.Sum) {
+	t.Helper()
+	got, err := s.Doubtful(background, time.Now().Add(time.Hour), 100)
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("doubtful are %v, %v, want %v", got, err, want)
+	}
+}
+
+func doubtful(t *testing.T, s FileStore) {
+	now := time.Now()
+	must(t, s.Doubt(background, []filectr.Sum{{1}, {2}}, now))
+	if early, err := s.Doubtful(background, now, 10); err != nil || len(early) > 0 {
+		t.Errorf("before it was noted: %v, %v", early, err)
+	}
+	doubts(t, s, filectr.Sum{1}, filectr.Sum{2})
+	f := keep(t, s, "ann", filectr.Sum{1})
+	doubts(t, s, filectr.Sum{2})
+	must(t, s.Forget(background, filectr.Sum{2}))
+	if err := s.Forget(background, filectr.Sum{1}); !errors.Is(err, filectr.ErrInUse) {
+		t.Errorf("%v, want ErrInUse", err)
+	}
+	must(t, s.Doubt(background, []filectr.Sum{{1}}, now))
+	doubts(t, s)
+	must(t, s.RemoveFile(background, f.ID, now))
+	doubts(t, s, filectr.Sum{1})
+	if has, err := s.HasContent(background, filectr.Sum{1}); err != nil || has {
+		t.Errorf("%v, %v: no file has it any more", has, err)
+	}
+}
+
+func sharedContent(t *testing.T, s FileStore) {
+	a, b := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "bob", filectr.Sum{1})
+	must(t, s.RemoveFile(background, a.ID, time.Now()))
+	doubts(t, s)
+	if has, err := s.HasContent(background, filectr.Sum{1}); err != nil || !has {
+		t.Errorf("%v, %v: bob's file has it", has, err)
+	}
+	must(t, s.RemoveFile(background, b.ID, time.Now()))
+	doubts(t, s, filectr.Sum{1})
+}
+
+// stands checks how a user stands to a file: a word of o(wner) s(ent) l(ive) r(eader).
+func stands(t testing.TB, s FileStore, f *filectr.File, user, want string, now time.Time) {
+	t.Helper()
+	at, err := s.Standing(background, f.ID, user, now)
+	got := ""
+	for c, is := range map[string]bool{"o": at.Owner, "s": at.Sent, "l": at.Live, "r": at.Reader} {
+		if is {
+			got += c
+		}
+	}
+	same := len(got) == len(want)
+	for _, c := range want {
+		same = same && (c == 'o' && at.Owner || c == 's' && at.Sent || c == 'l' && at.Live || c == 'r' && at.Reader)
+	}
+	if err != nil || !same {
+		t.Errorf("%s stands %+v, %v, want %q", user, at, err, want)
+	}
+}
+
+// picture is an entry with a file.
+func picture(seq int64, sender protocol.UserID, f *filectr.File) *protocol.Entry {
+	e := message(seq, sender, fmt.Sprint("p", seq))
+	e.Content = &protocol.Content{Type: protocol.ContentType_IMAGE, File: f.ID}
+	return e
+}
+
+// sooner is before every expiry of these tests' entries.
+var sooner = time.UnixMilli(1000)
+
+func unsentFile(t *testing.T, s FileStore) {
+	commit(t, s, create(room, "ann", "bob"))
+	f := keep(t, s, "ann", filectr.Sum{1})
+	stands(t, s, f, "ann", "o", sooner)
+	stands(t, s, f, "bob", "", sooner)
+	if _, err := s.Standing(background, protocol.NewFileID(), "ann", sooner); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("no file: %v, want NOT_FOUND", err)
+	}
+}
+
+func sentFile(t *testing.T, s FileStore) {
+	commit(t, s, create(room, "ann", "bob"), create(hall, "cid"))
+	f, g, thumb := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "ann", filectr.Sum{2}), keep(t, s, "ann", filectr.Sum{3})
+	e := picture(1, "ann", f)
+	e.Content.Files, e.Content.Thumb = []string{f.ID, g.ID, "https://example.com/x", protocol.NewFileID()}, thumb.ID
+	commit(t, s, says(room, e))
+	for _, x := range []*filectr.File{f, g, thumb} {
+		stands(t, s, x, "ann", "oslr", sooner)
+		stands(t, s, x, "bob", "slr", sooner)
+		stands(t, s, x, "cid", "sl", sooner)
+	}
+	a := says(room)
+	a.Removed = []protocol.UserID{"bob"}
+	commit(t, s, a)
+	stands(t, s, f, "bob", "sl", sooner)
+}
+
+func fileFromTheFloor(t *testing.T, s FileStore) {
+	f, g := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "ann", filectr.Sum{2})
+	commit(t, s, create(room, "ann"), says(room, picture(1, "ann", f), picture(2, "ann", g)))
+	a := says(room)
+	a.Members = []*actors.MemberRow{{User: "bob", Order: 2, Floor: 2}}
+	commit(t, s, a)
+	stands(t, s, f, "bob", "sl", sooner)
+	stands(t, s, g, "bob", "slr", sooner)
+	edit := picture(3, "ann", f) // of what bob may not read
+	edit.Kind, edit.Target = protocol.Kind_EDIT, 1
+	commit(t, s, says(room, edit))
+	stands(t, s, f, "bob", "sl", sooner)
+	commit(t, s, says(room, picture(4, "ann", f)))
+	stands(t, s, f, "bob", "slr", sooner)
+}
+
+// gone is an Append that takes away what the entry at seq said.
+func gone(seq int64, e *protocol.Entry) *actors.Append {
+	hollow := &protocol.Entry{Seq: e.Seq, Sender: e.Sender, ClientMsgId: e.ClientMsgId, CreatedAt: e.CreatedAt, Recalled: true}
+	a := says(room, &protocol.Entry{Seq: seq, Kind: protocol.Kind_RECALL, Sender: e.Sender, Target: e.Seq, CreatedAt: 2000})
+	a.Rewrites = []*protocol.Entry{hollow}
+	return a
+}
+
+func recalledFile(t *testing.T, s FileStore) {
+	f := keep(t, s, "ann", filectr.Sum{1})
+	first, second := picture(1, "ann", f), picture(2, "ann", f)
+	commit(t, s, create(room, "ann", "bob"), says(room, first), says(room, second), gone(3, first))
+	stands(t, s, f, "bob", "slr", sooner)
+	commit(t, s, gone(4, second))
+	stands(t, s, f, "ann", "os", sooner)
+	stands(t, s, f, "bob", "s", sooner)
+	commit(t, s, says(room, picture(5, "bob", f)))
+	stands(t, s, f, "bob", "slr", sooner)
+}
+
+func expiredFile(t *testing.T, s FileStore) {
+	f := keep(t, s, "ann", filectr.Sum{1})
+	e := picture(1, "ann", f)
+	e.Expire = 10
+	commit(t, s, create(room, "ann", "bob"), says(room, e))
+	over := time.UnixMilli(e.CreatedAt + 10_000)
+	stands(t, s, f, "bob", "slr", over.Add(-time.Millisecond))
+	stands(t, s, f, "bob", "sl", over)
+}
+
+func editedFile(t *testing.T, s FileStore) {
+	f, g := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "ann", filectr.Sum{2})
+	commit(t, s, create(room, "ann", "bob"), says(room, picture(1, "ann", f)))
+	edit := picture(2, "ann", g)
+	edit.Kind, edit.Target, edit.ClientMsgId = protocol.Kind_EDIT, 1, ""
+	a := says(room, edit)
+	a.Rewrites = []*protocol.Entry{picture(1, "ann", g)}
+	commit(t, s, a)
+	stands(t, s, f, "bob", "s", sooner)
+	stands(t, s, g, "bob", "slr", sooner)
+}
+
+func reactedFile(t *testing.T, s FileStore) {
+	f := keep(t, s, "ann", filectr.Sum{1})
+	commit(t, s, create(room, "ann", "bob"), says(room, picture(1, "ann", f)))
+	a := says(room, &protocol.Entry{Seq: 2, Kind: protocol.Kind_REACT, Sender: "bob", Target: 1, Reaction: "+", CreatedAt: 2000})
+	now := picture(1, "ann", f)
+	now.Reactions = []*protocol.Reaction{{Reaction: "+", Users: []string{"bob"}}}
+	a.Rewrites = []*protocol.Entry{now}
+	commit(t, s, a)
+	stands(t, s, f, "bob", "slr", sooner)
+	commit(t, s, gone(3, now))
+	stands(t, s, f, "bob", "s", sooner)
+}
+
+func refusedEntry(t *testing.T, s FileStore) {
+	f := keep(t, s, "ann", filectr.Sum{1})
+	commit(t, s, create(room, "ann", "bob"))
+	if err := refused(t, s, says(room, picture(7, "ann", f))); !errors.Is(err, actors.ErrTaken) {
+		t.Fatal(err)
+	}
+	stands(t, s, f, "bob", "", sooner)
+	stands(t, s, f, "ann", "o", sooner)
+}
+
+func fileInMany(t *testing.T, s FileStore) {
+	f := keep(t, s, "ann", filectr.Sum{1})
+	var common protocol.SessionID
+	for i := range 60 {
+		own, others := protocol.NewSessionID(), protocol.NewSessionID()
+		commit(t, s, create(own, "ann"), says(own, picture(1, "ann", f)), create(others, "bob"))
+		if i == 30 {
+			common = protocol.NewSessionID()
+		}
+	}
+	stands(t, s, f, "bob", "sl", sooner)
+	commit(t, s, create(common, "ann", "bob"), says(common, picture(1, "ann", f)))
+	stands(t, s, f, "bob", "slr", sooner)
+	stands(t, s, f, "ann", "oslr", sooner)
+	two := protocol.P2PSessionID("bob", "cid")
+	commit(t, s, create(two, "bob", "cid"), says(two, picture(1, "bob", f)))
+	stands(t, s, f, "cid", "slr", sooner)
+}
+
+func loose(t testing.TB, s FileStore, unsent, dropped time.Time, want ...string) {
+	t.Helper()
+	got, err := s.Loose(background, unsent, dropped, 100)
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("loose are %v, %v, want %v", got, err, want)
+	}
+}
+
+func looseFiles(t *testing.T, s FileStore) {
+	f, g := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "ann", filectr.Sum{2})
+	e := picture(1, "ann", g)
+	commit(t, s, create(room, "ann"), says(room, e))
+	later := time.Now().Add(time.Hour)
+	loose(t, s, fileTime, later)
+	loose(t, s, later, fileTime, f.ID)
+	commit(t, s, gone(2, e))
+	loose(t, s, fileTime, later, g.ID)
+	loose(t, s, later, fileTime, f.ID)
+	must(t, s.RemoveFile(background, f.ID, later))
+	must(t, s.RemoveFile(background, g.ID, later))
+	loose(t, s, later, later)
+}
+
+func namedFile(t *testing.T, s FileStore) {
+	f := keep(t, s, "ann", filectr.Sum{1})
+	e := picture(1, "ann", f)
+	commit(t, s, create(room, "ann"), says(room, e))
+	if err := s.RemoveFile(background, f.ID, time.Now()); !errors.Is(err, filectr.ErrInUse) {
+		t.Fatalf("%v, want ErrInUse", err)
+	}
+	commit(t, s, gone(2, e))
+	must(t, s.RemoveFile(background, f.ID, time.Now()))
+	if _, err := s.File(background, f.ID); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("%v, want NOT_FOUND", err)
+	}
+	used(t, s, "ann", 0)
+}
+
+func filesInPages(t *testing.T, s FileStore) {
+	for i := range 5 {
+		keep(t, s, "ann", filectr.Sum{byte(i + 1)})
+	}
+	keep(t, s, "anna", filectr.Sum{9})
+	seen, from := map[string]bool{}, ""
+	for {
+		page, err := s.Files(background, "ann", from, 2)
+		must(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, f := range page {
+			if f.Owner != "ann" || seen[f.ID] {
+				t.Errorf("%s came, of %s", f.ID, f.Owner)
+			}
+			seen[f.ID], from = true, f.ID
+		}
+	}
+	if len(seen) != 5 {
+		t.Errorf("%d of 5 came", len(seen))
+	}
+}
