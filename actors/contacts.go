@@ -77,6 +77,7 @@ func (c *ContactRow) Kept() bool { return c.Friend || c.Blocked }
 type Pair struct {
 	Mine, Theirs ContactRow
 	Waiting      *protocol.Request
+	Open         bool // one of them is no human, so that they need not be friends; no store sets it
 }
 
 // ContactChange is what is written in one commit.

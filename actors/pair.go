@@ -127,14 +127,16 @@ func mayTalk(p *Pair, tell, friendsOnly bool) error {
 	switch {
 	case p.Theirs.Blocked && tell:
 		return protocol.Errorf(protocol.Code_BLOCKED, "%s has blocked you", p.Theirs.User)
-	case p.Theirs.Blocked, friendsOnly && !p.Mine.Friend:
+	case p.Theirs.Blocked, friendsOnly && !p.Mine.Friend && !p.Open:
 		return protocol.Denied("%s does not take messages from %s", p.Theirs.User, p.Mine.User)
 	}
 	return nil
 }
 
 // swapped is the pair as the other one sees it.
-func (p *Pair) swapped() *Pair { return &Pair{Mine: p.Theirs, Theirs: p.Mine, Waiting: p.Waiting} }
+func (p *Pair) swapped() *Pair {
+	return &Pair{Mine: p.Theirs, Theirs: p.Mine, Waiting: p.Waiting, Open: p.Open}
+}
 
 // with is the pair after a change of it.
 func (p Pair) with(change *ContactChange) *Pair {

@@ -31,6 +31,7 @@ type findings struct {
 	pair    *Pair             // of two people, as the one who asks sees it
 	request *protocol.Request // what is answered; or what is asked for and waits already
 	hidden  bool              // an invitation to somebody who has blocked the inviter
+	looks   looks             // of the people in it
 }
 
 // maxTries bounds how often a petition is decided anew as its rows changed meanwhile.
@@ -149,10 +150,11 @@ func (s *Session) settled(m *petition, f *findings, d *decision, b *Burst) {
 		}
 		s.keep(f.pair)
 	}
+	d.request, d.shown = f.looks.dressed(d.request), f.looks.dressed(d.shown)
 	if d.change != nil {
 		for _, row := range d.change.Contacts {
 			s.tellUser(row.User, &protocol.Frame{Body: &protocol.Frame_ContactUpdate{ContactUpdate: &protocol.ContactUpdate{
-				Contact: row.view(), Gone: !row.Kept(), ContactsVersion: d.change.Versions[row.User],
+				Contact: f.looks.view(row), Gone: !row.Kept(), ContactsVersion: d.change.Versions[row.User],
 			}}}, b)
 		}
 		if d.request != nil {
@@ -163,7 +165,7 @@ func (s *Session) settled(m *petition, f *findings, d *decision, b *Burst) {
 		s.tellRequest(d.shown, []protocol.UserID{m.r.who.User}, b)
 	}
 	m.end()
-	s.reply(m.r, petitioned(m, d))
+	s.reply(m.r, petitioned(m, f, d))
 	s.decided(m)
 }
 
@@ -217,12 +219,12 @@ func (s *Session) tellUser(user protocol.UserID, f *protocol.Frame, b *Burst) {
 }
 
 // petitioned is the answer to a petition that was granted.
-func petitioned(m *petition, d *decision) *protocol.Frame {
+func petitioned(m *petition, f *findings, d *decision) *protocol.Frame {
 	switch body := m.r.frame.Body.(type) {
 	case *protocol.Frame_RequestSend:
 		return &protocol.Frame{Body: &protocol.Frame_RequestSendReply{RequestSendReply: &protocol.RequestSendReply{Request: d.request}}}
 	case *protocol.Frame_ContactSet:
-		return &protocol.Frame{Body: &protocol.Frame_ContactSetReply{ContactSetReply: &protocol.ContactSetReply{Contact: d.contact.view()}}}
+		return &protocol.Frame{Body: &protocol.Frame_ContactSetReply{ContactSetReply: &protocol.ContactSetReply{Contact: f.looks.view(d.contact)}}}
 	case *protocol.Frame_ContactRemove:
 		return &protocol.Frame{Body: &protocol.Frame_ContactRemoveReply{ContactRemoveReply: &protocol.ContactRemoveReply{User: body.ContactRemove.User}}}
 	}
@@ -246,7 +248,8 @@ func (n *Node) findPair(ctx context.Context, m *petition) (f *findings, err erro
 			return nil, err
 		}
 	}
-	f.pair, err = n.journal.Pair(ctx, m.r.who.User, m.other)
+	f.looks = n.looksOf(m.r.who.User, m.other)
+	f.pair, err = n.pair(ctx, m.r.who.User, m.other)
 	return f, err
 }
 

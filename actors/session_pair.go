@@ -21,7 +21,7 @@ func (s *Session) readPair(ctx context.Context, members []*MemberRow) (*Pair, er
 	if !protocol.IsP2P(s.id) || len(members) != 2 {
 		return nil, nil
 	}
-	return s.node.journal.Pair(ctx, members[0].User, members[1].User)
+	return s.node.pair(ctx, members[0].User, members[1].User)
 }
 
 // mayTalk says whether from may say something here, as far as the other one of a
@@ -53,7 +53,7 @@ func (s *Session) vetMembers(r *request, m *protocol.SessionCreate, then func(er
 		err := s.node.vet(ctx, m.Members)
 		var p *Pair
 		if err == nil {
-			p, err = s.node.journal.Pair(ctx, r.who.User, m.Members[0])
+			p, err = s.node.pair(ctx, r.who.User, m.Members[0])
 		}
 		s.node.tell(s.pid, done(func() {
 			if err != nil {

@@ -17,6 +17,7 @@ func (n *Node) findGroup(ctx context.Context, m *petition) (f *findings, err err
 		if f.request, err = n.journal.Request(ctx, m.about.Id); err != nil {
 			return nil, err
 		}
+		f.looks = n.looksOf(f.request.From)
 		f.hidden, err = n.blocks(ctx, f.request.User, f.request.From)
 		return f, err
 	}
@@ -29,6 +30,7 @@ func (n *Node) findGroup(ctx context.Context, m *petition) (f *findings, err err
 			return nil, err
 		}
 	}
+	f.looks = n.looksOf(m.r.who.User)
 	f.request, err = n.journal.Asked(ctx, &protocol.Request{Kind: ask.Kind, From: m.r.who.User, Target: ask.Target, User: ask.User})
 	return f, err
 }
@@ -67,6 +69,7 @@ func (s *Session) askGroup(r *request, m *protocol.RequestSend, f *findings) (*d
 		return nil, protocol.Errorf(protocol.Code_BLOCKED, "%s has blocked you", m.User)
 	}
 	made := newRequest(from, m, rules.now, rules.life)
+	made.TargetName, made.TargetIcon = s.info.Name, s.info.Avatar
 	change := RequestChange{Request: made}
 	if f.request != nil {
 		change.Instead = f.request.Id
@@ -108,6 +111,9 @@ func (s *Session) answerGroup(by protocol.UserID, f *findings, to int64) (*decis
 	d := &decision{
 		request: next, hidden: f.hidden && as == asker,
 		change: &ContactChange{Requests: []RequestChange{{Request: next, Was: was.CallBackType}}},
+	}
+	if s.lives() {
+		next.TargetName, next.TargetIcon = s.info.Name, s.info.Avatar
 	}
 	if to != accepted {
 		return d, nil

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -21,8 +23,8 @@ type acquaintance struct {
 }
 
 const (
-	heldRequests     = 1000 // in memory; older ones are listed by the store
-	snapshotRequests = 100
+	heldRequests     = 1000     // in memory; older ones are listed by the store
+	snapshotRequests = 32 << 10 // in bytes: the newest of them, as a snapshot has to fit a connection's queue
 )
 
 // readRequests reads what waits for user, of rows those sessions that it administers.
@@ -47,7 +49,7 @@ func (n *Node) readRequests(ctx context.Context, user protocol.UserID, rows []*H
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range append(list, into...) {
+	for _, r := range n.dress(append(list, into...)) {
 		held.requests[r.Id] = r
 	}
 	return held, nil
@@ -110,10 +112,10 @@ func (u *User) noteContact(m *protocol.ContactUpdate) {
 	}
 }
 
-// waitingRequests are what a snapshot shows: the newest first, a hundred at most.
+// waitingRequests are what a snapshot shows: the newest first.
 func (u *User) waitingRequests() []*protocol.Request {
 	now := time.Now()
-	list := make([]*protocol.Request, 0, min(len(u.requests), snapshotRequests))
+	list := make([]*protocol.Request, 0, len(u.requests))
 	for id, r := range u.requests {
 		switch {
 		case overdue(r, now):
@@ -125,12 +127,20 @@ func (u *User) waitingRequests() []*protocol.Request {
 	slices.SortFunc(list, func(a, b *protocol.Request) int {
 		return cmp.Or(cmp.Compare(b.CreateTime, a.CreateTime), cmp.Compare(a.Id, b.Id))
 	})
-	return list[:min(len(list), snapshotRequests)]
+	size := 0
+	for i, r := range list {
+		if size += proto.Size(r); size > snapshotRequests {
+			return list[:i]
+		}
+	}
+	return list
 }
 
+// administers says whether the user is the owner or an admin, as far as is known here:
+// what a row is that is read for the first time is not.
 func (u *User) administers(session protocol.SessionID) bool {
 	r := u.rows[session]
-	return r != nil && r.member.Role != protocol.Role_MEMBER
+	return r != nil && (r.member.Role != protocol.Role_MEMBER || r.reading != nil)
 }
 
 // requestSend looks at what this user asks for already, then sends the request on to
@@ -179,12 +189,11 @@ func (u *User) requestAnswer(r *request, m *protocol.RequestAnswer) {
 
 func (u *User) sendAnswer(r *request, m *protocol.RequestAnswer, about *protocol.Request) {
 	as := sideOf(about, u.id)
-	if as == stranger && receiver(about) == "" && u.administers(about.Target) {
-		as = answerer
-	}
-	if _, err := transition(about, u.id, as, m.CallBackType, time.Now()); err != nil {
-		u.answer(r, protocol.Fail(r.frame, err))
-		return
+	if as != stranger || receiver(about) != "" { // else the session knows who administers it
+		if _, err := transition(about, u.id, as, m.CallBackType, time.Now()); err != nil {
+			u.answer(r, protocol.Fail(r.frame, err))
+			return
+		}
 	}
 	p := &petition{r: r, about: about, other: about.From}
 	if as == asker {
@@ -228,13 +237,13 @@ func (n *Node) listRequests(m *protocol.RequestList, read func(RequestPage) ([]*
 		return nil, err
 	}
 	reply := &protocol.RequestListReply{}
-	if len(list) == p.Limit {
-		list = list[:p.Limit-1]
-		last := list[len(list)-1]
-		reply.Next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%s", last.CreateTime, last.Id))
-	}
-	now := time.Now()
-	for _, x := range list {
+	now, size := time.Now(), 0
+	for i, x := range n.dress(list) {
+		if size += proto.Size(x); i > 0 && (i == p.Limit-1 || size > listBytes) {
+			last := list[i-1]
+			reply.Next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%s", last.CreateTime, last.Id))
+			break
+		}
 		if !m.Waiting || open(x, now) {
 			reply.Requests = append(reply.Requests, x)
 		}
@@ -256,21 +265,58 @@ func (u *User) contactList(r *request, m *protocol.ContactList) {
 		if err != nil {
 			return nil, protocol.BadRequest("contact_list.cursor: give back what next said")
 		}
+		keep, ok := map[string]func(*ContactRow) bool{
+			"":        (*ContactRow).Kept,
+			"friends": func(c *ContactRow) bool { return c.Friend },
+			"blocked": func(c *ContactRow) bool { return c.Blocked },
+		}[m.Only]
+		if !ok {
+			return nil, protocol.BadRequest("contact_list.only: friends or blocked")
+		}
 		limit := pageOf(m.Limit)
-		rows, version, err := u.node.journal.ContactsOf(ctx, u.id, string(after), limit+1)
+		rows, version, err := u.node.contactsOf(ctx, u.id, string(after), limit+1, keep)
 		if err != nil {
 			return nil, err
 		}
 		reply := &protocol.ContactListReply{ContactsVersion: version}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			reply.Next = base64.RawURLEncoding.EncodeToString([]byte(rows[limit-1].Other))
+		ids := make([]protocol.UserID, len(rows))
+		for i, row := range rows {
+			ids[i] = row.Other
 		}
-		for _, row := range rows {
-			reply.Contacts = append(reply.Contacts, row.view())
+		looks, size := u.node.looksOf(ids...), 0
+		for i, row := range rows {
+			c := looks.view(row)
+			if size += proto.Size(c); i > 0 && (i == limit || size > listBytes) {
+				reply.Next = base64.RawURLEncoding.EncodeToString([]byte(rows[i-1].Other))
+				break
+			}
+			reply.Contacts = append(reply.Contacts, c)
 		}
 		return &protocol.Frame{Body: &protocol.Frame_ContactListReply{ContactListReply: reply}}, nil
 	})
+}
+
+// contactsOf is the store's ContactsOf with those rows that keep says yes to.
+func (n *Node) contactsOf(ctx context.Context, user, after protocol.UserID, limit int, keep func(*ContactRow) bool) (list []*ContactRow, version int64, err error) {
+	for len(list) < limit {
+		part, v, err := n.journal.ContactsOf(ctx, user, after, limit)
+		if version == 0 {
+			version = v // of the first part: what changes after it is told by a higher one
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, row := range part {
+			if keep(row) && len(list) < limit {
+				list = append(list, row)
+			}
+		}
+		if len(part) < limit {
+			break
+		}
+		after = part[len(part)-1].Other
+	}
+	return list, version, nil
 }
 
 // away answers r with what f reads away from the mailbox.

@@ -70,7 +70,9 @@ func New(cfg Config, need Needs) (*Server, error) {
 	s.docs()
 	s.api = humachi.New(s.mux, s.description())
 	s.api.UseMiddleware(s.counted, s.bearer)
-	newSessions(need).register(s.API())
+	sessions := newSessions(need)
+	sessions.register(s.API())
+	(&contacts{sessions}).register(s.API())
 	s.http = &http.Server{
 		Handler:           s.mux,
 		ReadHeaderTimeout: 5 * time.Second,

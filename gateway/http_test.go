@@ -61,6 +61,9 @@ func newDesk(t *testing.T, cfg Config) *desk {
 		if f.GetSessionList() != nil {
 			return &protocol.Frame{Body: &protocol.Frame_SessionListReply{SessionListReply: &protocol.SessionListReply{}}}, nil
 		}
+		if f.GetContactList() != nil {
+			return &protocol.Frame{Body: &protocol.Frame_ContactListReply{ContactListReply: &protocol.ContactListReply{}}}, nil
+		}
 		return nil, protocol.NotFound("session")
 	}
 	if cfg.Rate == 0 {
@@ -125,6 +128,9 @@ var bodies = map[string]string{
 	"put-member":              `{"role":"admin"}`,
 	"join-by-code":            `{"code":"c"}`,
 	"create-link":             `{"uses":1}`,
+	"set-friend":              `{"remark":"Bobby"}`,
+	"send-request":            `{"target":"bob"}`,
+	"answer-request":          `{"callBackType":2}`,
 }
 
 func operations(s *Server) map[string]*huma.Operation {

@@ -80,6 +80,7 @@ func checkAvatar(avatar string) error {
 // segments are words that stand where a user id stands in a path or a mention.
 var segments = map[string]bool{
 	"*": true, ".": true, "..": true, "me": true, "login": true, "logout": true, "refresh": true, "invites": true,
+	"friends": true, "blocks": true, "requests": true,
 }
 
 // checkUserID takes the subject of an outside token as a user's id: what

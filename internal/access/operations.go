@@ -15,6 +15,16 @@ var operations = map[string][]Action{
 	"remove-device":  {Devices},
 	"remove-devices": {Devices},
 
+	"list-friends":   {Contacts},
+	"set-friend":     {Contacts},
+	"unfriend":       {Contacts},
+	"list-blocks":    {Contacts},
+	"block":          {Contacts},
+	"unblock":        {Contacts},
+	"list-requests":  {Requests},
+	"send-request":   {Requests},
+	"answer-request": {Requests},
+
 	"get-user":         {Profiles},
 	"find-users":       {Search},
 	"get-user-status":  {Presence},

@@ -53,12 +53,15 @@ type requestRow struct {
 	Expires      int64  `json:"expires,omitempty"`
 	AnsweredBy   string `json:"answeredBy,omitempty"`
 	Session      string `json:"session,omitempty"`
+	Name         string `json:"name,omitempty"` // of the target, where it is a session
+	Icon         string `json:"icon,omitempty"`
 }
 
 func rowOfRequest(r *protocol.Request) requestRow {
 	return requestRow{
 		Kind: int32(r.Kind), From: r.From, Target: r.Target, User: r.User, Note: r.Note, CallBackType: r.CallBackType, State: r.State,
 		Created: r.CreateTime, Updated: r.UpdateTime, Expires: r.ExpireTime, AnsweredBy: r.AnsweredBy, Session: r.Session,
+		Name: r.TargetName, Icon: r.TargetIcon,
 	}
 }
 
@@ -66,6 +69,7 @@ func (r requestRow) request(id string) *protocol.Request {
 	return &protocol.Request{
 		Id: id, Kind: protocol.RequestKind(r.Kind), From: r.From, Target: r.Target, User: r.User, Note: r.Note, CallBackType: r.CallBackType,
 		State: r.State, CreateTime: r.Created, UpdateTime: r.Updated, ExpireTime: r.Expires, AnsweredBy: r.AnsweredBy, Session: r.Session,
+		TargetName: r.Name, TargetIcon: r.Icon,
 	}
 }
 

@@ -6794,6 +6794,7 @@ type ContactList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	Limit         int64                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Only          string                 `protobuf:"bytes,3,opt,name=only,proto3" json:"only,omitempty"` // friends or blocked; absent: both
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6840,6 +6841,13 @@ func (x *ContactList) GetLimit() int64 {
 		return x.Limit
 	}
 	return 0
+}
+
+func (x *ContactList) GetOnly() string {
+	if x != nil {
+		return x.Only
+	}
+	return ""
 }
 
 type ContactListReply struct {
@@ -9622,10 +9630,11 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\tR\asession\"\\\n" +
 	"\x10RequestListReply\x124\n" +
 	"\brequests\x18\x01 \x03(\v2\x12.troupe.v1.RequestB\x04\x88\xb5\x18\x01R\brequests\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\tR\x04next\";\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"O\n" +
 	"\vContactList\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x03R\x05limit\"\x87\x01\n" +
+	"\x05limit\x18\x02 \x01(\x03R\x05limit\x12\x12\n" +
+	"\x04only\x18\x03 \x01(\tR\x04only\"\x87\x01\n" +
 	"\x10ContactListReply\x124\n" +
 	"\bcontacts\x18\x01 \x03(\v2\x12.troupe.v1.ContactB\x04\x88\xb5\x18\x01R\bcontacts\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12)\n" +

@@ -696,6 +696,8 @@ export interface RequestListReply {
 export interface ContactList {
   cursor?: string
   limit?: number
+  /** friends or blocked; absent: both */
+  only?: string
 }
 
 export interface ContactListReply {

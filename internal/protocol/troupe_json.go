@@ -6561,12 +6561,16 @@ func (m *ContactList) appendFields(b []byte) []byte {
 	if m.Limit != 0 {
 		b = appendInt(append(b, `,"limit":`...), m.Limit)
 	}
+	if m.Only != "" {
+		b = appendString(append(b, `,"only":`...), m.Only)
+	}
 	return b
 }
 
 var namesContactList = []string{
 	"cursor",
 	"limit",
+	"only",
 }
 
 func (*ContactList) names() []string { return namesContactList }
@@ -6578,6 +6582,8 @@ func (*ContactList) fieldOf(name []byte) int {
 		return 0
 	case "limit":
 		return 1
+	case "only":
+		return 2
 	}
 	return -1
 }
@@ -6588,6 +6594,8 @@ func (m *ContactList) readField(r *reader, field int) {
 		m.Cursor = r.string()
 	case 1:
 		m.Limit = r.int()
+	case 2:
+		m.Only = r.string()
 	}
 }
 

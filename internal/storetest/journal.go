@@ -54,6 +54,9 @@ func Journal(t *testing.T, open func(t testing.TB) Store) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+	for name, test := range contactTests {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
 }
 
 const (
