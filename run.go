@@ -201,16 +201,8 @@ func (p profiles) Avatars(ctx context.Context, ids []protocol.UserID) (map[proto
 	return avatars, nil
 }
 
-// activity is what the user centre asks about who is there.
+// activity is what the user centre asks about who talks with whom.
 type activity struct{ s *server }
-
-func (a activity) Status(_ context.Context, user protocol.UserID) (string, time.Time, error) {
-	online, last := a.s.node.Online(user)
-	if online {
-		return "online", last, nil
-	}
-	return "offline", last, nil
-}
 
 func (a activity) LastTogether(ctx context.Context, x, y protocol.UserID) (time.Time, error) {
 	row, err := a.s.store.HomeOf(ctx, x, protocol.P2PSessionID(x, y), "")

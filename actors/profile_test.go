@@ -124,6 +124,7 @@ func TestListsShowThePeopleInThem(t *testing.T) {
 	group := bob.create(protocol.SessionType_GROUP, "ann", "eve", "zoe")
 	bob.send(group, "1", "hi")
 	ann.push(1)
+	eventually(t, "ann's list is read", func() bool { return len(ann.row(pair).GetMembers()) == 2 && ann.row(group).GetLast() != nil })
 	for range 2 { // from the store, then as they are known
 		second := s.connect("ann", "desk", nil)
 		users := second.welcome().GetAuthReply().Snapshot.Users

@@ -75,6 +75,7 @@ func operation(id, method, path, summary string, may ...protocol.Code) huma.Oper
 // register adds every path of the sessions API. Where a static segment and a
 // parameter both match, the static one is taken.
 func (s *sessions) register(api huma.API) {
+	s.registerPresence(api)
 	const one = "/sessions/{session_id}"
 	get, post, put, del := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	const (

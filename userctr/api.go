@@ -44,7 +44,6 @@ func (c *Center) Register(api huma.API) {
 		"Change the password, which ends every login, and sign this device in again", http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests), c.putPassword)
 	huma.Register(api, signed("get-user", http.MethodGet, "/users/{id}", "Read a user's public profile", http.StatusNotFound), c.getUser)
 	huma.Register(api, signed("find-users", http.MethodGet, "/users", "Find a user by exact name, users by their ids, or the bots one may talk to"), c.findUsers)
-	huma.Register(api, signed("get-user-status", http.MethodGet, "/users/{id}/status", "Read whether a user is online", http.StatusNotFound), c.getStatus)
 	huma.Register(api, signed("get-consult-time", http.MethodGet, "/users/{id}/consult/time",
 		"Read when oneself and a user last wrote to each other", http.StatusNotFound), c.getConsultTime)
 

@@ -155,33 +155,6 @@ func (c *Center) theseUsers(ctx context.Context, ids []string) (*usersAnswer, er
 	return out, nil
 }
 
-type statusAnswer struct {
-	Body struct {
-		UserID       string     `json:"userId"`
-		Status       string     `json:"status" enum:"online,busy,away,offline"`
-		LastActiveAt *time.Time `json:"lastActiveAt,omitempty"`
-	}
-}
-
-func (c *Center) getStatus(ctx context.Context, in *byID) (*statusAnswer, error) {
-	if _, err := caller(ctx); err != nil {
-		return nil, err
-	}
-	if _, err := c.User(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	out := &statusAnswer{}
-	out.Body.UserID, out.Body.Status = in.ID, "offline"
-	if a := c.activity.Load(); a != nil {
-		status, at, err := (*a).Status(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		out.Body.Status, out.Body.LastActiveAt = status, known(at)
-	}
-	return out, nil
-}
-
 type timeAnswer struct {
 	Body struct {
 		UserID string     `json:"userId"`

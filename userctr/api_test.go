@@ -69,13 +69,9 @@ func call(t *testing.T, h http.Handler, token, method, path, body string) (int, 
 	return status, out
 }
 
-type presence struct{}
+type talks struct{}
 
-func (presence) Status(context.Context, protocol.UserID) (string, time.Time, error) {
-	return "busy", time.Unix(1000, 0), nil
-}
-
-func (presence) LastTogether(_ context.Context, a, b protocol.UserID) (time.Time, error) {
+func (talks) LastTogether(_ context.Context, a, b protocol.UserID) (time.Time, error) {
 	if a == b {
 		return time.Time{}, nil
 	}
@@ -119,7 +115,7 @@ func TestOperations(t *testing.T) {
 	want(401, "", "", "POST", "/users/refresh", `{"refreshToken":"tr_x"}`)
 	token := again["token"].(string)
 
-	for _, path := range []string{"/users/me", "/users/u_x", "/users?name=ann", "/users/me/devices", "/users/u_x/status", "/users/u_x/consult/time"} {
+	for _, path := range []string{"/users/me", "/users/u_x", "/users?name=ann", "/users/me/devices", "/users/u_x/consult/time"} {
 		want(401, "", "", "GET", path, "")
 	}
 	want(401, "", "forged", "GET", "/users/me", "")
@@ -153,22 +149,13 @@ func TestOperations(t *testing.T) {
 	want(400, "", token, "GET", "/users?kind=human", "")
 	want(422, "", token, "GET", "/users?kind=cat", "")
 
-	status := want(200, "userId status", token, "GET", "/users/"+root.User.ID+"/status", "")
-	if status["status"] != "offline" {
-		t.Errorf("status = %v", status)
-	}
-	b.FollowActivity(presence{})
-	status = want(200, "", token, "GET", "/users/"+root.User.ID+"/status", "")
-	if status["status"] != "busy" || status["lastActiveAt"] != "1970-01-01T00:16:40Z" {
-		t.Errorf("status = %v", status)
-	}
+	b.FollowActivity(talks{})
 	if got := want(200, "userId", token, "GET", "/users/"+root.User.ID+"/consult/time", ""); got["time"] != "1970-01-01T00:33:20Z" {
 		t.Errorf("consult time = %v", got)
 	}
 	if got := want(200, "userId", token, "GET", "/users/"+ann["userId"].(string)+"/consult/time", ""); got["time"] != nil {
 		t.Errorf("consult time = %v", got)
 	}
-	want(404, "", token, "GET", "/users/u_nobody/status", "")
 
 	devices := want(200, "items", token, "GET", "/users/me/devices", "")["items"].([]any)
 	if len(devices) != 2 {

@@ -206,10 +206,8 @@ func (Secret) GoString() string     { return "(hidden)" }
 // minSecret is in bytes: as long as the HMAC's output (RFC 7518 section 3.2).
 const minSecret = 32
 
-// Activity is what the centre asks about who is there. FollowActivity gives it one.
+// Activity is what the centre asks about who talks with whom. FollowActivity gives it one.
 type Activity interface {
-	// Status is online, busy, away or offline, and the time of the last sign of life, zero: not known.
-	Status(ctx context.Context, user protocol.UserID) (status string, lastActive time.Time, err error)
 	// LastTogether is when a message last passed between a and b in a session of the two, zero: never.
 	LastTogether(ctx context.Context, a, b protocol.UserID) (time.Time, error)
 }
@@ -338,7 +336,7 @@ func (c *Center) OnRevoke(told func(user protocol.UserID, login string, code pro
 	c.onRevoke = told
 }
 
-// FollowActivity names who knows about presence. Before that everybody is offline.
+// FollowActivity names who knows. Before that nobody ever talked.
 func (c *Center) FollowActivity(a Activity) { c.activity.Store(&a) }
 
 // Run keeps house until ctx ends: it forgets what has expired.

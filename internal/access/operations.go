@@ -28,6 +28,7 @@ var operations = map[string][]Action{
 	"get-user":         {Profiles},
 	"find-users":       {Search},
 	"get-user-status":  {Presence},
+	"set-user-status":  {Presence},
 	"get-consult-time": {Presence},
 
 	"make-invite":  {Invites},
