@@ -51,6 +51,14 @@ func (d *desk) receive(c actor.Context) {
 // Ask does one frame for who, as if it came on a connection, and gives its answer.
 // A failing answer is an *protocol.Error. The frame's id is replaced.
 func (n *Node) Ask(ctx context.Context, who protocol.Identity, f *protocol.Frame) (*protocol.Frame, error) {
+	return n.await(ctx, f, func(r *request) error {
+		r.who = &who
+		return n.route(r)
+	})
+}
+
+// await tells a request with the frame f, and gives its answer.
+func (n *Node) await(ctx context.Context, f *protocol.Frame, tell func(*request) error) (*protocol.Frame, error) {
 	if n.stopping.Load() {
 		return nil, protocol.Errorf(protocol.Code_GOAWAY, "the server restarts, come again")
 	}
@@ -69,7 +77,7 @@ func (n *Node) Ask(ctx context.Context, who protocol.Identity, f *protocol.Frame
 		}
 		d.mu.Unlock()
 	}(f.Id)
-	if err := n.route(&request{from: d.pid, who: &who, frame: f}); err != nil {
+	if err := tell(&request{from: d.pid, frame: f}); err != nil {
 		return nil, err
 	}
 	select {

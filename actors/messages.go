@@ -14,6 +14,8 @@ type request struct {
 	who   *protocol.Identity
 	frame *protocol.Frame
 	link  Link // of the sender's connection, with a request to a User
+
+	notice *notice // not nil: the installation itself speaks, and no right is asked for
 }
 
 // answers are answering frames for a connection (or the desk), in order.
@@ -39,7 +41,7 @@ type delivery struct {
 type done func()
 
 // passivate asks an actor that was idle to stop; forwarded messages find the next one.
-type passivate struct{}
+type passivate struct{ now bool } // now: however short it was idle
 
 // end stops an actor that has passivated: by then nobody holds its address.
 type end struct{}

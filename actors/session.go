@@ -75,7 +75,7 @@ func (s *Session) Receive(c actor.Context) {
 	case *byCode:
 		s.byCode(m)
 	case *passivate:
-		s.passivate()
+		s.passivate(m)
 	case *end:
 		c.Stop(c.Self())
 	}
@@ -95,6 +95,10 @@ func (s *Session) request(r *request) {
 			s.reload()
 		}
 	}()
+	if r.notice != nil {
+		s.notice(r)
+		return
+	}
 	if create := r.frame.GetSessionCreate(); create != nil {
 		s.create(r, create)
 		return
@@ -319,8 +323,8 @@ func (s *Session) done(f done) {
 
 // passivate lets the session go when nothing is under way. Whoever still has its
 // address is sent on to the next activation until the end.
-func (s *Session) passivate() {
-	idle := time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
+func (s *Session) passivate(m *passivate) {
+	idle := m.now || time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
 	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 {
 		return
 	}

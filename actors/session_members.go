@@ -84,15 +84,23 @@ func (s *Session) made(r *request, m *protocol.SessionCreate) {
 			rows = append(rows, &MemberRow{User: u, Inviter: me, Order: int64(len(rows) + 1), JoinedAt: now})
 		}
 	}
+	p := s.begin(info, rows)
+	p.req = r
+	s.append(p)
+}
+
+// begin makes the session what it will be, and an append of that. What comes until
+// it is durable waits.
+func (s *Session) begin(info *protocol.SessionInfo, rows []*MemberRow) *pending {
 	s.adopt(&Stored{Info: info, Members: rows}) // the log's epoch comes with the commit
 	s.making = true
 	s.sent = newWindow()
 	s.sent.complete = true
-	p := &pending{req: r}
+	p := &pending{}
 	p.Create, p.Claim = true, true
 	p.Info, p.Members = info, rows
 	p.after = func(b *Burst) { s.touch(b, users(rows)...) }
-	s.append(p)
+	return p
 }
 
 // created is the answer to session_create.

@@ -146,7 +146,7 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 			s.node.log.Error("asking for a sent message", "session", s.id, "err", err)
 		}
 		s.fail(r, protocol.AsError(err))
-	case s.members[r.who.User] == nil:
+	case s.members[r.who.User] == nil && r.notice == nil:
 		s.fail(r, s.unknown())
 	case sent.Seq != 0:
 		s.again(r, m, &known{Sent: sent}, hash)
@@ -164,9 +164,11 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 
 // accept gives a new message its seq and hands it to the committer.
 func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, content *protocol.Content) {
-	if err := mayWrite(s.info, s.members[r.who.User], time.Now()); err != nil {
-		s.fail(r, err)
-		return
+	if r.notice == nil {
+		if err := mayWrite(s.info, s.members[r.who.User], time.Now()); err != nil {
+			s.fail(r, err)
+			return
+		}
 	}
 	if err := s.mayTalk(r.who.User); err != nil {
 		s.fail(r, err)

@@ -25,3 +25,11 @@ func TestStoreIsAJournal(t *testing.T) {
 		}}
 	})
 }
+
+func TestStoreKeepsNotices(t *testing.T) {
+	storetest.Notices(t, func(t *testing.T) actors.NoticeStore {
+		s := openIn(t, vfs.NewMem())
+		t.Cleanup(func() { s.Close() })
+		return s
+	})
+}

@@ -76,6 +76,12 @@ func NamedSessionID(creator UserID, id ClientMsgID) SessionID {
 	return sessionPrefix + base32Lower.EncodeToString(sum[:idBytes])
 }
 
+// SystemSessionID is the id of the session in which the installation speaks to a user.
+func SystemSessionID(user UserID) SessionID {
+	sum := sha256.Sum256([]byte("system\x00" + user))
+	return sessionPrefix + base32Lower.EncodeToString(sum[:idBytes])
+}
+
 // IsP2P says whether a session id is one that P2PSessionID makes.
 func IsP2P(id SessionID) bool { return strings.HasPrefix(id, p2pPrefix) }
 
