@@ -61,6 +61,8 @@ type administrator interface {
 	status() status
 	createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error)
 	backup(dir string) error
+	notify(ctx context.Context, n newNotice) (sentNotice, error)
+	noticed(ctx context.Context, id string) (sentNotice, error)
 }
 
 // listenAdmin opens the socket in dir. Nobody else has it open: the caller holds
@@ -115,6 +117,19 @@ func serveAdmin(l net.Listener, a administrator, log *slog.Logger) {
 			return
 		}
 		answer(w, madeUser{ID: u.ID, Name: u.Name}, nil)
+	})
+	mux.HandleFunc("POST /notices", func(w http.ResponseWriter, r *http.Request) {
+		var n newNotice
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&n); err != nil {
+			answer(w, nil, protocol.BadRequest("the body is no notice"))
+			return
+		}
+		sent, err := a.notify(r.Context(), n)
+		answer(w, sent, err)
+	})
+	mux.HandleFunc("GET /notices/{id}", func(w http.ResponseWriter, r *http.Request) {
+		sent, err := a.noticed(r.Context(), r.PathValue("id"))
+		answer(w, sent, err)
 	})
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) {
 		var b backupTo

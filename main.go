@@ -19,6 +19,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   serve            start the server (also without a command)
   config check     print the settings in force and where each is from
   user add NAME    make a user, of a running server or a stopped one
+  notice TEXT      tell users of a running server something
   backup DIR       copy everything that is kept into DIR, while the server runs or not
   chat             chat from this terminal
   load             drive a running server, and check and measure it
@@ -100,6 +101,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.configCheck(args)
 	case "user add":
 		return p.userAdd(ctx, args)
+	case "notice":
+		return p.notice(ctx, args)
 	case "backup":
 		return p.backup(ctx, args)
 	case "chat":
@@ -113,7 +116,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	known := []string{"serve", "config check", "user add", "backup", "chat", "load", "version", "help"}
+	known := []string{"serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help"}
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

@@ -24,7 +24,7 @@ func TestTheAPIsDescriptionHasWhatIsAnswered(t *testing.T) {
 	}
 	s.get("ann", "/openapi.json", &api)
 	fill := strings.NewReplacer("{session_id}", "s_aaaaaaaaaaaaaaaa", "{message_id}", "s_aaaaaaaaaaaaaaaa.3", "{participant_id}", "bob",
-		"{reaction}", "x", "{id}", "u_nobody", "{device}", "d_none", "{link_id}", "l_none", "{code}", "none")
+		"{reaction}", "x", "{id}", "u_nobody", "{device}", "d_none", "{link_id}", "l_none", "{code}", "none", "{notice_id}", "n_none")
 	root := s.administrator("root")
 	n := 0
 	for path, methods := range api.Paths {

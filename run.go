@@ -33,6 +33,8 @@ type server struct {
 
 	housekeeping sync.WaitGroup
 	stopKeeping  context.CancelFunc
+	notices      *actors.Notices
+	stopNotices  func()     // waits until none is going out
 	failed       chan error // the public listener's end, unless it was stopped
 }
 
@@ -54,6 +56,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.users.OnRevoke(func(user protocol.UserID, login string, code protocol.Code) {
 		s.node.Kick(user, login, code, "the login has ended")
 	})
+	s.notices = actors.NewNotices(s.node, s.store, everybody{s.data}, log)
 	s.users.FollowActivity(activity{s})
 	s.node.UseFiles(s.files)
 	s.users.OnProfile(s.node.Shows)
@@ -76,6 +79,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	if err := s.users.Started(context.Background(), version(), cfg.inForce()); err != nil {
 		return nil, err
 	}
+	s.stopNotices = s.sendNotices()
 	keeping, cancel := context.WithCancel(context.Background())
 	s.stopKeeping = cancel
 	s.housekeeping.Go(func() {
@@ -101,7 +105,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 // plug makes the gateway with all that it serves. auth says whose a token is.
 func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	g, err := gateway.New(s.cfg.Gateway, gateway.Needs{
-		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Log: s.log,
+		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Notices: noticeDesk{s.notices, s.users}, Log: s.log,
 		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }, "files": s.files.Ready},
 	})
 	if err != nil {
@@ -123,6 +127,9 @@ func (s *server) stop(ctx context.Context) error {
 	var all []error
 	if s.gateway != nil {
 		s.gateway.Refuse()
+	}
+	if s.stopNotices != nil {
+		s.stopNotices()
 	}
 	if s.node != nil {
 		s.node.Drain(ctx, retryIn)

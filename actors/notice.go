@@ -179,9 +179,9 @@ func (n *Notices) tellAll(ctx context.Context, row *NoticeRow) {
 		if err == nil && len(page) == 0 {
 			row.DoneAt = time.Now().UnixMilli()
 		} else if err == nil {
-			failed := n.tellPage(ctx, row, page)
-			if ctx.Err() != nil {
-				return
+			failed, told := n.tellPage(ctx, row, page)
+			if !told {
+				return // it is told again after the restart
 			}
 			row.After = page[len(page)-1]
 			row.Told += int64(len(page))
@@ -216,8 +216,10 @@ func (n *Notices) page(ctx context.Context, row *NoticeRow) ([]protocol.UserID, 
 	return row.Users[from:min(from+noticePage, len(row.Users))], nil
 }
 
-// tellPage tells users, some at once, and says how many could not be told.
-func (n *Notices) tellPage(ctx context.Context, row *NoticeRow, users []protocol.UserID) (failed int64) {
+// tellPage tells users, some at once, and says how many could not be told; not told:
+// the server ends meanwhile.
+func (n *Notices) tellPage(ctx context.Context, row *NoticeRow, users []protocol.UserID) (failed int64, told bool) {
+	told = true
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	room := make(chan struct{}, toldAtOnce)
@@ -225,12 +227,18 @@ func (n *Notices) tellPage(ctx context.Context, row *NoticeRow, users []protocol
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
-			if err := n.node.notify(ctx, user, row.ID, row.Content); err != nil && ctx.Err() == nil {
-				n.log.Error("a user could not be told a notice", "notice", row.ID, "user", user, "err", err)
-				mu.Lock()
-				defer mu.Unlock()
-				failed++
+			err := n.node.notify(ctx, user, row.ID, row.Content)
+			if err == nil {
+				return
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			if ctx.Err() != nil || protocol.Code_GOAWAY.Is(err) {
+				told = false
+				return
+			}
+			n.log.Error("a user could not be told a notice", "notice", row.ID, "user", user, "err", err)
+			failed++
 		})
 	}
 	all.Wait()
@@ -241,7 +249,7 @@ func (n *Notices) tellPage(ctx context.Context, row *NoticeRow, users []protocol
 			}
 		}
 	}
-	return failed
+	return failed, told
 }
 
 // notify puts content into the user's system session under id, once. While the

@@ -117,9 +117,10 @@ func (c *fakeConn) heard() []*protocol.Frame {
 // doorman knows tokens of the form user:NAME, and ending:NAME, whose login has ended
 // by the time that one asks again.
 type doorman struct {
-	mu   sync.Mutex
-	out  []string
-	hold chan struct{} // when not nil, a check waits for it
+	mu    sync.Mutex
+	out   []string
+	hold  chan struct{} // when not nil, a check waits for it
+	admin bool          // they are all administrators
 }
 
 func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identity, error) {
@@ -131,7 +132,7 @@ func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identi
 	}
 	switch name, ok := strings.CutPrefix(token, "user:"); {
 	case ok:
-		return protocol.Identity{User: name, Device: "d", Login: "l"}, nil
+		return protocol.Identity{User: name, Device: "d", Login: "l", Admin: d.admin}, nil
 	case token == "old":
 		return protocol.Identity{}, protocol.Errorf(protocol.Code_TOKEN_EXPIRED, "the token has expired")
 	case token == "broken":

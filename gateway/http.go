@@ -29,6 +29,7 @@ type Needs struct {
 	Auth     Authenticator
 	Home     Home
 	Profiles Profiles
+	Notices  Notices                                // nil: no operation sends any
 	Ready    map[string]func(context.Context) error // what /readyz asks, by name
 	Log      *slog.Logger
 }
@@ -73,6 +74,7 @@ func New(cfg Config, need Needs) (*Server, error) {
 	sessions := newSessions(need)
 	sessions.register(s.API())
 	(&contacts{sessions}).register(s.API())
+	notices{need.Notices}.register(s.API())
 	s.http = &http.Server{
 		Handler:           s.mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -69,7 +69,7 @@ func newDesk(t *testing.T, cfg Config) *desk {
 	if cfg.Rate == 0 {
 		cfg.Rate = -1
 	}
-	srv, err := New(cfg, Needs{Actors: d.stage, Auth: &doorman{}, Home: shelf{}, Profiles: shelf{}, Log: slog.New(slog.NewTextHandler(d.logs, nil)),
+	srv, err := New(cfg, Needs{Actors: d.stage, Auth: &doorman{admin: true}, Home: shelf{}, Profiles: shelf{}, Notices: d, Log: slog.New(slog.NewTextHandler(d.logs, nil)),
 		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return nil }}})
 	if err != nil {
 		t.Fatal(err)
@@ -131,6 +131,7 @@ var bodies = map[string]string{
 	"set-friend":              `{"remark":"Bobby"}`,
 	"send-request":            `{"target":"bob"}`,
 	"answer-request":          `{"callBackType":2}`,
+	"send-notice":             `{"users":["bob"],"clientMsgId":"k","content":{"type":"system","text":"hi"}}`,
 }
 
 func operations(s *Server) map[string]*huma.Operation {
@@ -601,4 +602,22 @@ func TestServerServesBothOnOneListener(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Serve = %v", err)
 	}
+}
+
+// Send and Read fill Notices: they answer as the desk's actors do.
+func (d *desk) Send(_ context.Context, by string, id string, users []string, c *protocol.Content) (*actors.NoticeRow, error) {
+	f := &protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{Session: by, ClientMsgId: id, Mentions: users, Content: c}}}
+	d.asked = append(d.asked, f)
+	if d.reply == nil {
+		return &actors.NoticeRow{ID: "n_a", By: by, Users: users}, nil
+	}
+	_, err := d.reply(f)
+	return &actors.NoticeRow{}, err
+}
+
+func (d *desk) Read(ctx context.Context, id string) (*actors.NoticeRow, error) {
+	if id != "n_a" {
+		return nil, protocol.NotFound("notice %s", id)
+	}
+	return d.Send(ctx, "root", "k", nil, nil)
 }

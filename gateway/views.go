@@ -271,6 +271,11 @@ func (c *content) said() (*protocol.Content, error) {
 	if c.Type.Reserved() {
 		return nil, protocol.Errorf(protocol.Code_UNSUPPORTED, "content.type: %s is not for clients", word(c.Type.ContentType))
 	}
+	return c.frame()
+}
+
+// frame is said, whoever says it.
+func (c *content) frame() (*protocol.Content, error) {
 	out := &protocol.Content{
 		Type: c.Type.ContentType, Text: c.Text, File: c.File, Files: c.Files, Name: c.Name, Mime: c.Mime, Size: c.Size,
 		Width: c.Width, Height: c.Height, Duration: c.Duration, Url: c.URL, Title: c.Title, Digest: c.Digest, Thumb: c.Thumb,

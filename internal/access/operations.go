@@ -51,6 +51,9 @@ var operations = map[string][]Action{
 	"get-file-by-link":  {Follow},
 	"head-file-by-link": {Follow},
 
+	"send-notice": {Notices},
+	"get-notice":  {Notices},
+
 	"badge-no":          {Home},
 	"create-session":    {Create},
 	"recent-sessions":   {Home},
