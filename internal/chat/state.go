@@ -271,6 +271,8 @@ func (c *chat) frame(f *protocol.Frame) {
 		c.isTyping(b.MsgEditingReply)
 	case *protocol.Frame_Receipt:
 		c.receipt(b.Receipt)
+	case *protocol.Frame_RequestUpdate:
+		c.asked(b.RequestUpdate.Request)
 	case *protocol.Frame_Notice:
 		c.say("* %s", clean(b.Notice.Text))
 	case *protocol.Frame_Goaway:
