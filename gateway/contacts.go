@@ -58,7 +58,7 @@ type contactView struct {
 
 // faceView is what a user looks like.
 type faceView struct {
-	ID       string `json:"id"`
+	ID       string `json:"userId"`
 	Nickname string `json:"nickname"`
 	Avatar   string `json:"avatar,omitempty"`
 	Kind     string `json:"kind"`
