@@ -55,6 +55,7 @@ var alone = map[string][]string{
 	"github.com/redis/go-redis":         {"internal/redisstreams"},
 	"github.com/hashicorp/go-plugin":    {"plugins", "plugins/sdk"},
 	"github.com/mochi-mqtt/server":      {"gateway"},
+	"github.com/tus/tusd":               {"filectr"},
 	"gopkg.in/yaml.v3":                  {""},
 }
 

@@ -116,7 +116,9 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 		g.Handle(path, page)
 	}
 	s.users.Register(g.API())
-	s.files.Register(g.API())
+	if err := s.files.Register(g.API()); err != nil {
+		return nil, err
+	}
 	return g, g.Rows()
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Register adds the file centre's operations to api, whose paths begin with /api/v2.
 // Whoever checks tokens says who asks by protocol.WithIdentity.
-func (c *Center) Register(api huma.API) {
+func (c *Center) Register(api huma.API) error {
 	operation := func(id, method, path, summary string, status int, codes ...protocol.Code) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"files"}, DefaultStatus: status,
@@ -48,6 +48,7 @@ func (c *Center) Register(api huma.API) {
 		linked.Responses = bytesOf()
 		huma.Register(api, linked, c.getLinked)
 	}
+	return c.registerTus(api, operation)
 }
 
 // describeForm says what the body of an upload is. It is read by the operation itself,

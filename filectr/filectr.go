@@ -127,12 +127,17 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	if err != nil {
 		return nil, fmt.Errorf("filectr: uploads of the last process: %w", err)
 	}
+	resumable := map[string]bool{}
 	for _, r := range left {
+		if r.Resumable {
+			resumable[r.ID] = true
+			continue
+		}
 		if err := store.Release(context.Background(), r.ID); err != nil {
 			return nil, fmt.Errorf("filectr: uploads of the last process: %w", err)
 		}
 	}
-	return c, nil
+	return c, c.resume(resumable)
 }
 
 // Ready says whether files can be kept.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -72,8 +73,7 @@ func (s *stage) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Center.Register(g.API())
-	if err := g.Rows(); err != nil {
+	if err := errors.Join(s.Center.Register(g.API()), g.Rows()); err != nil {
 		s.t.Fatal(err)
 	}
 	s.http = httptest.NewServer(g)

@@ -39,6 +39,9 @@ func (c *Center) Sweep(ctx context.Context) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
 	now := c.now()
+	if err := c.expire(); err != nil {
+		return err
+	}
 	for more := true; more; {
 		ids, err := c.store.Loose(ctx, now.Add(-c.cfg.Unsent), now.Add(-droppedKept), sweepPage)
 		if err != nil {
