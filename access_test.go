@@ -368,6 +368,10 @@ func (d doorman) Authenticate(_ context.Context, token string) (protocol.Identit
 	return protocol.Identity{}, protocol.Unauthorized("the token is not good here")
 }
 
+func (d doorman) ActFor(_ context.Context, who protocol.Identity, _ protocol.UserID) (protocol.Identity, error) {
+	return who, nil
+}
+
 func (d doorman) Alive(*protocol.Identity) error { return nil }
 
 func (d doorman) Logout(context.Context, protocol.Identity) error { return nil }
@@ -384,6 +388,12 @@ var forms = map[string]string{
 	"replace-members-by-post": `{"add":["stranger"]}`,
 	"add-members":             `{"members":["stranger"]}`,
 	"put-member":              `{"role":"admin"}`,
+	"make-key":                `{"name":"k","scopes":["read"]}`,
+	"mint-user":               `{"id":"minted"}`,
+	"make-app":                `{"name":"shop"}`,
+	"set-app":                 `{"name":"shop"}`,
+	"exchange":                `{"token":"none"}`,
+	"merge-guest":             `{"guestToken":"none"}`,
 }
 
 func TestEveryOperationDoesForEverybodyWhatTheTableSays(t *testing.T) {

@@ -49,6 +49,7 @@ func settings(c *Config) []setting {
 		issuers("issuers", "outside systems whose tokens are good here, a JSON `LIST`; in the file a YAML list: see docs/identity.md", &u.Issuers),
 		duration("access-life", "10m", "life of an access token, a `TIME`", &u.Access),
 		duration("refresh-life", "7d", "life of a refresh token that is not used, a `TIME`", &u.Idle),
+		duration("guest-life", "30d", "an anonymous visitor who wrote nothing is forgotten when not seen for this `TIME`", &u.GuestLife),
 		duration("login-life", "30d", "life of a login, a `TIME`", &u.Session),
 		duration("audit-keep", "3650d", "rows of the audit log are kept for this `TIME`", &u.AuditKeep),
 		pairs("platforms", "*=allow", "what a new login does to the same user's others of its `PLATFORM=POLICY`, allow or replace", &a.Platforms, userctr.Allow, userctr.Replace),

@@ -110,13 +110,15 @@ type Node struct {
 	people    registry // of User actors by user
 	desk      desk
 	guesses   guesses
-	work      chan func()
-	gate      sync.RWMutex // of ended
-	ended     bool
-	busy      sync.WaitGroup // work under way
-	stop      chan struct{}
-	stopping  atomic.Bool
-	sweeper   sync.WaitGroup
+
+	applications Applications
+	work         chan func()
+	gate         sync.RWMutex // of ended
+	ended        bool
+	busy         sync.WaitGroup // work under way
+	stop         chan struct{}
+	stopping     atomic.Bool
+	sweeper      sync.WaitGroup
 
 	props    *actor.Props
 	spawning sync.Mutex
@@ -150,6 +152,10 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	n.profiles = nobodyKnown{}
 	if p, ok := users.(Profiles); ok {
 		n.profiles = p
+	}
+	n.applications = nobodyAnswers{}
+	if a, ok := users.(Applications); ok {
+		n.applications = a
 	}
 	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{log.Handler()})

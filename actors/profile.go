@@ -43,7 +43,7 @@ func (n *Node) userGet(r *request, m *protocol.UserGet) error {
 	n.off(func() {
 		ctx, cancel := n.background()
 		defer cancel()
-		found, err := n.profiles.Profiles(ctx, m.Users)
+		found, err := n.profiles.Profiles(ctx, n.mayKnow(r.who, m.Users))
 		if err != nil {
 			n.log.Error("reading profiles", "err", err)
 			err = protocol.Errorf(protocol.Code_BUSY, "profiles cannot be read now")

@@ -119,7 +119,8 @@ func (n *Node) toSession(id protocol.SessionID, r *request) error {
 // createSession finds the id, and with it the actor, of a session to be made: a
 // p2p session's comes from its two people, a repeated request's from its clientMsgId.
 func (n *Node) createSession(r *request, m *protocol.SessionCreate) error {
-	if err := access.Decide(access.Create, access.Asker(r.who), r.who); err != nil {
+	err := access.DecideBy(access.Create, access.Asker(r.who), r.who, func() error { return n.visit(r.who, m) })
+	if err != nil {
 		return err
 	}
 	if err := n.checkMembers(m.Members, 0); err != nil {

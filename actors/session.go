@@ -72,6 +72,8 @@ func (s *Session) Receive(c actor.Context) {
 		s.expire(m)
 	case *timeUp:
 		s.timeUp(m)
+	case *takeover:
+		s.takeover(m)
 	case *byCode:
 		s.byCode(m)
 	case *passivate:
@@ -275,6 +277,8 @@ func (s *Session) unstash() {
 			s.expire(m)
 		case *timeUp:
 			s.timeUp(m)
+		case *takeover:
+			s.takeover(m)
 		case *byCode:
 			s.byCode(m)
 		}

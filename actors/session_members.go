@@ -84,6 +84,9 @@ func (s *Session) made(r *request, m *protocol.SessionCreate) {
 			rows = append(rows, &MemberRow{User: u, Inviter: me, Order: int64(len(rows) + 1), JoinedAt: now})
 		}
 	}
+	if r.who.Kind == access.KindGuest {
+		hosted(info, rows)
+	}
 	p := s.begin(info, rows)
 	p.req = r
 	s.append(p)

@@ -49,6 +49,8 @@ func (n node) Connect(link actors.Link, remote actors.Remote) Conn {
 type Authenticator interface {
 	// Authenticate fails with UNAUTHORIZED or TOKEN_EXPIRED where the token is no good.
 	Authenticate(ctx context.Context, token string) (protocol.Identity, error)
+	// ActFor is who, a server key, speaking for user. DENIED: who is none; NOT_FOUND: there is no such user.
+	ActFor(ctx context.Context, who protocol.Identity, user protocol.UserID) (protocol.Identity, error)
 	// Alive fails with UNAUTHORIZED where who was authenticated, but the login has ended
 	// or the user been shut out since. It is answered from memory, at once.
 	Alive(who *protocol.Identity) error

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ type Needs struct {
 	Home     Home
 	Profiles Profiles
 	Notices  Notices                                // nil: no operation sends any
+	Origins  Origins                                // of applications' pages; nil: there are none
 	Ready    map[string]func(context.Context) error // what /readyz asks, by name
 	Log      *slog.Logger
 }
@@ -57,9 +59,10 @@ func New(cfg Config, need Needs) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	ws.origins.apps = need.Origins
 	m.watch(ws)
 	s := &Server{cfg: cfg, need: need, ws: ws, metrics: m, log: need.Log, mux: chi.NewMux(), rates: newRates(cfg)}
-	s.mux.Use(s.shield, s.headers, s.origin)
+	s.mux.Use(s.shield, s.headers, s.cors, s.origin)
 	s.mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		WriteProblem(w, protocol.NotFound("nothing is at this path"))
 	})
@@ -272,8 +275,19 @@ func (s *Server) who(ctx huma.Context) (protocol.Identity, error) {
 	if token = strings.TrimSpace(token); token == "" || !strings.EqualFold(scheme, "bearer") {
 		return protocol.Identity{}, protocol.Unauthorized("an Authorization header with a Bearer token is needed")
 	}
-	return s.need.Auth.Authenticate(ctx.Context(), token)
+	who, err := s.need.Auth.Authenticate(ctx.Context(), token)
+	if user := ctx.Header(actFor); user != "" && err == nil {
+		if user, err = url.PathUnescape(user); err != nil {
+			return who, protocol.BadRequest("%s: a user id is needed, escaped as in a path", actFor)
+		}
+		return s.need.Auth.ActFor(ctx.Context(), who, user)
+	}
+	return who, err
 }
+
+// actFor is the header by which a server key names the user that it speaks for, escaped
+// as in a path where it has other than ASCII characters.
+const actFor = "X-Troupe-User"
 
 func (s *Server) counted(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)

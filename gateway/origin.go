@@ -14,6 +14,7 @@ import (
 type origins struct {
 	allowed map[string]bool // as browsers write them
 	need    bool
+	apps    Origins // nil: there are no applications
 }
 
 func newOrigins(c Config) (*origins, error) {
@@ -43,7 +44,10 @@ func serialized(scheme, host string) string {
 // check refuses a request from a page that may not connect. scheme is the one that
 // the client used. What browsers send is compared byte by byte: no other way of
 // writing an origin is accepted.
-func (o *origins) check(r *http.Request, scheme string) error {
+func (o *origins) check(r *http.Request, scheme string) error { return o.checkFor("", r, scheme) }
+
+// checkFor is check for what is one application's; app "" is for the pages of all.
+func (o *origins) checkFor(app string, r *http.Request, scheme string) error {
 	said := r.Header.Values("Origin")
 	if len(said) == 0 {
 		if o.need {
@@ -51,7 +55,7 @@ func (o *origins) check(r *http.Request, scheme string) error {
 		}
 		return nil
 	}
-	if len(said) == 1 && (o.allowed[said[0]] || said[0] == serialized(scheme, r.Host)) {
+	if len(said) == 1 && (o.allowed[said[0]] || said[0] == serialized(scheme, r.Host) || o.apps != nil && o.apps.Origin(app, said[0])) {
 		return nil
 	}
 	return protocol.Errorf(protocol.Code_ORIGIN_REFUSED, "this web origin may not connect")

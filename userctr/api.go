@@ -59,6 +59,8 @@ func (c *Center) Register(api huma.API) {
 	disable.DefaultStatus = http.StatusNoContent
 	huma.Register(api, disable, c.postDisable)
 	c.registerAdmin(api)
+	c.registerKeys(api)
+	c.registerApps(api)
 }
 
 // caller is who asks. UNAUTHORIZED: nobody.

@@ -82,10 +82,7 @@ type byID struct {
 }
 
 func (c *Center) getUser(ctx context.Context, in *byID) (*profileAnswer, error) {
-	if _, err := caller(ctx); err != nil {
-		return nil, err
-	}
-	u, err := c.User(ctx, in.ID)
+	u, err := c.knownUser(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +164,7 @@ func (c *Center) getConsultTime(ctx context.Context, in *byID) (*timeAnswer, err
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.User(ctx, in.ID); err != nil {
+	if _, err := c.knownUser(ctx, in.ID); err != nil {
 		return nil, err
 	}
 	out := &timeAnswer{}

@@ -22,6 +22,8 @@ type Limits struct {
 	// network: 100 at once, then one a second, as an office may stand behind one address.
 	// The machine itself (loopback) is not limited: a proxy there hides who asks.
 	Address Rate
+	// Guests is for anonymous visitors made from one address, as Address counts it: 20 at once, then one in 10 s.
+	Guests Rate
 }
 
 // Rate is a token bucket.
@@ -34,19 +36,23 @@ type Rate struct {
 const maxBuckets = 20_000
 
 type limits struct {
-	accounts, addresses buckets
+	accounts, addresses, guests buckets
 }
 
 func newLimits(l Limits) *limits {
 	if l.Account == (Rate{}) {
 		l.Account = Rate{Burst: 20, Every: 10 * time.Second}
 	}
+	if l.Guests == (Rate{}) {
+		l.Guests = Rate{Burst: 20, Every: 10 * time.Second}
+	}
 	if l.Address == (Rate{}) {
 		l.Address = Rate{Burst: 100, Every: time.Second}
 	}
 	return &limits{
-		accounts:  buckets{rate: l.Account, young: map[string]*rate.Limiter{}},
-		addresses: buckets{rate: l.Address, young: map[string]*rate.Limiter{}},
+		accounts:  newBuckets(l.Account),
+		addresses: newBuckets(l.Address),
+		guests:    newBuckets(l.Guests),
 	}
 }
 
@@ -57,6 +63,15 @@ func (l *limits) account(folded string, now time.Time) error {
 
 // address counts one try from "host:port" or a host. An address that is none is not limited.
 func (l *limits) address(remote string, now time.Time) error {
+	return takeFrom(&l.addresses, remote, now)
+}
+
+// visit counts one anonymous visitor who is made, by the address that it comes from.
+func (l *limits) visit(remote string, now time.Time) error {
+	return takeFrom(&l.guests, remote, now)
+}
+
+func takeFrom(b *buckets, remote string, now time.Time) error {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote
@@ -76,7 +91,7 @@ func (l *limits) address(remote string, now time.Time) error {
 		}
 		ip = network.Addr()
 	}
-	return l.addresses.take(ip.String(), now)
+	return b.take(ip.String(), now)
 }
 
 // buckets holds one bucket per key in two halves, and forgets the old half when

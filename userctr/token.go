@@ -189,6 +189,9 @@ func (c *Center) mint(l *Login, u *User) (token string, expires time.Time, err e
 // Authenticate says who holds token. UNAUTHORIZED: nobody; TOKEN_EXPIRED: somebody
 // who needs a new one. One of our own is checked in memory alone.
 func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Identity, error) {
+	if strings.HasPrefix(token, keyPrefix) {
+		return c.authenticateKey(ctx, token)
+	}
 	if i := c.issuers.of(token); i != nil {
 		claims, err := i.verify(ctx, token)
 		if err != nil {

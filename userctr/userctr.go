@@ -104,6 +104,10 @@ type Store interface {
 	AdminStore
 	ProfileStore
 	SubjectStore
+	KeyStore
+	AppStore
+	GuestStore
+	MergeStore
 
 	// AddUser keeps a new user and, when invite is not "", counts one use of it in the
 	// same step. A taken id or name is a protocol.Conflict error, an invite without
@@ -191,6 +195,7 @@ type Config struct {
 	Session time.Duration // a login's life: 30 days
 
 	AuditKeep time.Duration // how long rows of the audit log are kept: for ever
+	GuestLife time.Duration // a guest without a session is forgotten when it was not seen for this long: 30 days
 
 	Argon2 Argon2 // OWASP's figures
 	Limits Limits
@@ -230,6 +235,8 @@ type Center struct {
 
 	profileRate buckets // of changes of one's own profile
 
+	apps     apps
+	sessions atomic.Pointer[Sessions]
 	issuers  *issuers
 	subjects halves[protocol.UserID]
 
@@ -264,6 +271,9 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 
 		issuers:  newIssuers(cfg.Issuers, now, log),
 		subjects: halves[protocol.UserID]{max: maxSubjects},
+	}
+	if err := c.loadApps(context.Background()); err != nil {
+		return nil, err
 	}
 	ended, err := store.RevokedSince(context.Background(), now().Add(-cfg.Access-2*leeway))
 	if err != nil {
@@ -305,7 +315,7 @@ func (cfg Config) complete() (Config, error) {
 		cfg.Addresses = map[string]string{"ws": "/ws"}
 	}
 	for d, standard := range map[*time.Duration]time.Duration{
-		&cfg.Access: 10 * time.Minute, &cfg.Idle: 7 * 24 * time.Hour, &cfg.Session: 30 * 24 * time.Hour,
+		&cfg.GuestLife: 30 * 24 * time.Hour, &cfg.Access: 10 * time.Minute, &cfg.Idle: 7 * 24 * time.Hour, &cfg.Session: 30 * 24 * time.Hour,
 	} {
 		if *d == 0 {
 			*d = standard
@@ -344,6 +354,9 @@ func (c *Center) Run(ctx context.Context) error {
 	tick, often := time.NewTicker(time.Hour), time.NewTicker(refusalsEvery)
 	defer tick.Stop()
 	defer often.Stop()
+	if err := c.FinishMerges(ctx); err != nil && ctx.Err() == nil {
+		c.log.Error("a guest's place is not taken yet", "err", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -369,6 +382,15 @@ func (c *Center) Sweep(ctx context.Context) error {
 	c.revoked.prune(now)
 	if err := c.store.Sweep(ctx, now.Add(-c.cfg.Access-2*leeway), now.Add(-spentKept)); err != nil {
 		return fmt.Errorf("userctr: sweep: %w", err)
+	}
+	if err := c.store.SweepSpent(ctx, now); err != nil {
+		return fmt.Errorf("userctr: sweep: %w", err)
+	}
+	if err := c.sweepGuests(ctx); err != nil {
+		return fmt.Errorf("userctr: sweep guests: %w", err)
+	}
+	if err := c.FinishMerges(ctx); err != nil {
+		return err
 	}
 	return c.PruneAudit(ctx, c.cfg.AuditKeep)
 }

@@ -45,11 +45,13 @@ const (
 	ScopeInvite   = "invite"   // a bot: take members in
 	ScopeUsers    = "users"    // a key: make and read users, and tokens for them
 	ScopeSessions = "sessions" // a key: make and change sessions
-	ScopeMessages = "messages" // a key: write and read messages, send notices
+	ScopeMessages = "messages" // a key: write messages
+	ScopeRead     = "read"     // a key: read sessions and messages
+	ScopeNotice   = "notice"   // a key: send notices
 )
 
 // Scopes are all of them, as a key's or bot's maker may name them.
-var Scopes = []string{ScopeSend, ScopeModerate, ScopeInvite, ScopeUsers, ScopeSessions, ScopeMessages}
+var Scopes = []string{ScopeSend, ScopeModerate, ScopeInvite, ScopeUsers, ScopeSessions, ScopeMessages, ScopeRead, ScopeNotice}
 
 // Verdict is one cell of the table.
 type Verdict uint8

@@ -12,6 +12,7 @@ const (
 	Self
 	Password
 	Devices
+	Merge
 	Profiles
 	Search
 	Presence
@@ -84,6 +85,7 @@ var (
 	invite, users    = cell{Scoped, ScopeInvite}, cell{Scoped, ScopeUsers}
 	sessions         = cell{Scoped, ScopeSessions}
 	messages         = cell{Scoped, ScopeMessages}
+	reads, notice    = cell{Scoped, ScopeRead}, cell{Scoped, ScopeNotice}
 )
 
 // person is a row of an action without a session: how somebody stands in one is nothing to it.
@@ -104,22 +106,23 @@ func admin(word string, key cell) row { return person(word, sign, deny, deny, de
 var table = [actions]row{
 	//                                                          nobody guest  person  bot       key       administrator
 	SignIn:   person("sign in", yes, yes, yes, yes, yes, yes),
-	Stay:     person("keep or end a connection", sign, yes, yes, yes, deny, yes),
+	Stay:     person("keep or end a connection", sign, yes, yes, yes, yes, yes),
 	Self:     person("read and change one's own profile", sign, yes, yes, yes, deny, yes),
 	Password: person("change one's password", sign, deny, yes, deny, deny, yes),
 	Devices:  person("list and sign out one's devices", sign, deny, yes, deny, deny, yes),
-	Profiles: person("read others' profiles", sign, yes, yes, yes, users, yes),
+	Merge:    person("take a guest's place", sign, deny, yes, deny, deny, yes),
+	Profiles: person("read others' profiles", sign, policy, yes, yes, users, yes),
 	Search:   person("search for people", sign, deny, yes, deny, users, yes),
-	Presence: person("see who is online, and say so of oneself", sign, yes, yes, yes, deny, yes),
+	Presence: person("see who is online, and say so of oneself", sign, policy, yes, yes, deny, yes),
 	Contacts: person("keep contacts", sign, deny, yes, deny, deny, yes),
 	Requests: person("send and answer requests", sign, deny, yes, deny, deny, yes),
 	Create:   person("make a session", sign, policy, yes, deny, sessions, yes),
-	Home:     person("list one's sessions", sign, yes, yes, yes, deny, yes),
 	Upload:   person("upload files", sign, yes, yes, send, deny, yes),
 	Follow:   person("follow a signed link", yes, yes, yes, yes, yes, yes),
+	Home:     person("list one's sessions", sign, yes, yes, yes, reads, yes),
 
 	//                                                          guest   member  moderator owner bot       key
-	Read:         member("read a session", yes, yes, yes, yes, yes, messages),
+	Read:         member("read a session", yes, yes, yes, yes, yes, reads),
 	Send:         member("write in a session", policy, policy, yes, yes, send, messages),
 	EditOwn:      member("edit one's own message", yes, yes, yes, yes, send, messages),
 	RecallOwn:    member("recall one's own message", yes, yes, yes, yes, send, messages),
@@ -145,7 +148,7 @@ var table = [actions]row{
 	MintSessions: admin("make and change sessions of others", sessions),
 	MintMessages: admin("write for others", messages),
 
-	Notices:       admin("send notices", messages),
+	Notices:       admin("send notices", notice),
 	Invites:       admin("make invitations", deny),
 	AdminUsers:    admin("administer users", deny),
 	AdminSessions: admin("administer sessions", deny),
