@@ -224,3 +224,7 @@ func (a activity) LastTogether(ctx context.Context, x, y protocol.UserID) (time.
 	}
 	return time.UnixMilli(row.Last.CreatedAt), nil
 }
+
+func (a activity) BlockedBy(ctx context.Context, user protocol.UserID, ids []protocol.UserID) ([]protocol.UserID, error) {
+	return a.s.node.BlockedBy(ctx, user, ids)
+}

@@ -52,6 +52,11 @@ func (c friendsIn) BlockedBy(ctx context.Context, user protocol.UserID, ids []pr
 	return by, nil
 }
 
+// BlockedBy gives those of ids who have blocked user.
+func (n *Node) BlockedBy(ctx context.Context, user protocol.UserID, ids []protocol.UserID) ([]protocol.UserID, error) {
+	return n.friends.BlockedBy(ctx, user, ids)
+}
+
 const (
 	// liveSessions is to how many sessions, the latest active ones, a change of a
 	// profile is pushed. In the others it is seen when they are looked at.

@@ -43,7 +43,7 @@ func (c *Center) Register(api huma.API) {
 	huma.Register(api, signed("set-password", http.MethodPut, "/users/me/password",
 		"Change the password, which ends every login, and sign this device in again", http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests), c.putPassword)
 	huma.Register(api, signed("get-user", http.MethodGet, "/users/{id}", "Read a user's public profile", http.StatusNotFound), c.getUser)
-	huma.Register(api, signed("find-users", http.MethodGet, "/users", "Find a user by exact name, users by their ids, or the bots one may talk to"), c.findUsers)
+	huma.Register(api, signed("find-users", http.MethodGet, "/users", "Search users by parts of their names, find one by exact name, or read users by their ids"), c.findUsers)
 	huma.Register(api, signed("get-consult-time", http.MethodGet, "/users/{id}/consult/time",
 		"Read when oneself and a user last wrote to each other", http.StatusNotFound), c.getConsultTime)
 

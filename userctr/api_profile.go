@@ -1,6 +1,7 @@
 package userctr
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -37,12 +38,13 @@ type me struct {
 	Profile
 	Admin     bool      `json:"admin"`
 	CreatedAt time.Time `json:"createdAt"`
+	Findable  Findable  `json:"findable" enum:"everyone,exact,nobody" doc:"Who finds this user"`
 }
 
 type meAnswer struct{ Body me }
 
 func meOf(u *User) *meAnswer {
-	return &meAnswer{me{Profile: profileOf(u), Admin: u.Admin, CreatedAt: u.Created}}
+	return &meAnswer{me{Profile: profileOf(u), Admin: u.Admin, CreatedAt: u.Created, Findable: cmp.Or(u.Findable, FindableByAll)}}
 }
 
 func (c *Center) getMe(ctx context.Context, _ *struct{}) (*meAnswer, error) {
@@ -62,6 +64,8 @@ func (c *Center) putMe(ctx context.Context, in *struct {
 		Nickname *string `json:"nickname,omitempty" maxLength:"64"`
 		Avatar   *string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
 
+		Findable *Findable `json:"findable,omitempty" enum:"everyone,exact,nobody" doc:"Who finds this user: by parts of its names, by its exact name alone, or nobody"`
+
 		Fields map[string]string `json:"fields,omitempty" doc:"All of them: 20 at most, keys of 32 and values of 256 characters; absent: as they are"`
 	}
 }) (*meAnswer, error) {
@@ -69,7 +73,7 @@ func (c *Center) putMe(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.SetProfile(ctx, id.User, Looks{Nickname: in.Body.Nickname, Avatar: in.Body.Avatar, Fields: in.Body.Fields})
+	u, err := c.SetProfile(ctx, id.User, Looks{Nickname: in.Body.Nickname, Avatar: in.Body.Avatar, Fields: in.Body.Fields, Findable: in.Body.Findable})
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +103,18 @@ type usersAnswer struct {
 func (c *Center) findUsers(ctx context.Context, in *struct {
 	Name string `query:"name" maxLength:"64" doc:"The exact name"`
 	Kind Kind   `query:"kind" enum:"human,bot,guest,device,system" doc:"Only users of this kind"`
+	Text string `query:"search" maxLength:"64" doc:"Parts of names and nicknames: beginnings of words; of Chinese and the like any characters in a row. 50 users a page, and a page may come with less and a next one"`
 	IDs  string `query:"ids" maxLength:"13000" doc:"User ids with commas between them, 100 at most: their profiles, unknown ones left out"`
 	Paged
 }) (*usersAnswer, error) {
-	if _, err := caller(ctx); err != nil {
+	asker, err := caller(ctx)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if in.IDs != "" {
+	case in.IDs != "":
 		return c.theseUsers(ctx, strings.Split(in.IDs, ","))
+	case in.Text != "":
+		return c.searchUsers(ctx, asker.User, in.Text, in.Kind, in.Paged)
 	}
 	if in.Cursor != "" { // one user at most has a name, so there is no next page
 		return nil, badCursor()
@@ -115,19 +123,34 @@ func (c *Center) findUsers(ctx context.Context, in *struct {
 	out.Body.Items = []Profile{}
 	if in.Name == "" {
 		if in.Kind != Bot { // nobody reads the whole directory
-			return nil, protocol.BadRequest("say a name, or kind=bot")
+			return nil, protocol.BadRequest("say search, name, ids, or kind=bot")
 		}
 		return out, nil
 	}
-	u, err := c.Named(ctx, in.Name)
+	u, err := c.FindExact(ctx, asker.User, in.Name)
 	if protocol.Code_NOT_FOUND.Is(err) {
 		return out, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !u.Disabled && (in.Kind == "" || in.Kind == u.Kind) {
+	if in.Kind == "" || in.Kind == u.Kind {
 		out.Body.Items = append(out.Body.Items, profileOf(u))
+	}
+	return out, nil
+}
+
+func (c *Center) searchUsers(ctx context.Context, asker protocol.UserID, text string, kind Kind, page Paged) (*usersAnswer, error) {
+	found, next, err := c.Find(ctx, asker, text, page.Cursor, page.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &usersAnswer{}
+	out.Body.Items, out.Body.Next = []Profile{}, next
+	for _, u := range found {
+		if kind == "" || kind == u.Kind {
+			out.Body.Items = append(out.Body.Items, profileOf(u))
+		}
 	}
 	return out, nil
 }

@@ -71,6 +71,15 @@ func call(t *testing.T, h http.Handler, token, method, path, body string) (int, 
 
 type talks struct{}
 
+func (talks) BlockedBy(_ context.Context, _ protocol.UserID, ids []protocol.UserID) (by []protocol.UserID, _ error) {
+	for _, id := range ids {
+		if strings.HasPrefix(id, "blocks-") {
+			by = append(by, id)
+		}
+	}
+	return by, nil
+}
+
 func (talks) LastTogether(_ context.Context, a, b protocol.UserID) (time.Time, error) {
 	if a == b {
 		return time.Time{}, nil

@@ -15,6 +15,9 @@ import (
 type ProfileStore interface {
 	// Users gives those of ids that are there, in no order.
 	Users(ctx context.Context, ids []protocol.UserID) ([]*User, error)
+	// FindTerms gives the entries of the index of SearchTerms whose term begins with
+	// prefix, in the order of TermPlace behind after, limit at most.
+	FindTerms(ctx context.Context, prefix string, after TermPlace, limit int) ([]TermPlace, error)
 }
 
 // Bounds of a profile's free fields.
@@ -153,6 +156,7 @@ type Looks struct {
 	Nickname *string
 	Avatar   *string
 	Fields   map[string]string // all of them: those that are not in it are gone
+	Findable *Findable         // who finds the user by its name
 }
 
 // SetProfile changes what others see of a user, and has them told. BAD_REQUEST,
@@ -173,6 +177,9 @@ func (c *Center) SetProfile(ctx context.Context, id protocol.UserID, l Looks) (*
 	if err := checkFields(l.Fields); err != nil {
 		return nil, err
 	}
+	if l.Findable != nil && !slices.Contains([]Findable{FindableByAll, FindableByExact, FindableByNone}, *l.Findable) {
+		return nil, protocol.BadRequest("findable: everyone, exact or nobody is needed")
+	}
 	if err := c.profileRate.take(id, c.now()); err != nil {
 		return nil, err
 	}
@@ -182,6 +189,9 @@ func (c *Center) SetProfile(ctx context.Context, id protocol.UserID, l Looks) (*
 		}
 		if l.Avatar != nil {
 			u.Avatar = *l.Avatar
+		}
+		if l.Findable != nil {
+			u.Findable = *l.Findable
 		}
 		if l.Fields != nil {
 			u.Fields = maps.Clone(l.Fields)

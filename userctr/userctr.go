@@ -46,8 +46,9 @@ type User struct {
 	Password string // Argon2id as a PHC string, "": cannot sign in with one
 	Outside  string // the name that an outside system last gave
 
-	Fields map[string]string // whatever else is shown
-	App    string            // the application by which it first came, "": none
+	Fields   map[string]string // whatever else is shown
+	Findable Findable          // "" is everyone
+	App      string            // the application by which it first came, "": none
 }
 
 // Login is one sign-in: a family of refresh tokens on one device.
@@ -215,6 +216,8 @@ const minSecret = 32
 type Activity interface {
 	// LastTogether is when a message last passed between a and b in a session of the two, zero: never.
 	LastTogether(ctx context.Context, a, b protocol.UserID) (time.Time, error)
+	// BlockedBy gives those of ids who have blocked user.
+	BlockedBy(ctx context.Context, user protocol.UserID, ids []protocol.UserID) ([]protocol.UserID, error)
 }
 
 // Center is the user centre. Its methods may be called from everywhere at once.
@@ -234,6 +237,7 @@ type Center struct {
 	looks    *looks
 
 	profileRate buckets // of changes of one's own profile
+	searchRate  buckets // of searches for people
 
 	apps     apps
 	sessions atomic.Pointer[Sessions]
@@ -268,6 +272,7 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 		looks:   newLooks(),
 
 		profileRate: newBuckets(Rate{Burst: 10, Every: 6 * time.Second}), // 10 a minute
+		searchRate:  newBuckets(Rate{Burst: 30, Every: time.Second}),
 
 		issuers:  newIssuers(cfg.Issuers, now, log),
 		subjects: halves[protocol.UserID]{max: maxSubjects},

@@ -106,6 +106,9 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := s.restored(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if err := s.indexUsers(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 

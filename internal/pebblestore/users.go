@@ -38,7 +38,7 @@ func (s *Store) AddUser(_ context.Context, u *userctr.User, invite string) error
 				return err
 			}
 		}
-		return putRow(t, rowKey(tableUser, u.ID), row)
+		return putUser(t, u.ID, row)
 	})
 	if err == nil {
 		u.Version = 1
@@ -88,7 +88,7 @@ func (s *Store) UpdateUser(_ context.Context, u *userctr.User) error {
 		row := rowOfUser(u)
 		row.Version++
 		row.Name, row.Folded, row.Created = old.Name, old.Folded, old.Created
-		return putRow(t, rowKey(tableUser, u.ID), row)
+		return putUser(t, u.ID, row)
 	})
 	if err == nil {
 		u.Version++

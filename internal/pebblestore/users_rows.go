@@ -22,6 +22,7 @@ const (
 	tableChild   = 0x47 // login, hash of the parent in hex → hash of the child in hex
 	tableDevice  = 0x48 // user, device → deviceRow
 
+	tableTerm     = 0x54 // term, user → nothing: see users_find.go
 	tableStanding = 0x55 // user → last active in milliseconds 8, chosen status: see standings.go
 )
 
@@ -40,14 +41,15 @@ type userRow struct {
 	Password string `json:"password,omitempty"`
 	Outside  string `json:"outside,omitempty"`
 
-	Fields map[string]string `json:"fields,omitempty"`
-	App    string            `json:"app,omitempty"`
+	Fields   map[string]string `json:"fields,omitempty"`
+	Findable string            `json:"findable,omitempty"`
+	App      string            `json:"app,omitempty"`
 }
 
 func rowOfUser(u *userctr.User) userRow {
 	return userRow{
 		Version: u.Version, Name: u.Name, Folded: u.Folded, Nickname: u.Nickname, Avatar: u.Avatar, Kind: string(u.Kind),
-		Admin: u.Admin, Disabled: u.Disabled, Created: nanos(u.Created), Password: u.Password, Outside: u.Outside, Fields: u.Fields,
+		Admin: u.Admin, Disabled: u.Disabled, Created: nanos(u.Created), Password: u.Password, Outside: u.Outside, Fields: u.Fields, Findable: string(u.Findable),
 		App: u.App,
 	}
 }
@@ -55,7 +57,7 @@ func rowOfUser(u *userctr.User) userRow {
 func (r userRow) user(id protocol.UserID) *userctr.User {
 	return &userctr.User{
 		ID: id, Version: r.Version, Name: r.Name, Folded: r.Folded, Nickname: r.Nickname, Avatar: r.Avatar, Kind: userctr.Kind(r.Kind),
-		Admin: r.Admin, Disabled: r.Disabled, Created: fromNanos(r.Created), Password: r.Password, Outside: r.Outside, Fields: r.Fields,
+		Admin: r.Admin, Disabled: r.Disabled, Created: fromNanos(r.Created), Password: r.Password, Outside: r.Outside, Fields: r.Fields, Findable: userctr.Findable(r.Findable),
 		App: r.App,
 	}
 }

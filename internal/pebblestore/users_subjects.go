@@ -40,7 +40,7 @@ func (s *Store) AddSubject(_ context.Context, of userctr.Subject, u *userctr.Use
 		id = u.ID
 		t.put(key, []byte(u.ID))
 		t.put(rowKey(tableSubjects, u.ID, of.Realm, of.Sub), nil)
-		return putRow(t, rowKey(tableUser, u.ID), row)
+		return putUser(t, u.ID, row)
 	})
 	if err == nil && id == u.ID {
 		u.Version = 1

@@ -36,6 +36,7 @@ func Users(t *testing.T, open func(t *testing.T) userctr.Store) {
 		{"TokenOfNobodyHasNoChild", noChildOfNobody},
 		{"DeviceKeepsItsFirstTime", deviceKeepsItsFirstTime},
 		{"SweepRemovesWhatHasEnded", sweepRemoves},
+		{"NamesAreIndexedWithTheirRows", namesAreIndexed},
 		{"SubjectsKeepTheirUsers", subjectsKeepTheirUsers},
 		{"OfManyAtFirstSightOneUserIsMade", oneUserOfASubject},
 		{"AuditRowsCarryOnEachOther", auditRowsCarryOn},
