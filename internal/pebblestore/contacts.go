@@ -12,10 +12,7 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-var (
-	_ actors.Contacts = (*Store)(nil)
-	_ actors.Friends  = (*Store)(nil)
-)
+var _ actors.Contacts = (*Store)(nil)
 
 // CommitContacts fills actors.Contacts.
 func (s *Store) CommitContacts(_ context.Context, change *actors.ContactChange) error {
@@ -115,40 +112,6 @@ func (s *Store) Blocked(_ context.Context, user protocol.UserID, ids []protocol.
 		}
 	}
 	return blocked, nil
-}
-
-// FriendsOf fills actors.Friends.
-func (s *Store) FriendsOf(ctx context.Context, user protocol.UserID, limit int) (friends []protocol.UserID, err error) {
-	prefix := rowKey(tableContact, user, "")
-	if limit <= 0 {
-		return nil, nil
-	}
-	return friends, s.scanPrefix(prefix, func(key, value []byte) error {
-		var row contactRow
-		if err := parseRow(value, &row); err != nil {
-			return s.bad(key, err)
-		}
-		if row.Friend {
-			if friends = append(friends, string(key[len(prefix):])); len(friends) == limit {
-				return errEnough
-			}
-		}
-		return ctx.Err()
-	})
-}
-
-// BlockedBy fills actors.Friends.
-func (s *Store) BlockedBy(_ context.Context, user protocol.UserID, ids []protocol.UserID) (by []protocol.UserID, err error) {
-	for _, id := range ids {
-		row, err := getContact(s, id, user)
-		if err != nil {
-			return nil, err
-		}
-		if row.Blocked {
-			by = append(by, id)
-		}
-	}
-	return by, nil
 }
 
 // Request fills actors.Contacts.
