@@ -202,3 +202,24 @@ func TestAUserChangesOnceABeatAndAReconnectChangesNothing(t *testing.T) {
 		s.stop()
 	})
 }
+
+func TestWhenOneWasLastActiveOutlivesTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, actors.Config{})
+		ann, bob := s.dial("ann", "1"), s.dial("bob", "1")
+		s.friends(ann, bob)
+		time.Sleep(time.Minute)
+		went := time.Now().UnixMilli()
+		ann.hangUp()
+		time.Sleep(time.Minute)
+		for _, when := range []string{"before the restart", "after it"} {
+			p := bob.must(watch("ann")).GetPresenceWatchReply().Users[0]
+			if p.Status != "offline" || p.LastActiveAt != went {
+				t.Errorf("%s ann is %v, last active at %d", when, p, went)
+			}
+			s.restart()
+			bob = s.dial("bob", "1")
+		}
+		s.stop()
+	})
+}

@@ -123,3 +123,6 @@ func (l *Local) follows(subject string) bool {
 func (l *Local) shard(subject string) *interest {
 	return &l.shards[maphash.String(l.seed, subject)%shards]
 }
+
+// Another gives the streams of one node more in the same process.
+func (l *Local) Another() *Local { return l.process.node() }

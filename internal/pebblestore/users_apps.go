@@ -149,7 +149,7 @@ func (s *Store) AddGuest(_ context.Context, u *userctr.User) error {
 			return either(err, protocol.Conflict("user %s exists", u.ID))
 		}
 		t.put(rowKey(tableGuest, u.ID), nil)
-		return putRow(t, rowKey(tableUser, u.ID), row)
+		return putUser(t, u.ID, row)
 	})
 	if err == nil {
 		u.Version = 1

@@ -45,7 +45,7 @@ func (s *Store) AddKey(_ context.Context, k *userctr.Key, u *userctr.User) error
 				return either(err, protocol.Conflict("key %s or its user exists", k.ID))
 			}
 		}
-		if err := putRow(t, rowKey(tableUser, u.ID), user); err != nil {
+		if err := putUser(t, u.ID, user); err != nil {
 			return err
 		}
 		return putRow(t, rowKey(tableKey, k.ID), row)
