@@ -378,7 +378,7 @@ func (d doorman) Logout(context.Context, protocol.Identity) error { return nil }
 
 // forms is a good body for every operation that needs one.
 var forms = map[string]string{
-	"create-session":          `{"type":"group"}`,
+	"create-session":          `{"sessionType":"group"}`,
 	"change-session":          `{"name":"new"}`,
 	"mark-read":               `{"seq":1}`,
 	"mark-received":           `{"seq":1}`,

@@ -63,6 +63,7 @@ type administrator interface {
 	backup(dir string) error
 	notify(ctx context.Context, n newNotice) (sentNotice, error)
 	noticed(ctx context.Context, id string) (sentNotice, error)
+	operator() *operator
 }
 
 // listenAdmin opens the socket in dir. Nobody else has it open: the caller holds
@@ -130,6 +131,19 @@ func serveAdmin(l net.Listener, a administrator, log *slog.Logger) {
 	mux.HandleFunc("GET /notices/{id}", func(w http.ResponseWriter, r *http.Request) {
 		sent, err := a.noticed(r.Context(), r.PathValue("id"))
 		answer(w, sent, err)
+	})
+	mux.HandleFunc("POST /do/{deed}", func(w http.ResponseWriter, r *http.Request) {
+		do, in := deeds[r.PathValue("deed")], json.RawMessage{}
+		if do == nil {
+			answer(w, nil, protocol.NotFound("this server does not know %q", r.PathValue("deed")))
+			return
+		}
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&in); err != nil {
+			answer(w, nil, protocol.BadRequest("the body is no JSON"))
+			return
+		}
+		got, err := do(r.Context(), a.operator(), in)
+		answer(w, got, err)
 	})
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) {
 		var b backupTo

@@ -31,6 +31,8 @@ type Config struct {
 	Memory    int64         // bytes the Go runtime tries to stay under; 0: from the machine
 	Drain     time.Duration // a stop takes at most this long
 
+	EraseMessages string // what becomes of an erased user's messages: userctr.KeepMessages or TombstoneMessages
+
 	Actors  actors.Config
 	Gateway gateway.Config
 	Users   userctr.Config

@@ -8,8 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -20,6 +22,9 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   config check     print the settings in force and where each is from
   user add NAME    make a user, of a running server or a stopped one
   notice TEXT      tell users of a running server something
+  user …           find, show, disable, enable, reset, admin, export, erase
+  session …        find, show, dissolve, recall
+  audit …          list, export, verify: what was done, and that nothing of it was changed
   backup DIR       copy everything that is kept into DIR, while the server runs or not
   chat             chat from this terminal
   load             drive a running server, and check and measure it
@@ -81,7 +86,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if len(args) > 0 && (word == "config" || word == "user") && !strings.HasPrefix(args[0], "-") {
+	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit"}, word) && !strings.HasPrefix(args[0], "-") {
 		word, args = word+" "+args[0], args[1:]
 	}
 	if word == "serve" && len(args) == 1 {
@@ -93,6 +98,9 @@ func (p *program) command(ctx context.Context, args []string) error {
 		case "-version", "--version":
 			word = "version"
 		}
+	}
+	if _, ok := managing[word]; ok {
+		return p.manage(ctx, word, args)
 	}
 	switch word {
 	case "serve":
@@ -116,7 +124,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	known := []string{"serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help"}
+	known := append(slices.Sorted(maps.Keys(managing)), "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

@@ -32,6 +32,7 @@ type server struct {
 	private net.Listener // the admin socket
 
 	housekeeping sync.WaitGroup
+	keeping      context.Context
 	stopKeeping  context.CancelFunc
 	notices      *actors.Notices
 	stopNotices  func()     // waits until none is going out
@@ -43,6 +44,7 @@ type server struct {
 // should end the process.
 func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err error) {
 	s := &server{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 1)}
+	s.keeping, s.stopKeeping = context.WithCancel(context.Background())
 	cfg.Store.Fatal, cfg.Actors.Fatal = fatal, fatal
 	if s.data, err = openData(cfg, log); err != nil {
 		return nil, err
@@ -81,8 +83,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		return nil, err
 	}
 	s.stopNotices = s.sendNotices()
-	keeping, cancel := context.WithCancel(context.Background())
-	s.stopKeeping = cancel
+	keeping := s.keeping
 	s.housekeeping.Go(func() {
 		if err := s.users.Run(keeping); err != nil {
 			log.Error("the user centre's housekeeping ended", "err", err)
@@ -95,6 +96,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	})
 	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
 	s.housekeeping.Go(func() { giveBack(keeping, log) })
+	s.housekeeping.Go(func() { s.operator().goOnErasing(keeping) })
 	go func() {
 		if err := s.gateway.Serve(s.public); err != nil {
 			s.failed <- err
@@ -120,6 +122,7 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	if err := s.files.Register(g.API()); err != nil {
 		return nil, err
 	}
+	s.registerAdmin(g.API())
 	return g, g.Rows()
 }
 
@@ -150,10 +153,8 @@ func (s *server) stop(ctx context.Context) error {
 	if s.private != nil {
 		all = append(all, s.private.Close(), os.Remove(s.cfg.Data+"/"+adminSocket))
 	}
-	if s.stopKeeping != nil {
-		s.stopKeeping()
-		s.housekeeping.Wait()
-	}
+	s.stopKeeping()
+	s.housekeeping.Wait()
 	if s.data != nil {
 		all = append(all, s.data.close())
 	}
@@ -187,6 +188,15 @@ func (s *server) status() status {
 		Connections: s.node.Connections(), Sessions: sessions, Users: users,
 		Acked: stats.Acked.Load(), Delivered: stats.Delivered.Load(), Panics: stats.Panics.Load(),
 	}
+}
+
+// later does what goes on behind an answer, until the server stops.
+func (s *server) later(do func(ctx context.Context)) {
+	s.housekeeping.Go(func() { do(s.keeping) })
+}
+
+func (s *server) operator() *operator {
+	return &operator{data: s.data, node: s.node, erase: s.cfg.EraseMessages, log: s.log}
 }
 
 func (s *server) createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error) {

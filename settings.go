@@ -52,6 +52,7 @@ func settings(c *Config) []setting {
 		duration("guest-life", "30d", "an anonymous visitor who wrote nothing is forgotten when not seen for this `TIME`", &u.GuestLife),
 		duration("login-life", "30d", "life of a login, a `TIME`", &u.Session),
 		duration("audit-keep", "3650d", "rows of the audit log are kept for this `TIME`", &u.AuditKeep),
+		text("erase-messages", userctr.TombstoneMessages, "what becomes of the messages of a user who is erased: `tombstone` (what they said is gone) or keep", &c.EraseMessages, userctr.TombstoneMessages, userctr.KeepMessages),
 		pairs("platforms", "*=allow", "what a new login does to the same user's others of its `PLATFORM=POLICY`, allow or replace", &a.Platforms, userctr.Allow, userctr.Replace),
 
 		rate("rate", "20", "messages a second and connection, a `NUMBER`; 0: no limit", &a.Rate),

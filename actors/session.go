@@ -70,6 +70,8 @@ func (s *Session) Receive(c actor.Context) {
 		s.petition(m)
 	case *expire:
 		s.expire(m)
+	case *decree:
+		s.decreed(m)
 	case *timeUp:
 		s.timeUp(m)
 	case *takeover:
@@ -222,6 +224,8 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 				s.fail(r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
 			} else if p, ok := m.(*petition); ok {
 				s.petitions = append(s.petitions, p)
+			} else if d, ok := m.(*decree); ok {
+				d.told(busySession(s.id))
 			}
 		}
 		s.forsake()
@@ -275,6 +279,8 @@ func (s *Session) unstash() {
 			s.petition(m)
 		case *expire:
 			s.expire(m)
+		case *decree:
+			s.decreed(m)
 		case *timeUp:
 			s.timeUp(m)
 		case *takeover:
@@ -307,6 +313,9 @@ func (s *Session) reload() {
 		for _, c := range changes {
 			if c.r != nil { // that it is asked for again shows in the target
 				first = append(first, c.r)
+			}
+			if c.told != nil {
+				c.told(busySession(s.id))
 			}
 		}
 	}

@@ -17,9 +17,6 @@ import (
 // sees what the store holds. op makes the append of the change (the new entry and
 // the rewritten target), or an answer, or an error. mine are the asker's own deeds to it.
 func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry, mine []Deed) (*pending, *protocol.Entry, error)) {
-	if s.targets == nil {
-		s.targets = map[int64][]*change{}
-	}
 	c := &change{r: r, seq: seq, op: op}
 	if r != nil {
 		switch r.frame.Body.(type) {
@@ -28,18 +25,27 @@ func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry, 
 		}
 		c.edit = r.frame.GetMsgEdit().GetContent()
 	}
-	s.targets[seq] = append(s.targets[seq], c)
-	if len(s.targets[seq]) == 1 {
+	s.queue(c)
+}
+
+// queue has c done once the changes of the same entry before it are durable.
+func (s *Session) queue(c *change) {
+	if s.targets == nil {
+		s.targets = map[int64][]*change{}
+	}
+	s.targets[c.seq] = append(s.targets[c.seq], c)
+	if len(s.targets[c.seq]) == 1 {
 		s.fetch(c)
 	}
 }
 
-// change is one change of an entry; r is nil when time asks for it.
+// change is one change of an entry; r is nil when time or the installation asks for it.
 type change struct {
-	r   *request
-	seq int64
-	by  protocol.UserID // whose deeds op wants to know; "": nobody's
-	op  func(target *protocol.Entry, mine []Deed) (*pending, *protocol.Entry, error)
+	r    *request
+	seq  int64
+	told func(error)     // learns what became of it; nil: nobody
+	by   protocol.UserID // whose deeds op wants to know; "": nobody's
+	op   func(target *protocol.Entry, mine []Deed) (*pending, *protocol.Entry, error)
 	// edit is what the entry of r is to say, of an edit; no, why it may not name its files.
 	edit *protocol.Content
 	no   error
@@ -91,6 +97,10 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		return // the session is loaded again, which asks for it again
 	}
 	c.r = nil // from here on it is answered
+	told := c.told
+	if c.told = nil; told == nil {
+		told = func(error) {}
+	}
 	defer func() {
 		if e := recover(); e != nil {
 			if r != nil {
@@ -103,6 +113,7 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		if r != nil {
 			s.fail(r, err)
 		}
+		told(err)
 		s.changed(seq)
 	}
 	switch {
@@ -129,13 +140,14 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		if r != nil {
 			s.reply(r, p.answer)
 		}
+		told(nil)
 		s.changed(seq)
 	default:
 		p.req = r
-		p.failed = func() { s.changed(seq) }
-		p.after = func(*Burst) { s.changed(seq) }
+		p.failed = func() { told(busySession(s.id)); s.changed(seq) }
+		p.after = func(*Burst) { told(nil); s.changed(seq) }
 		e.Target, e.TargetSender = seq, found[0].Sender
-		if e.Kind == protocol.Kind_RECALL || e.Kind == protocol.Kind_EXPIRE {
+		if e.Kind == protocol.Kind_RECALL || e.Kind == protocol.Kind_EXPIRE || e.Sender == System {
 			for _, edit := range found[1:] {
 				p.Rewrites = append(p.Rewrites, hollow(edit, func(*protocol.Entry) {}))
 			}

@@ -47,7 +47,7 @@ type AdminUser struct {
 func ForAdmin(u *User) AdminUser {
 	return AdminUser{
 		UserID: u.ID, Name: u.Name, Nickname: u.Nickname, Outside: u.Outside, Kind: u.Kind,
-		Admin: u.Admin, Disabled: u.Disabled, CreatedAt: u.Created.UTC(),
+		Admin: u.Admin, Disabled: u.Disabled, Erased: u.Gone, CreatedAt: u.Created.UTC(),
 	}
 }
 

@@ -272,6 +272,19 @@ func (c *Center) ExportAudit(ctx context.Context, each func(text []byte) error) 
 	return err
 }
 
+// Recalled, Dissolved and Exported write down what administrators did elsewhere.
+func (c *Center) Recalled(ctx context.Context, by, message string) error {
+	return c.Record(ctx, Record{Action: auditRecalled, By: by, About: message})
+}
+
+func (c *Center) Dissolved(ctx context.Context, by string, session protocol.SessionID) error {
+	return c.Record(ctx, Record{Action: auditDissolved, By: by, About: session})
+}
+
+func (c *Center) Exported(ctx context.Context, by string, user protocol.UserID) error {
+	return c.Record(ctx, Record{Action: auditExported, By: by, About: user})
+}
+
 // whom is who an identity is in the audit log.
 func whom(who protocol.Identity) string {
 	if who.User == "" {

@@ -75,7 +75,7 @@ func (c *Center) MakeInvite(ctx context.Context, by protocol.Identity, uses int,
 	if err := c.store.AddInvite(ctx, i); err != nil {
 		return "", nil, fmt.Errorf("userctr: add an invitation: %w", err)
 	}
-	if err := c.Record(ctx, Record{Action: auditInvite, By: whom(by), About: i.ID}); err != nil {
+	if err := c.Record(ctx, Record{Action: auditInvite, By: by.User, About: i.ID}); err != nil {
 		return "", nil, err
 	}
 	c.log.Info("an invitation was made", "user", by.User, "invite", i.ID, "uses", uses)

@@ -47,7 +47,7 @@ func checkFields(fields map[string]string) error {
 func shown(u *User) *protocol.Profile {
 	return &protocol.Profile{
 		UserId: u.ID, Nickname: u.Nickname, Avatar: u.Avatar, Kind: string(u.Kind), Name: u.Name,
-		Fields: maps.Clone(u.Fields), Version: u.Version,
+		Fields: maps.Clone(u.Fields), Version: u.Version, Gone: u.Gone,
 	}
 }
 

@@ -103,28 +103,33 @@ func (c *Center) Disable(ctx context.Context, by protocol.Identity, id protocol.
 	if err := c.requireAdmin(ctx, by, access.AdminUsers); err != nil {
 		return err
 	}
-	if by.User == id {
+	return c.SetDisabled(ctx, by.User, id, disabled)
+}
+
+// SetDisabled is Disable by whoever the audit log is to name. DENIED: that is the
+// user itself; CONFLICT: the user was erased.
+func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID, disabled bool) error {
+	if by == id {
 		return protocol.Denied("an administrator cannot disable itself")
 	}
-	if _, err := c.User(ctx, id); err != nil {
+	switch u, err := c.User(ctx, id); {
+	case err != nil:
 		return err
+	case u.Gone:
+		return protocol.Conflict("user %s was erased", id)
 	}
 	what := auditEnabled
 	if disabled {
 		what = auditDisabled
 	}
-	if err := c.Record(ctx, Record{Action: what, By: whom(by), About: id}); err != nil {
+	if err := c.Record(ctx, Record{Action: what, By: by, About: id}); err != nil {
 		return err
 	}
-	if _, err := c.change(ctx, id, func(u *User) error { u.Disabled = disabled; return nil }); err != nil {
-		return err
+	c.log.Info("a user was disabled or enabled", "user", id, "by", by, "disabled", disabled)
+	if disabled {
+		return c.shut(ctx, id)
 	}
-	c.log.Info("a user was disabled or enabled", "user", id, "by", by.User, "disabled", disabled)
-	if !disabled {
-		return nil
-	}
-	err := c.revokeWhere(ctx, id, protocol.Code_UNAUTHORIZED, every)
-	c.tell(id, "", protocol.Code_UNAUTHORIZED) // connections of outside tokens
+	_, err := c.change(ctx, id, func(u *User) error { u.Disabled = u.Gone; return nil })
 	return err
 }
 

@@ -42,6 +42,7 @@ type User struct {
 	Kind     Kind
 	Admin    bool
 	Disabled bool
+	Gone     bool // erased: nobody is behind it any more
 	Created  time.Time
 	Password string // Argon2id as a PHC string, "": cannot sign in with one
 	Outside  string // the name that an outside system last gave
@@ -103,6 +104,7 @@ type Invite struct {
 type Store interface {
 	AuditStore
 	AdminStore
+	EraseStore
 	ProfileStore
 	SubjectStore
 	KeyStore

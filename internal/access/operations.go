@@ -58,6 +58,13 @@ var operations = map[string][]Action{
 	"make-guest":        {SignIn},
 	"merge-guest":       {Merge},
 
+	"admin-export-user":      {Export},
+	"admin-erase-user":       {Erase},
+	"admin-user-sessions":    {AdminSessions},
+	"admin-get-session":      {AdminSessions},
+	"admin-dissolve-session": {AdminSessions},
+	"admin-recall-message":   {AdminSessions},
+
 	"upload-file":       {Upload},
 	"get-file":          {Read},
 	"head-file":         {Read},

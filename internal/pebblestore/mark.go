@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -170,10 +171,23 @@ func (m *marker) close() error {
 	return err
 }
 
-// watchedFS tells of every sync of a manifest.
+// watchedFS tells of every sync of a manifest, and does not reuse files while purging.
 type watchedFS struct {
 	vfs.FS
-	synced func(number, length int64)
+	synced  func(number, length int64)
+	purging *atomic.Bool
+}
+
+// ReuseForWrite makes a new file in the place of an old one while a purge goes on: a
+// log that is used again keeps the end of what was in it.
+func (fs watchedFS) ReuseForWrite(old, new string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !fs.purging.Load() {
+		return fs.FS.ReuseForWrite(old, new, category)
+	}
+	if err := fs.Remove(old); err != nil {
+		return nil, err
+	}
+	return fs.FS.Create(new, category)
 }
 
 func (fs watchedFS) Unwrap() vfs.FS { return fs.FS }

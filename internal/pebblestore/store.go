@@ -77,6 +77,9 @@ type Store struct {
 	hidden hidden
 	failed atomic.Pointer[error]
 
+	purges  sync.Mutex // one at a time
+	purging atomic.Bool
+
 	logEpoch   string // of every log in here
 	epochFloor int64  // of every activation's epoch: see backup.go
 }
@@ -117,7 +120,7 @@ func (s *Store) open(lock *pebble.Lock) error {
 	if err := s.check(lock); err != nil {
 		return err
 	}
-	o := pebbleOptions(watchedFS{s.opts.FS, s.mark.manifestSynced}, lock)
+	o := pebbleOptions(watchedFS{s.opts.FS, s.mark.manifestSynced, &s.purging}, lock)
 	o.MemTableSize = uint64(s.opts.MemTable)
 	o.CacheSize = s.opts.Cache
 	o.Logger = logger{s}

@@ -37,6 +37,7 @@ type userRow struct {
 	Kind     string `json:"kind"`
 	Admin    bool   `json:"admin,omitempty"`
 	Disabled bool   `json:"disabled,omitempty"`
+	Gone     bool   `json:"gone,omitempty"`
 	Created  int64  `json:"created"`
 	Password string `json:"password,omitempty"`
 	Outside  string `json:"outside,omitempty"`
@@ -49,7 +50,7 @@ type userRow struct {
 func rowOfUser(u *userctr.User) userRow {
 	return userRow{
 		Version: u.Version, Name: u.Name, Folded: u.Folded, Nickname: u.Nickname, Avatar: u.Avatar, Kind: string(u.Kind),
-		Admin: u.Admin, Disabled: u.Disabled, Created: nanos(u.Created), Password: u.Password, Outside: u.Outside, Fields: u.Fields, Findable: string(u.Findable),
+		Admin: u.Admin, Disabled: u.Disabled, Gone: u.Gone, Created: nanos(u.Created), Password: u.Password, Outside: u.Outside, Fields: u.Fields, Findable: string(u.Findable),
 		App: u.App,
 	}
 }
@@ -57,7 +58,7 @@ func rowOfUser(u *userctr.User) userRow {
 func (r userRow) user(id protocol.UserID) *userctr.User {
 	return &userctr.User{
 		ID: id, Version: r.Version, Name: r.Name, Folded: r.Folded, Nickname: r.Nickname, Avatar: r.Avatar, Kind: userctr.Kind(r.Kind),
-		Admin: r.Admin, Disabled: r.Disabled, Created: fromNanos(r.Created), Password: r.Password, Outside: r.Outside, Fields: r.Fields, Findable: userctr.Findable(r.Findable),
+		Admin: r.Admin, Disabled: r.Disabled, Gone: r.Gone, Created: fromNanos(r.Created), Password: r.Password, Outside: r.Outside, Fields: r.Fields, Findable: userctr.Findable(r.Findable),
 		App: r.App,
 	}
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"archive/zip"
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// mayExport writes the export of a user into the audit log, before the first byte is out.
+func (o *operator) mayExport(ctx context.Context, by string, user protocol.UserID) error {
+	if _, err := o.users.User(ctx, user); err != nil {
+		return err
+	}
+	return o.users.Exported(ctx, by, user)
+}
+
+// export writes all that is kept of one person as a ZIP: profile.json, and one JSON
+// object a line in contacts, requests, sessions and messages (those that it wrote).
+func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Writer) error {
+	u, err := o.users.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	view, err := o.users.View(ctx, u)
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(to)
+	part := func(name string, write func(add func(any) error) error) {
+		if err != nil {
+			return
+		}
+		var w io.Writer
+		if w, err = z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Now().UTC()}); err == nil {
+			err = write(json.NewEncoder(w).Encode)
+		}
+	}
+	part("profile.json", func(add func(any) error) error {
+		return add(struct {
+			User   any               `json:"user"`
+			Avatar string            `json:"avatar,omitempty"`
+			Fields map[string]string `json:"fields,omitempty"`
+		}{view, u.Avatar, u.Fields})
+	})
+	part("contacts.jsonl", func(add func(any) error) error { return o.exportContacts(ctx, user, add) })
+	part("requests.jsonl", func(add func(any) error) error { return o.exportRequests(ctx, user, add) })
+	part("sessions.jsonl", func(add func(any) error) error {
+		ids, err := o.store.SessionsOf(ctx, user)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			v, err := o.session(ctx, id, "", 0)
+			if err == nil {
+				v.Next = ""
+				err = add(v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	part("messages.jsonl", func(add func(any) error) error {
+		return o.store.WrittenBy(ctx, user, func(_ protocol.SessionID, e *protocol.Entry) error {
+			if e.Sender != user {
+				return nil
+			}
+			text, err := protojson.Marshal(e)
+			if err != nil {
+				return err
+			}
+			return add(json.RawMessage(text))
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+const exportPage = 500
+
+func (o *operator) exportContacts(ctx context.Context, user protocol.UserID, add func(any) error) error {
+	for after := ""; ; {
+		rows, _, err := o.store.ContactsOf(ctx, user, after, exportPage)
+		if err != nil {
+			return err
+		}
+		for _, c := range rows {
+			err := add(struct {
+				User    string   `json:"user"`
+				Friend  bool     `json:"friend"`
+				Blocked bool     `json:"blocked"`
+				Remark  string   `json:"remark,omitempty"`
+				Tags    []string `json:"tags,omitempty"`
+				Since   int64    `json:"since,omitempty"`
+			}{c.Other, c.Friend, c.Blocked, c.Remark, c.Tags, c.Since})
+			if err != nil {
+				return err
+			}
+			after = c.Other
+		}
+		if len(rows) < exportPage {
+			return nil
+		}
+	}
+}
+
+func (o *operator) exportRequests(ctx context.Context, user protocol.UserID, add func(any) error) error {
+	page := actors.RequestPage{Limit: exportPage}
+	for {
+		rows, err := o.store.RequestsOf(ctx, user, page)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			text, err := protojson.Marshal(r)
+			if err == nil {
+				err = add(json.RawMessage(text))
+			}
+			if err != nil {
+				return err
+			}
+			page.After.CreateTime, page.After.ID = r.CreateTime, r.Id
+		}
+		if len(rows) < exportPage {
+			return nil
+		}
+	}
+}
