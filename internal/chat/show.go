@@ -81,6 +81,9 @@ func (c *chat) show(e *protocol.Entry) string {
 		}
 		return fmt.Sprintf("%s put %s on #%d", head, clean(e.Reaction), e.Target)
 	case protocol.Kind_JOIN:
+		if len(e.Members) == 1 && e.Members[0] == e.Sender {
+			return head + " came in"
+		}
 		return fmt.Sprintf("%s brought in %s", head, c.namesOf(e.Members))
 	case protocol.Kind_LEAVE:
 		if len(e.Members) == 1 && e.Members[0] == e.Sender {
@@ -88,13 +91,7 @@ func (c *chat) show(e *protocol.Entry) string {
 		}
 		return fmt.Sprintf("%s removed %s", head, c.namesOf(e.Members))
 	case protocol.Kind_CHANGE:
-		if e.Name != "" {
-			return head + " named this " + clean(e.Name)
-		}
-		if e.Owner != "" {
-			return head + " made " + c.name(e.Owner) + " the owner"
-		}
-		return fmt.Sprintf("%s made %s %s", head, c.namesOf(e.Members), strings.ToLower(e.Role.String()))
+		return head + " " + c.changed(e)
 	case protocol.Kind_EXPIRE:
 		return fmt.Sprintf("%s #%d has expired", clock(e.CreatedAt), e.Target)
 	default:
