@@ -171,7 +171,8 @@ func (c *connection) limit(f *protocol.Frame) time.Duration {
 func writes(f *protocol.Frame) bool {
 	switch f.Body.(type) {
 	case *protocol.Frame_MsgRecv, *protocol.Frame_MsgRead, *protocol.Frame_Heartbeat, *protocol.Frame_Sync,
-		*protocol.Frame_SessionList, *protocol.Frame_SessionGet, *protocol.Frame_UserGet, *protocol.Frame_LinkList, *protocol.Frame_LinkGet:
+		*protocol.Frame_SessionList, *protocol.Frame_SessionGet, *protocol.Frame_UserGet, *protocol.Frame_LinkList, *protocol.Frame_LinkGet,
+		*protocol.Frame_RequestList, *protocol.Frame_ContactList:
 		return false
 	}
 	return true

@@ -172,6 +172,11 @@ func TestRequestsThatCannotBeAreRefused(t *testing.T) {
 		t.Errorf("asked twice, ann has %s and %s", r.Id, again.Id)
 	}
 	bob.refused(reply(r.Id, 2), protocol.Code_NOT_FOUND)
+	for _, id := range []string{r.Id, "r_bbbbbbbbbbbbbbbb"} { // one that is not there is no other news
+		if a := bob.ask(reply(id, 2)); a.Error != "request "+id {
+			t.Errorf("bob is told %q", a.Error)
+		}
+	}
 	bob.refused(reply(r.Id, 3), protocol.Code_NOT_FOUND)
 	bob.refused(reply(r.Id, 4), protocol.Code_NOT_FOUND)
 	ann.refused(reply(r.Id, 2), protocol.Code_DENIED)

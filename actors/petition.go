@@ -83,6 +83,9 @@ func (s *Session) found(m *petition, f *findings, err error) {
 		s.deciding = false // it is begun again when the session is loaded or made
 		return
 	}
+	if err != nil {
+		err = s.node.notRead(err)
+	}
 	var d *decision
 	if err == nil && protocol.IsP2P(s.id) {
 		d, err = s.decidePair(m, f)
@@ -229,6 +232,16 @@ func petitioned(m *petition, f *findings, d *decision) *protocol.Frame {
 		return &protocol.Frame{Body: &protocol.Frame_ContactRemoveReply{ContactRemoveReply: &protocol.ContactRemoveReply{User: body.ContactRemove.User}}}
 	}
 	return &protocol.Frame{Body: &protocol.Frame_RequestAnswerReply{RequestAnswerReply: &protocol.RequestAnswerReply{Request: d.request}}}
+}
+
+// notRead is what is told of contacts and requests that cannot be read.
+func (n *Node) notRead(err error) *protocol.Error {
+	coded := protocol.AsError(err)
+	if coded.Code != protocol.Code_INTERNAL {
+		return coded
+	}
+	n.log.Error("reading contacts and requests", "err", err)
+	return protocol.Errorf(protocol.Code_BUSY, "contacts and requests cannot be read now")
 }
 
 func (n *Node) rules() rules {

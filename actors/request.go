@@ -36,7 +36,7 @@ const (
 func transition(was *protocol.Request, by protocol.UserID, as side, to int64, now time.Time) (next *protocol.Request, err error) {
 	switch {
 	case as == stranger:
-		return nil, protocol.NotFound("request %.64q", was.Id)
+		return nil, protocol.NotFound("request %.64s", was.Id)
 	case to != accepted && to != refused && to != takenBack:
 		return nil, protocol.BadRequest("callBackType: 2 accepts, 3 refuses, 4 takes back")
 	case as == asker && to != takenBack:

@@ -28,7 +28,7 @@ func (n *Node) routeContacts(r *request) error {
 		}
 	case *protocol.Frame_RequestAnswer:
 		if m.RequestAnswer.Request == "" || len(m.RequestAnswer.Request) > 64 {
-			return protocol.NotFound("request %.64q", m.RequestAnswer.Request)
+			return protocol.NotFound("request %.64s", m.RequestAnswer.Request)
 		}
 	case *protocol.Frame_RequestList:
 		if m.RequestList.Session != "" {

@@ -159,8 +159,7 @@ func (s *Session) requestsInto(r *request, me *MemberRow, m *protocol.RequestLis
 			return s.node.journal.RequestsInto(ctx, s.id, p)
 		})
 		if err != nil {
-			s.node.log.Error("reading requests", "session", s.id, "err", err)
-			s.fail(r, protocol.AsError(err))
+			s.fail(r, s.node.notRead(err))
 			return
 		}
 		s.reply(r, reply)

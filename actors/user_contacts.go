@@ -179,7 +179,7 @@ func (u *User) requestAnswer(r *request, m *protocol.RequestAnswer) {
 		found, err := u.node.journal.Request(ctx, m.Request)
 		u.node.tell(u.pid, done(func() {
 			if err != nil {
-				u.answer(r, protocol.Fail(r.frame, protocol.AsError(err)))
+				u.answer(r, protocol.Fail(r.frame, u.node.notRead(err)))
 				return
 			}
 			u.sendAnswer(r, m, found)
@@ -326,11 +326,7 @@ func (u *User) away(r *request, f func(context.Context) (*protocol.Frame, error)
 		defer cancel()
 		answer, err := f(ctx)
 		if err != nil {
-			coded := protocol.AsError(err)
-			if coded.Code == protocol.Code_INTERNAL {
-				u.node.log.Error("reading for a user", "user", u.id, "err", err)
-			}
-			u.answer(r, protocol.Fail(r.frame, coded))
+			u.answer(r, protocol.Fail(r.frame, u.node.notRead(err)))
 			return
 		}
 		u.answer(r, r.ok(answer))
