@@ -372,6 +372,8 @@ func (d doorman) ActFor(_ context.Context, who protocol.Identity, _ protocol.Use
 	return who, nil
 }
 
+func (d doorman) Arrived(context.Context, *protocol.Identity) error { return nil }
+
 func (d doorman) Alive(*protocol.Identity) error { return nil }
 
 func (d doorman) Logout(context.Context, protocol.Identity) error { return nil }
@@ -393,6 +395,7 @@ var forms = map[string]string{
 	"make-app":                `{"name":"shop"}`,
 	"set-app":                 `{"name":"shop"}`,
 	"exchange":                `{"token":"none"}`,
+	"set-push":                `{"kind":"fcm","token":"t"}`,
 	"merge-guest":             `{"guestToken":"none"}`,
 }
 

@@ -62,6 +62,9 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.users.FollowActivity(activity{s})
 	s.node.UseFiles(s.files)
 	s.users.FollowSessions(s.node)
+	s.users.OnDevice(func(user protocol.UserID, device string, code protocol.Code) {
+		s.node.KickDevice(user, device, code, "the device is signed out")
+	})
 	s.users.OnProfile(s.node.Shows)
 	if s.gateway, err = s.plug(s.users); err != nil {
 		return nil, err

@@ -141,8 +141,12 @@ func TestAUserTakesAGuestsPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows := zoe.must(&protocol.Frame{Body: &protocol.Frame_SessionList{SessionList: &protocol.SessionList{}}}).GetSessionListReply().Sessions
-	if len(rows) != 1 || rows[0].ReadSeq != 2 || rows[0].Unread != 1 || rows[0].FloorSeq > 1 {
+	var rows []*protocol.SessionHead
+	eventually(t, "zoe's row is read", func() bool {
+		rows = zoe.must(&protocol.Frame{Body: &protocol.Frame_SessionList{SessionList: &protocol.SessionList{}}}).GetSessionListReply().Sessions
+		return len(rows) == 1 && rows[0].SessionType == protocol.SessionType_MUC
+	})
+	if rows[0].ReadSeq != 2 || rows[0].Unread != 1 || rows[0].FloorSeq > 1 {
 		t.Errorf("zoe's rows = %v, want what the guest had read", rows)
 	}
 	if log := zoe.history(id); len(log) != 5 || log[0].Content.GetText() != "hello 1" || log[3].Kind != protocol.Kind_JOIN || log[4].Kind != protocol.Kind_LEAVE {

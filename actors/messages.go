@@ -47,10 +47,11 @@ type passivate struct{ now bool } // now: however short it was idle
 type end struct{}
 
 type kick struct {
-	user  protocol.UserID // "": whoever it is
-	login string          // "": every login
-	code  protocol.Code
-	why   string
+	user   protocol.UserID // "": whoever it is
+	login  string          // "": every login
+	device string          // "": every device
+	code   protocol.Code
+	why    string
 }
 
 type goaway struct{ frame *protocol.Shared }

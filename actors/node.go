@@ -288,6 +288,13 @@ func (n *Node) Kick(user protocol.UserID, login string, code protocol.Code, why 
 	}
 }
 
+// KickDevice closes the connections of a device of user's, whatever token they were made with.
+func (n *Node) KickDevice(user protocol.UserID, device string, code protocol.Code, why string) {
+	for _, c := range n.all() {
+		n.tell(c.pid, &kick{user: user, device: device, code: code, why: why})
+	}
+}
+
 func (n *Node) all() []*Connection {
 	n.mu.Lock()
 	defer n.mu.Unlock()

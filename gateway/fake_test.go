@@ -149,6 +149,8 @@ func (d *doorman) ActFor(_ context.Context, who protocol.Identity, user protocol
 	return who, nil
 }
 
+func (d *doorman) Arrived(context.Context, *protocol.Identity) error { return nil }
+
 func (d *doorman) Alive(who *protocol.Identity) error {
 	if who.Login == "ended" {
 		return protocol.Unauthorized("this sign-in has ended")

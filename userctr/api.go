@@ -61,6 +61,7 @@ func (c *Center) Register(api huma.API) {
 	c.registerAdmin(api)
 	c.registerKeys(api)
 	c.registerApps(api)
+	c.registerPush(api)
 }
 
 // caller is who asks. UNAUTHORIZED: nobody.

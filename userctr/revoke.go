@@ -227,6 +227,7 @@ func (c *Center) RemoveDevice(ctx context.Context, user protocol.UserID, device 
 	if err := c.store.RemoveDevice(ctx, user, device); err != nil {
 		return fmt.Errorf("userctr: remove a device of %s: %w", user, err)
 	}
+	c.closeDevice(user, device)
 	return nil
 }
 
@@ -235,6 +236,9 @@ func (c *Center) RemoveDevices(ctx context.Context, user protocol.UserID, keep s
 	rows, err := c.Devices(ctx, user)
 	if err != nil {
 		return err
+	}
+	if keep == "" { // sockets that came with outside tokens and named no device too
+		defer c.tell(user, "", protocol.Code_UNAUTHORIZED)
 	}
 	for _, d := range rows {
 		if keep == "" || d.Device != keep {

@@ -111,6 +111,7 @@ type Store interface {
 	AppStore
 	GuestStore
 	MergeStore
+	DeviceStore
 
 	// AddUser keeps a new user and, when invite is not "", counts one use of it in the
 	// same step. A taken id or name is a protocol.Conflict error, an invite without
@@ -242,6 +243,8 @@ type Center struct {
 	searchRate  buckets // of searches for people
 
 	apps     apps
+	arrivals halves[time.Time] // devices of outside systems' users, by user and device
+	onDevice atomic.Pointer[func(protocol.UserID, string, protocol.Code)]
 	sessions atomic.Pointer[Sessions]
 	issuers  *issuers
 	subjects halves[protocol.UserID]
@@ -278,6 +281,7 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 
 		issuers:  newIssuers(cfg.Issuers, now, log),
 		subjects: halves[protocol.UserID]{max: maxSubjects},
+		arrivals: halves[time.Time]{max: maxSeen},
 	}
 	if err := c.loadApps(context.Background()); err != nil {
 		return nil, err

@@ -164,7 +164,6 @@ func (s *Store) SeenDevice(_ context.Context, user protocol.UserID, device strin
 // RemoveDevice fills userctr.Store.
 func (s *Store) RemoveDevice(_ context.Context, user protocol.UserID, device string) error {
 	return s.update(func(t *tx) error {
-		t.delete(rowKey(tableDevice, user, device))
-		return nil
+		return t.removeDevice(user, device)
 	})
 }

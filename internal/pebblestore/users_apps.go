@@ -180,7 +180,9 @@ func (s *Store) RemoveGuest(ctx context.Context, id protocol.UserID) error {
 			return either(err, protocol.NotFound("guest %s", id))
 		}
 		for _, d := range devices {
-			t.delete(rowKey(tableDevice, id, d.Device))
+			if err := t.removeDevice(id, d.Device); err != nil {
+				return err
+			}
 		}
 		t.delete(rowKey(tableGuest, id))
 		t.delete(rowKey(tableUser, id))

@@ -1,0 +1,118 @@
+package pebblestore
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/userctr"
+)
+
+// Tables of how devices are woken.
+const (
+	tablePush   = 0x50 // user, device → pushRow
+	tablePushed = 0x51 // hash of kind and token in hex → user, a zero byte, device
+)
+
+type pushRow struct {
+	Kind    string `json:"kind"`
+	Token   string `json:"token"`
+	App     string `json:"app,omitempty"`
+	Created int64  `json:"created"`
+}
+
+// pushed is the row that says whose a push service's token is.
+func (r pushRow) pushed() []byte {
+	return rowKey(tablePushed, hexOf(sha256.Sum256([]byte(r.Kind+"\x00"+r.Token))))
+}
+
+// SeeDevice fills userctr.DeviceStore.
+func (s *Store) SeeDevice(ctx context.Context, d *userctr.DeviceRow, most int) error {
+	return s.update(func(t *tx) error {
+		key, row := rowKey(tableDevice, d.User, d.Device), rowOfDevice(d)
+		old, err := getRow[deviceRow](t, key, "device", d.Device)
+		switch {
+		case err == nil:
+			row.Created, row.Name = old.Created, old.Name
+		case !protocol.Code_NOT_FOUND.Is(err):
+			return err
+		default:
+			devices, err := s.Devices(ctx, d.User)
+			if err != nil {
+				return err
+			}
+			for i := most - 1; i >= 0 && i < len(devices); i++ {
+				if err := t.removeDevice(d.User, devices[i].Device); err != nil {
+					return err
+				}
+			}
+		}
+		return putRow(t, key, row)
+	})
+}
+
+// removeDevice ends a device's row, and how it is woken.
+func (t *tx) removeDevice(user protocol.UserID, device string) error {
+	t.delete(rowKey(tableDevice, user, device))
+	return t.removePush(user, device)
+}
+
+func (t *tx) removePush(user protocol.UserID, device string) error {
+	key := rowKey(tablePush, user, device)
+	row, err := getRow[pushRow](t, key, "push", device)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.delete(key)
+	t.delete(row.pushed())
+	return nil
+}
+
+// PutPush fills userctr.DeviceStore.
+func (s *Store) PutPush(_ context.Context, p *userctr.Push) error {
+	return s.update(func(t *tx) error {
+		if _, found, err := t.get(rowKey(tableDevice, p.User, p.Device)); err != nil || !found {
+			return either(err, protocol.NotFound("device %s", p.Device))
+		}
+		row := pushRow{Kind: p.Kind, Token: p.Token, App: p.App, Created: nanos(p.Created)}
+		whose, found, err := t.get(row.pushed())
+		if err != nil {
+			return err
+		}
+		if user, device, _ := strings.Cut(string(whose), "\x00"); found {
+			if err := t.removePush(user, device); err != nil {
+				return err
+			}
+		}
+		if err := t.removePush(p.User, p.Device); err != nil {
+			return err
+		}
+		t.put(row.pushed(), []byte(p.User+"\x00"+p.Device))
+		return putRow(t, rowKey(tablePush, p.User, p.Device), row)
+	})
+}
+
+// RemovePush fills userctr.DeviceStore.
+func (s *Store) RemovePush(_ context.Context, user protocol.UserID, device string) error {
+	return s.update(func(t *tx) error { return t.removePush(user, device) })
+}
+
+// Pushes fills userctr.DeviceStore.
+func (s *Store) Pushes(_ context.Context, user protocol.UserID) (all []*userctr.Push, err error) {
+	prefix := rowKey(tablePush, user, "")
+	err = s.scanPrefix(prefix, func(key, value []byte) error {
+		var row pushRow
+		if err := parseRow(value, &row); err != nil {
+			return err
+		}
+		all = append(all, &userctr.Push{
+			User: user, Device: string(key[len(prefix):]), Kind: row.Kind, Token: row.Token, App: row.App, Created: fromNanos(row.Created),
+		})
+		return nil
+	})
+	return all, err
+}
