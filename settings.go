@@ -67,6 +67,7 @@ func settings(c *Config) []setting {
 		number("in-flight", "1000", "unanswered frames of a connection, a `NUMBER`", &a.InFlight),
 		duration("session-idle", "5m", "a session leaves memory after this `TIME` without a message", &a.SessionIdle),
 		duration("user-linger", "2m", "a user leaves memory this `TIME` after the last connection", &a.UserLinger),
+		duration("presence-linger", "5s", "a user is seen as there for this `TIME` after the last connection", &a.PresenceLinger),
 
 		duration("request-life", "30d", "a friend or group request can be answered for this `TIME`", &a.RequestLife),
 		number("max-requests", "200", "requests of one user that wait for others, a `NUMBER`", &a.MaxRequests),

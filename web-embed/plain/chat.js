@@ -65,6 +65,16 @@ export class Chat {
     return asked
   }
 
+  /** faces takes profiles that came with a list, or as they changed: the newer one stands. */
+  #faces(users) {
+    for (const p of users || []) {
+      const had = this.profiles.get(p.userId)
+      if ((had?.version || 0) > p.version) continue
+      this.profiles.set(p.userId, p)
+      if (p.userId === this.me) Object.assign(this.account, { nickname: p.nickname, name: p.name })
+    }
+  }
+
   async find(name) {
     const { items } = await this.account.call('GET', '/users?name=' + encodeURIComponent(name))
     if (items[0]) this.profiles.set(items[0].userId, items[0])
@@ -92,6 +102,7 @@ export class Chat {
   async #snapshot(snap) {
     const had = this.sessions.size
     const seen = new Set(snap.sessions.map(h => h.session))
+    this.#faces(snap.users)
     for (const h of snap.sessions) this.#adopt(h)
     this.next = snap.next || ''
     this.#countElsewhere(snap.unreadTotal)
@@ -111,6 +122,7 @@ export class Chat {
     this.paging = true
     try {
       const f = await this.wire.request('session_list', { cursor: this.next, limit: PAGE })
+      this.#faces(f.users)
       for (const h of f.sessions || []) this.#adopt(h)
       this.next = f.next || ''
       this.#countElsewhere(f.unreadTotal || 0)
@@ -171,6 +183,7 @@ export class Chat {
         s.typing.set(f.userId, Date.now() + TYPING)
         this.later('typing' + s.id + f.userId, TYPING, () => { s.typing.delete(f.userId); this.on.changed(s.id) })
         break
+      case 'user_update': this.#faces([f.profile]); this.on.changed(null); return
       case 'heartbeat_reply':
         for (const [id, head] of Object.entries(f.heads || {})) {
           const w = this.sessions.get(id)
@@ -206,7 +219,8 @@ export class Chat {
   /** people reads who is in a session, and how far each of them is. */
   async people(s) {
     try {
-      const { info } = await this.wire.request('session_get', { session: s.id, limit: 500 })
+      const { info, users } = await this.wire.request('session_get', { session: s.id, limit: 500 })
+      this.#faces(users)
       const was = s.people
       s.people = new Map((info.members || []).map(m => {
         const old = was?.get(m.user)
