@@ -77,14 +77,15 @@ func checkAvatar(avatar string) error {
 	return nil
 }
 
-// segments are words that stand where a user id stands in a path or a mention.
+// segments are words that stand where a user id stands in a path, a mention or as the
+// sender of what the installation itself says.
 var segments = map[string]bool{
 	"*": true, ".": true, "..": true, "me": true, "login": true, "logout": true, "refresh": true, "invites": true,
-	"friends": true, "blocks": true, "requests": true,
+	"friends": true, "blocks": true, "requests": true, "system": true,
 }
 
 // checkUserID takes the subject of an outside token as a user's id: what
-// protocol.ParseUserID takes, but "*", which is everybody, and the words of our paths.
+// protocol.ParseUserID takes, but "*", which is everybody, "system", and the words of our paths.
 func checkUserID(id string) error {
 	if _, err := protocol.ParseUserID(id); err != nil || segments[id] {
 		return protocol.Unauthorized("the token's subject cannot be a user id")

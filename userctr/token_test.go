@@ -274,6 +274,7 @@ func TestBadOutsideTokensAreRefused(t *testing.T) {
 		"zero byte":         with("sub", "a\x00b"),
 		"long subject":      with("sub", strings.Repeat("x", 129)),
 		"everybody":         with("sub", "*"),
+		"the installation":  with("sub", "system"),
 		"a word of a path":  with("sub", "me"),
 		"up the tree":       with("sub", ".."),
 		"device":            with("device", "a/b"),
