@@ -133,7 +133,7 @@ func serveAdmin(l net.Listener, a administrator, log *slog.Logger) {
 		answer(w, sent, err)
 	})
 	mux.HandleFunc("POST /do/{deed}", func(w http.ResponseWriter, r *http.Request) {
-		do, in := deeds[r.PathValue("deed")], json.RawMessage{}
+		do, in := deedOf(r.PathValue("deed")), json.RawMessage{}
 		if do == nil {
 			answer(w, nil, protocol.NotFound("this server does not know %q", r.PathValue("deed")))
 			return

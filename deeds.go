@@ -154,6 +154,14 @@ var deeds = map[string]deed{
 	}),
 }
 
+// deedOf gives a deed by its name; nil: there is none.
+func deedOf(name string) deed {
+	if d := deeds[name]; d != nil {
+		return d
+	}
+	return deedsOfApps[name]
+}
+
 // withUser finds the user that a deed is about.
 func withUser(do func(ctx context.Context, o *operator, u *userctr.User, in aboutUser) (any, error)) func(context.Context, *operator, aboutUser) (any, error) {
 	return func(ctx context.Context, o *operator, in aboutUser) (any, error) {
@@ -177,7 +185,7 @@ func (p *program) do(ctx context.Context, c *Config, name string, in, out any) e
 		if err != nil {
 			return err
 		}
-		got, err := deeds[name](ctx, o, text)
+		got, err := deedOf(name)(ctx, o, text)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,8 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   notice TEXT      tell users of a running server something
   user …           find, show, disable, enable, reset, admin, export, erase
   session …        find, show, dissolve, recall
+  key …            make, list, revoke
+  app …            make, list, secret, revoke, remove
   audit …          list, export, verify: what was done, and that nothing of it was changed
   backup DIR       copy everything that is kept into DIR, while the server runs or not
   chat             chat from this terminal
@@ -86,7 +88,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit"}, word) && !strings.HasPrefix(args[0], "-") {
+	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit", "key", "app"}, word) && !strings.HasPrefix(args[0], "-") {
 		word, args = word+" "+args[0], args[1:]
 	}
 	if word == "serve" && len(args) == 1 {
@@ -98,6 +100,9 @@ func (p *program) command(ctx context.Context, args []string) error {
 		case "-version", "--version":
 			word = "version"
 		}
+	}
+	if _, ok := managingApps[word]; ok {
+		return p.manageApps(ctx, word, args)
 	}
 	if _, ok := managing[word]; ok {
 		return p.manage(ctx, word, args)
@@ -124,7 +129,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	known := append(slices.Sorted(maps.Keys(managing)), "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
+	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

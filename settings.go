@@ -105,8 +105,12 @@ func settings(c *Config) []setting {
 // inForce names the settings that are not as they come, without secrets.
 func (c *Config) inForce() string {
 	var set []string
-	for _, s := range settings(c) {
-		if v := s.show(); v != "" && v != s.std {
+	usual := settings(new(Config))
+	for i, s := range settings(c) {
+		if std := usual[i]; std.std != "" {
+			_ = std.parse(std.std) // a test reads all defaults
+		}
+		if v := s.show(); v != "" && v != usual[i].show() {
 			set = append(set, s.name+"="+v)
 		}
 	}
