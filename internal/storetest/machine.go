@@ -149,7 +149,7 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 			ReadSeq: rapid.Int64Range(0, next).Draw(r, "read"), RecvSeq: rapid.Int64Range(0, next).Draw(r, "received")})
 	}
 	if seldom("info") {
-		a.Info = &protocol.SessionInfo{Session: id, SessionType: protocol.SessionType(rapid.IntRange(2, 3).Draw(r, "type")), Name: "renamed",
+		a.Info = &protocol.SessionInfo{Session: id, SessionType: protocol.SessionType(rapid.IntRange(2, 3).Draw(r, "type")), Name: "renamed", Announcement: "hear",
 			Until: rapid.Int64Range(0, 5000).Draw(r, "until"), Dead: seldom("dead")}
 	}
 	if seldom("link") {

@@ -285,7 +285,9 @@ func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.Se
 	if _, in := s.members[user]; !in || s.info.Dead {
 		return nil, protocol.NotFound("session %s", id)
 	}
-	row := &actors.HomeRow{Info: s.infoNow(), Head: int64(len(entries)), Member: s.member(user), DeviceRecv: s.recv[[2]string{user, device}]}
+	info := s.infoNow()
+	info.Announcement = ""
+	row := &actors.HomeRow{Info: info, Head: int64(len(entries)), Member: s.member(user), DeviceRecv: s.recv[[2]string{user, device}]}
 	if row.Info.SessionType == protocol.SessionType_P2P {
 		for _, r := range s.list() {
 			row.Info.Members = append(row.Info.Members, &protocol.Member{User: r.User, Role: r.Role, Inviter: r.Inviter,
