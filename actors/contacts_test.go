@@ -345,3 +345,36 @@ func TestStrangersDoNotTalkWhereTheSettingSaysSo(t *testing.T) {
 		t.Error("what was said before cannot be read")
 	}
 }
+
+func TestWithABotOneTalksWithoutBeingFriends(t *testing.T) {
+	f := newFaces("ann", "bob", "echo")
+	f.all["echo"].Kind = "bot"
+	s := facedStage(t, actors.Config{Strangers: actors.FriendsOnly}, f)
+	ann := s.dial("ann", "1")
+	id := ann.p2p("echo")
+	ann.send(id, "1", "hello")
+	ann.refused(&protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{SessionType: protocol.SessionType_P2P, Members: []string{"bob"}}}}, protocol.Code_DENIED)
+	s.dial("echo", "1").must(block("ann", true))
+	ann.refused(send(id, "2", "hello?"), protocol.Code_DENIED)
+}
+
+func TestRequestsAndContactsShowNamesAndFaces(t *testing.T) {
+	f := newFaces("ann", "bob")
+	s := facedStage(t, actors.Config{}, f)
+	ann, bob := s.dial("ann", "1"), s.dial("bob", "1")
+	r := ann.befriend("bob")
+	if got := bob.update(r.Id, 1); r.TargetName != "N bob" || got.UserName != "N ann" {
+		t.Errorf("the names in it are %q, %q", r.TargetName, got.UserName)
+	}
+	f.change("ann", "Annabel")
+	if got := bob.requests(true)[0]; got.UserName != "Annabel" {
+		t.Errorf("listed, it is from %q", got.UserName)
+	}
+	bob.must(reply(r.Id, 2))
+	if got := bob.contact("ann").Contact.Profile.GetNickname(); got != "Annabel" {
+		t.Errorf("the new friend is called %q", got)
+	}
+	if got := bob.contacts()[0].Profile.GetNickname(); got != "Annabel" {
+		t.Errorf("the friend in the list is called %q", got)
+	}
+}

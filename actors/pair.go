@@ -121,21 +121,16 @@ func unfriend(p *Pair) (*decision, error) {
 	return d, nil
 }
 
-// mayTalk says whether from may say something to the other of a p2p session, of
-// whom p.Mine is from's row. Only who is told of being blocked learns why not.
-func mayTalk(p *Pair, tell, friendsOnly bool) error {
+// mayTalk says whether the owner of mine may say something to the other one, in the
+// p2p session of the two. Only who is told of being blocked learns why not.
+func mayTalk(mine, theirs *ContactRow, tell, friendsOnly bool) error {
 	switch {
-	case p.Theirs.Blocked && tell:
-		return protocol.Errorf(protocol.Code_BLOCKED, "%s has blocked you", p.Theirs.User)
-	case p.Theirs.Blocked, friendsOnly && !p.Mine.Friend && !p.Open:
-		return protocol.Denied("%s does not take messages from %s", p.Theirs.User, p.Mine.User)
+	case theirs.Blocked && tell:
+		return protocol.Errorf(protocol.Code_BLOCKED, "%s has blocked you", theirs.User)
+	case theirs.Blocked, friendsOnly && !mine.Friend:
+		return protocol.Denied("%s does not take messages from %s", theirs.User, mine.User)
 	}
 	return nil
-}
-
-// swapped is the pair as the other one sees it.
-func (p *Pair) swapped() *Pair {
-	return &Pair{Mine: p.Theirs, Theirs: p.Mine, Waiting: p.Waiting, Open: p.Open}
 }
 
 // with is the pair after a change of it.

@@ -139,9 +139,9 @@ func TestWhatIsKeptOfSomebody(t *testing.T) {
 
 func TestWhoMayTalk(t *testing.T) {
 	for _, c := range []struct {
-		what                string
-		tell, friends, open bool
-		code                protocol.Code
+		what          string
+		tell, friends bool
+		code          protocol.Code
 	}{
 		{what: ""},
 		{what: "b"}, // who blocks may write
@@ -150,16 +150,15 @@ func TestWhoMayTalk(t *testing.T) {
 		{what: "B", tell: true, code: protocol.Code_BLOCKED},
 		{what: "", friends: true, code: protocol.Code_DENIED},
 		{what: "f", friends: true},
-		{what: "", friends: true, open: true},
-		{what: "B", friends: true, open: true, code: protocol.Code_DENIED},
 	} {
 		p := between(c.what)
-		p.Open = c.open
-		if err := mayTalk(p, c.tell, c.friends); (err != nil || c.code != 0) && !c.code.Is(err) {
+		if err := mayTalk(&p.Mine, &p.Theirs, c.tell, c.friends); (err != nil || c.code != 0) && !c.code.Is(err) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if a, b := mayTalk(between("B"), false, false), mayTalk(between(""), false, true); a.Error() != b.Error() {
+	blocked, stranger := between("B"), between("")
+	a, b := mayTalk(&blocked.Mine, &blocked.Theirs, false, false), mayTalk(&stranger.Mine, &stranger.Theirs, false, true)
+	if a.Error() != b.Error() {
 		t.Errorf("what a blocked user is told, %q, differs from what a stranger is, %q", a, b)
 	}
 }

@@ -28,15 +28,17 @@ func (s *Session) readPair(ctx context.Context, members []*MemberRow) (*Pair, er
 // p2p session decides that.
 func (s *Session) mayTalk(from protocol.UserID) error {
 	p := s.kept
-	switch {
-	case p == nil:
-		return nil
-	case p.Theirs.User == from:
-		p = p.swapped()
-	case p.Mine.User != from:
+	if p == nil {
 		return nil
 	}
-	return mayTalk(p, s.node.cfg.TellBlocked, s.node.cfg.Strangers == FriendsOnly)
+	mine, theirs := &p.Mine, &p.Theirs
+	if theirs.User == from {
+		mine, theirs = theirs, mine
+	}
+	if mine.User != from {
+		return nil
+	}
+	return mayTalk(mine, theirs, s.node.cfg.TellBlocked, s.node.cfg.Strangers == FriendsOnly && !p.Open)
 }
 
 // vetMembers is vet for the people of a new session. Of two it asks as well whether
