@@ -25,7 +25,8 @@ var tree = map[string][]string{
 	"actors":                {"internal/protocol", "internal/access"},
 	"gateway":               {"internal/protocol", "internal/access", "actors"},
 	"userctr":               {"internal/protocol", "internal/access"},
-	"filectr":               {"internal/protocol", "internal/access"},
+	"filectr":               {"internal/protocol", "internal/access", "filectr/picture"},
+	"filectr/picture":       {},
 	"filectr/blobtest":      {"filectr"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
@@ -56,6 +57,7 @@ var alone = map[string][]string{
 	"github.com/hashicorp/go-plugin":    {"plugins", "plugins/sdk"},
 	"github.com/mochi-mqtt/server":      {"gateway"},
 	"github.com/tus/tusd":               {"filectr"},
+	"golang.org/x/image":                {"filectr/picture"},
 	"gopkg.in/yaml.v3":                  {""},
 }
 

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -95,13 +96,14 @@ const draftsDir = "drafts"
 
 // Center is the file centre. Its methods may be called from everywhere at once.
 type Center struct {
-	cfg     Config
-	store   Store
-	blobs   Blobs
-	now     func() time.Time
-	log     *slog.Logger
-	holding stripes
-	uploads chan struct{} // a place for each upload at once
+	cfg      Config
+	store    Store
+	blobs    Blobs
+	now      func() time.Time
+	log      *slog.Logger
+	holding  stripes
+	uploads  chan struct{} // a place for each upload at once
+	pictures chan struct{} // and for each picture that is looked at
 
 	sweeping sync.Mutex // held while anything is deleted
 }
@@ -118,7 +120,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	case cfg.Origin != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != ""):
 		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
 	}
-	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads)}
+	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads), pictures: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	drafts := filepath.Join(cfg.Data, draftsDir)
 	if err := errors.Join(os.RemoveAll(drafts), os.MkdirAll(drafts, 0o700)); err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)

@@ -206,12 +206,16 @@ func text(head []byte) string {
 		t, utf16 = bytes.ReplaceAll(t[2:], []byte{0}, nil), true
 	}
 	lower := strings.ToLower(string(t[:min(len(t), 4096)]))
+	trimmed := strings.TrimSpace(lower)
+	if strings.HasPrefix(trimmed, "<?xml") || strings.HasPrefix(trimmed, "<svg") {
+		return "text/xml"
+	}
 	for _, tag := range pages {
 		if strings.Contains(lower, tag) {
 			return "text/html"
 		}
 	}
-	if trimmed := strings.TrimSpace(lower); strings.HasPrefix(trimmed, "<?xml") || strings.Contains(lower, "<svg") || strings.HasPrefix(trimmed, "<!doctype") {
+	if strings.Contains(lower, "<svg") || strings.HasPrefix(trimmed, "<!doctype") {
 		return "text/xml"
 	}
 	if !utf16 && bytes.IndexByte(head, 0) >= 0 {

@@ -2,10 +2,117 @@ package filectr
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/troupe-im/troupe/filectr/picture"
+	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // look finds out what a file is besides its type, fills it in, and gives the contents
-// that are to be kept.
-func (c *Center) look(_ context.Context, f *File, path string) ([]part, error) {
+// that are to be kept. Contents that are given with an error are to be removed too.
+func (c *Center) look(ctx context.Context, f *File, head []byte, path string) ([]part, error) {
+	content := sniff(head)
+	switch {
+	case content == "image/heic", content == "image/avif":
+		return nil, protocol.Errorf(protocol.Code_UNSUPPORTED, "HEIC and AVIF pictures are not taken, as what they say of where they were taken cannot be removed; send JPEG")
+	case kindOf(content) == Image:
+		return c.picture(ctx, f, path)
+	}
 	return []part{{f.Sum, path}}, nil
+}
+
+// picture keeps a picture without what it says besides, and smaller ones. One that
+// goes by another name is cleaned as well, though it is only saved.
+func (c *Center) picture(ctx context.Context, f *File, from string) (parts []part, err error) {
+	select { // one per core: each takes memory and time
+	case c.pictures <- struct{}{}:
+		defer func() { <-c.pictures }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return nil, fmt.Errorf("filectr: %w", err)
+	}
+	defer in.Close()
+	var outs [3]*os.File
+	for i, name := range [...]string{"clean", Small, Large} {
+		p := c.draft(f.ID + "." + name)
+		parts = append(parts, part{path: p})
+		if outs[i], err = os.OpenFile(p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+			return parts, fmt.Errorf("filectr: %w", err)
+		}
+		defer outs[i].Close()
+	}
+	r, err := picture.Look(ctx, in, outs[0], outs[1], outs[2])
+	var no *picture.ErrRefused
+	switch {
+	case errors.As(err, &no) && f.Kind != Image:
+		parts = append(parts, part{f.Sum, from}) // not one after all
+		return drop(parts, 3), nil
+	case errors.As(err, &no) && no.TooLarge:
+		return parts, protocol.TooLarge("%s", no.Reason)
+	case errors.As(err, &no):
+		return parts, protocol.Errorf(protocol.Code_UNSUPPORTED, "%s", no.Reason)
+	case err != nil:
+		return parts, err
+	}
+	var sizes [3]int64
+	for i := range parts {
+		if parts[i].sum, sizes[i], err = sumOf(outs[i]); err != nil {
+			return parts, err
+		}
+	}
+	f.Sum, f.Size = parts[0].sum, sizes[0]
+	if f.Kind != Image {
+		return append(drop(parts[1:], 2), parts[0]), nil
+	}
+	if r.Mime != f.Mime { // turned, and written anew in another format
+		f.Name = strings.TrimSuffix(f.Name, path.Ext(f.Name)) + map[string]string{"image/jpeg": ".jpg", "image/png": ".png"}[r.Mime]
+		f.Mime = r.Mime
+	}
+	f.Width, f.Height, f.Placeholder = r.Width, r.Height, r.Placeholder
+	if r.Frames > 1 {
+		f.Frames = r.Frames
+	}
+	kept := parts[:1]
+	for i, t := range []Thumb{{Size: Small, Mime: r.SmallMime, Width: r.SmallWidth, Height: r.SmallHeight}, {Size: Large, Mime: r.LargeMime, Width: r.LargeWidth, Height: r.LargeHeight}} {
+		p := parts[1+i]
+		if t.Mime == "" {
+			drop([]part{p}, 1)
+			continue
+		}
+		t.Sum, t.Bytes = p.sum, sizes[1+i]
+		f.Thumbs = append(f.Thumbs, t)
+		kept = append(kept, p)
+	}
+	return kept, nil
+}
+
+// drop removes the first n drafts and gives the others.
+func drop(parts []part, n int) []part {
+	for _, p := range parts[:n] {
+		os.Remove(p.path) // what stays is removed at the next start
+	}
+	return parts[n:]
+}
+
+// sumOf reads what was written to f, and syncs it.
+func sumOf(f *os.File) (sum Sum, n int64, err error) {
+	if _, err = f.Seek(0, io.SeekStart); err == nil {
+		hash := sha256.New()
+		if n, err = io.Copy(hash, f); err == nil {
+			sum, err = Sum(hash.Sum(nil)), f.Sync()
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("filectr: %w", err)
+	}
+	return sum, n, err
 }

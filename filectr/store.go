@@ -38,9 +38,15 @@ type File struct {
 	Thumbs        []Thumb       // smallest first
 }
 
+// Sizes of smaller pictures.
+const (
+	Small = "small" // 320 pixels on the longer side
+	Large = "large" // 1280
+)
+
 // Thumb is a smaller picture of a file.
 type Thumb struct {
-	Size          string // its name: small, large
+	Size          string // Small or Large
 	Sum           Sum
 	Mime          string
 	Bytes         int64

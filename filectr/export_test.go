@@ -1,0 +1,7 @@
+package filectr
+
+var Cleaned = func(name string, head []byte) (string, string, Kind) {
+	name = cleanName(name)
+	mime, kind := typeOf(head, name)
+	return name, mime, kind
+}

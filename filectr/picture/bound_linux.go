@@ -1,0 +1,27 @@
+package picture
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// bound sets what this process may take at most.
+func bound() error {
+	text, err := os.ReadFile("/proc/self/statm") // pages of address space, and more
+	if err != nil {
+		return err
+	}
+	pages, err := strconv.ParseUint(strings.Fields(string(text))[0], 10, 64)
+	if err != nil {
+		return err
+	}
+	memory := pages*uint64(os.Getpagesize()) + childMemory
+	for what, most := range map[int]uint64{syscall.RLIMIT_AS: memory, syscall.RLIMIT_CPU: childCPU, syscall.RLIMIT_FSIZE: childFile, syscall.RLIMIT_CORE: 0} {
+		if err := syscall.Setrlimit(what, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
