@@ -35,9 +35,10 @@ type noticeDesk struct {
 }
 
 func (d noticeDesk) Send(ctx context.Context, by string, id protocol.ClientMsgID, users []protocol.UserID, content *protocol.Content) (*actors.NoticeRow, error) {
+	now := time.Now().UnixMilli()
 	row, err := d.Notices.Send(ctx, by, id, users, content)
-	if err != nil {
-		return nil, err
+	if err != nil || row.CreatedAt < now { // known already
+		return row, err
 	}
 	to := "to everybody"
 	if users != nil {
