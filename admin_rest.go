@@ -37,15 +37,18 @@ func (s *server) registerAdmin(api huma.API) {
 	huma.Register(api, recall, s.adminRecall)
 }
 
-type pathUser struct {
+// InUser is embedded by every input that names a user: exported, as what reads
+// inputs passes over other embedded ones.
+type InUser struct {
 	ID string `path:"id" maxLength:"128"`
 }
 
-type pathSession struct {
+// InSession is embedded by every input that names a session.
+type InSession struct {
 	Session string `path:"session_id" maxLength:"64"`
 }
 
-func (s *server) adminExport(ctx context.Context, in *pathUser) (*huma.StreamResponse, error) {
+func (s *server) adminExport(ctx context.Context, in *InUser) (*huma.StreamResponse, error) {
 	by, err := s.users.Administer(ctx, access.Export)
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ type adminEraseAnswer struct {
 }
 
 func (s *server) adminErase(ctx context.Context, in *struct {
-	pathUser
+	InUser
 	Body *struct {
 		Messages string `json:"messages,omitempty" enum:"tombstone,keep" doc:"By default as the setting erase-messages says"`
 	}
@@ -106,7 +109,7 @@ type adminSessionsAnswer struct {
 }
 
 func (s *server) adminSessions(ctx context.Context, in *struct {
-	pathUser
+	InUser
 	userctr.Paged
 }) (*adminSessionsAnswer, error) {
 	if _, err := s.users.Administer(ctx, access.AdminSessions); err != nil {
@@ -135,7 +138,7 @@ func (s *server) adminSessions(ctx context.Context, in *struct {
 }
 
 func (s *server) adminGetSession(ctx context.Context, in *struct {
-	pathSession
+	InSession
 	userctr.Paged
 }) (*struct{ Body *adminSession }, error) {
 	if _, err := s.users.Administer(ctx, access.AdminSessions); err != nil {
@@ -145,7 +148,7 @@ func (s *server) adminGetSession(ctx context.Context, in *struct {
 	return &struct{ Body *adminSession }{v}, err
 }
 
-func (s *server) adminDissolve(ctx context.Context, in *pathSession) (*struct{}, error) {
+func (s *server) adminDissolve(ctx context.Context, in *InSession) (*struct{}, error) {
 	by, err := s.users.Administer(ctx, access.AdminSessions)
 	if err != nil {
 		return nil, err

@@ -129,6 +129,14 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
+	if slices.Contains([]string{"user", "session", "audit", "key", "app", "config"}, word) { // "troupe user --help"
+		help := map[string]string{"key": manageAppsUsage, "app": manageAppsUsage, "config": usage}[word]
+		if help == "" {
+			help = manageUsage
+		}
+		fmt.Fprintln(p.out, help)
+		return nil
+	}
 	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}

@@ -151,7 +151,7 @@ func (c *Center) adminReset(ctx context.Context, in *byID) (*passwordAnswer, err
 }
 
 func (c *Center) adminSet(ctx context.Context, in *struct {
-	byID
+	ID   string `path:"id" maxLength:"128"`
 	Body struct {
 		Admin bool `json:"admin"`
 	}

@@ -136,6 +136,9 @@ func DecideBy(a Action, s Subject, who *protocol.Identity, policy func() error) 
 		}
 		return protocol.Denied("the scope %q is needed to %s", scope, a)
 	}
+	if s == Stranger && int(a) < len(table) && !table[a].session {
+		return protocol.Denied("this user may not %s", a)
+	}
 	return protocol.Denied("%s may not %s", s, a)
 }
 
