@@ -129,10 +129,10 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	if slices.Contains([]string{"user", "session", "audit", "key", "app", "config"}, word) { // "troupe user --help"
-		help := map[string]string{"key": manageAppsUsage, "app": manageAppsUsage, "config": usage}[word]
-		if help == "" {
-			help = manageUsage
+	if len(args) > 0 && slices.Contains([]string{"user", "session", "audit", "key", "app"}, word) { // "troupe user --help"
+		help := manageUsage
+		if word == "key" || word == "app" {
+			help = manageAppsUsage
 		}
 		fmt.Fprintln(p.out, help)
 		return nil
