@@ -204,11 +204,12 @@ type Receiver interface {
 
 // Event is something that members see, encoded once for all of them.
 type Event struct {
-	Shared    *protocol.Shared // the frame
-	Ephemeral bool             // typing and the like: not kept for a resume
-	Only      protocol.UserID  // for this user only; "": for every member of the subject's session
-	Not       protocol.UserID  // for all but this user
-	Skip      int64            // a connection that does not get it, as it gets the answer; 0: none
+	Shared    *protocol.Shared         // the frame
+	Ephemeral bool                     // typing and the like: not kept for a resume
+	Only      protocol.UserID          // for this user only; "": for every member of the subject's session
+	Not       protocol.UserID          // for all but this user
+	Hidden    map[protocol.UserID]bool // for none of these; nobody changes it
+	Skip      int64                    // a connection that does not get it, as it gets the answer; 0: none
 }
 
 // SessionSubject and UserSubject name what Streams carries.

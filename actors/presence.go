@@ -215,7 +215,13 @@ func (p *presence) lookAtAll(now time.Time) {
 func (p *presence) tell(users []Standing) {
 	var burst Burst
 	for _, s := range users {
-		p.node.streams.Publish(PresenceSubject(s.User), []*Event{{Ephemeral: true, Shared: protocol.NewShared(s.frame())}}, &burst)
+		e := &Event{Ephemeral: true, Shared: protocol.NewShared(s.frame())}
+		if r := p.node.people.find(s.User); r != nil {
+			if hidden := r.hidden.Load(); hidden != nil {
+				e.Hidden = *hidden
+			}
+		}
+		p.node.streams.Publish(PresenceSubject(s.User), []*Event{e}, &burst)
 	}
 	burst.End()
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -92,7 +93,7 @@ func (u *User) lookAgain(ids []protocol.UserID) {
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
-		friends, err := u.node.friends.FriendsOf(ctx, u.id, maxFriends)
+		friends, _, err := u.node.friends.FriendsOf(ctx, u.id, maxFriends)
 		if err == nil {
 			for _, id := range ids {
 				q.known[id] = q.known[id] && u.node.hasRow(ctx, u.id, id) || slices.Contains(friends, id)
@@ -156,7 +157,20 @@ func (u *User) lookedAgain(ids, friends []protocol.UserID, visible map[protocol.
 
 // acquainted looks again at somebody who became a friend, or is none any more, or was
 // blocked; and so does the other one.
-func (u *User) acquainted(other protocol.UserID) {
+func (u *User) acquainted(other protocol.UserID, blocked bool) {
+	var hidden map[protocol.UserID]bool
+	if was := u.ref.hidden.Load(); was != nil {
+		hidden = *was
+	}
+	if hidden[other] != blocked {
+		if hidden = maps.Clone(hidden); hidden == nil {
+			hidden = map[protocol.UserID]bool{}
+		}
+		if hidden[other] = blocked; !blocked {
+			delete(hidden, other)
+		}
+		u.ref.hidden.Store(&hidden)
+	}
 	u.lookAgain([]protocol.UserID{other})
 	e := &Event{Ephemeral: true, Shared: protocol.NewShared((&Standing{User: u.id, Status: statusOffline}).frame())}
 	u.node.streams.Publish(UserSubject(other), []*Event{e}, nil)

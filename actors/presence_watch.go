@@ -65,6 +65,7 @@ func (u *User) setPresence(r *request, m *protocol.PresenceSet) {
 type stands struct {
 	status  uint32
 	friends []protocol.UserID
+	blocked []protocol.UserID // by the user
 }
 
 // readStands reads it when the user is loaded, and has its friends' presence come.
@@ -80,14 +81,9 @@ func (u *User) readStands(ctx context.Context, contacts bool) (s stands, err err
 	if !contacts {
 		return s, nil
 	}
-	if s.friends, err = u.node.friends.FriendsOf(ctx, u.id, maxFriends); err != nil || len(s.friends) == 0 {
+	if s.friends, s.blocked, err = u.node.friends.FriendsOf(ctx, u.id, maxFriends); err != nil {
 		return s, err
 	}
-	blocked, err := u.node.friends.BlockedBy(ctx, u.id, s.friends)
-	if err != nil {
-		return s, err
-	}
-	s.friends = slices.DeleteFunc(s.friends, func(f protocol.UserID) bool { return slices.Contains(blocked, f) })
 	for _, f := range s.friends {
 		if u.node.audience.join(PresenceSubject(f), u.at) {
 			if err := u.node.streams.Follow(ctx, PresenceSubject(f)); err != nil {
@@ -100,6 +96,13 @@ func (u *User) readStands(ctx context.Context, contacts bool) (s stands, err err
 
 func (u *User) stand(s stands) {
 	u.ref.status.Store(s.status)
+	if len(s.blocked) > 0 {
+		hidden := make(map[protocol.UserID]bool, len(s.blocked))
+		for _, b := range s.blocked {
+			hidden[b] = true
+		}
+		u.ref.hidden.Store(&hidden)
+	}
 	if len(s.friends) > 0 {
 		v := u.seeing()
 		v.friends = make(map[protocol.UserID]bool, len(s.friends))
@@ -322,7 +325,12 @@ func (u *User) presenceLost() {
 	u.node.off(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
-		u.tellAbout(ctx, ids)
+		blocked, err := u.node.friends.BlockedBy(ctx, u.id, ids)
+		if err != nil {
+			u.node.log.Error("reading who is to be seen", "user", u.id, "err", err)
+			return
+		}
+		u.tellAbout(ctx, slices.DeleteFunc(ids, func(id protocol.UserID) bool { return slices.Contains(blocked, id) }))
 	})
 }
 

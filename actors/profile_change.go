@@ -11,8 +11,8 @@ import (
 // Friends is who knows whom, as far as profiles and presence ask. A Journal may
 // fill it by itself; it is read from its Contacts else.
 type Friends interface {
-	// FriendsOf gives user's friends, limit at most.
-	FriendsOf(ctx context.Context, user protocol.UserID, limit int) ([]protocol.UserID, error)
+	// FriendsOf gives user's friends, limit at most, and whom it has blocked.
+	FriendsOf(ctx context.Context, user protocol.UserID, limit int) (friends, blocked []protocol.UserID, err error)
 	// BlockedBy gives those of ids who have blocked user.
 	BlockedBy(ctx context.Context, user protocol.UserID, ids []protocol.UserID) ([]protocol.UserID, error)
 }
@@ -20,20 +20,23 @@ type Friends interface {
 // friendsIn reads Friends from Contacts.
 type friendsIn struct{ Contacts }
 
-func (c friendsIn) FriendsOf(ctx context.Context, user protocol.UserID, limit int) (friends []protocol.UserID, _ error) {
+func (c friendsIn) FriendsOf(ctx context.Context, user protocol.UserID, limit int) (friends, blocked []protocol.UserID, _ error) {
 	const page = 500
 	for after := ""; ; {
 		rows, _, err := c.ContactsOf(ctx, user, after, page)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, r := range rows {
 			if after = r.Other; r.Friend && len(friends) < limit {
 				friends = append(friends, r.Other)
 			}
+			if r.Blocked {
+				blocked = append(blocked, r.Other)
+			}
 		}
-		if len(rows) < page || len(friends) >= limit {
-			return friends, nil
+		if len(rows) < page {
+			return friends, blocked, nil
 		}
 	}
 }
@@ -104,7 +107,7 @@ func (u *User) appears(m *appears) {
 func (n *Node) showTo(p *protocol.Profile, subjects []string) {
 	ctx, cancel := n.background()
 	defer cancel()
-	friends, err := n.friends.FriendsOf(ctx, p.UserId, maxFriends)
+	friends, _, err := n.friends.FriendsOf(ctx, p.UserId, maxFriends)
 	if err != nil {
 		n.log.Error("reading whose friend a user is", "user", p.UserId, "err", err)
 	}

@@ -232,8 +232,8 @@ type befriended struct {
 	friends map[protocol.UserID][]protocol.UserID
 }
 
-func (b befriended) FriendsOf(_ context.Context, user protocol.UserID, _ int) ([]protocol.UserID, error) {
-	return b.friends[user], nil
+func (b befriended) FriendsOf(_ context.Context, user protocol.UserID, _ int) (friends, blocked []protocol.UserID, _ error) {
+	return b.friends[user], nil, nil
 }
 
 func (befriended) BlockedBy(context.Context, protocol.UserID, []protocol.UserID) ([]protocol.UserID, error) {

@@ -22,11 +22,12 @@ type registry struct {
 // ref is an actor in a registry and what others may read of it without a message.
 type ref struct {
 	pid         *actor.PID
-	active      atomic.Int64  // Unix milliseconds of the last sign of life
-	connections atomic.Int32  // of a user
-	leaving     atomic.Bool   // told to passivate
-	status      atomic.Uint32 // of a user: how it wants to be seen, a place in statuses
-	shown       atomic.Uint32 // of a user: how this node, being alone, last said it is seen; 0 is offline
+	active      atomic.Int64                    // Unix milliseconds of the last sign of life
+	connections atomic.Int32                    // of a user
+	leaving     atomic.Bool                     // told to passivate
+	status      atomic.Uint32                   // of a user: how it wants to be seen, a place in statuses
+	shown       atomic.Uint32                   // of a user: how this node, being alone, last said it is seen; 0 is offline
+	hidden      atomic.Pointer[map[string]bool] // of a user: from whom its presence is hidden, as it blocked them
 }
 
 func (r *registry) shard(id string) *struct {

@@ -56,7 +56,7 @@ func (u *User) deliver(d *delivery) {
 	out := u.out[:0]
 	var skip []int64 // per frame of out, the connection that does not get it
 	for _, e := range d.events {
-		if e.Only != "" && e.Only != u.id || e.Not != "" && e.Not == u.id {
+		if e.Only != "" && e.Only != u.id || e.Not != "" && e.Not == u.id || e.Hidden[u.id] {
 			continue
 		}
 		shared := e.Shared
@@ -91,7 +91,7 @@ func (u *User) deliver(d *delivery) {
 			u.noteRequest(m.RequestUpdate.Request)
 		case *protocol.Frame_ContactUpdate:
 			u.noteContact(m.ContactUpdate)
-			u.acquainted(m.ContactUpdate.Contact.GetUser())
+			u.acquainted(m.ContactUpdate.Contact.GetUser(), m.ContactUpdate.Contact.GetBlocked() && !m.ContactUpdate.Gone)
 		}
 		if e.Ephemeral {
 			out = append(out, Outgoing{Shared: shared})
