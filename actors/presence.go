@@ -250,7 +250,12 @@ func (p *presence) save(ctx context.Context) {
 // keepAtOnce bounds the rows of one commit.
 const keepAtOnce = 1000
 
+// keep keeps times. Who was erased, which ended its connections, has none any more.
 func (p *presence) keep(ctx context.Context, users []Standing) {
+	users = slices.DeleteFunc(users, func(s Standing) bool {
+		known, _ := p.node.profiles.Known([]protocol.UserID{s.User})
+		return len(known) == 1 && known[0].Gone
+	})
 	for part := range slices.Chunk(users, keepAtOnce) {
 		if err := p.kept.KeepStandings(ctx, part); err != nil {
 			p.node.log.Error("keeping when users were active", "err", err)
