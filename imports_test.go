@@ -25,8 +25,10 @@ var tree = map[string][]string{
 	"actors":                {"internal/protocol", "internal/access"},
 	"gateway":               {"internal/protocol", "internal/access", "actors"},
 	"userctr":               {"internal/protocol", "internal/access"},
-	"filectr":               {"internal/protocol", "internal/access", "filectr/picture"},
-	"filectr/picture":       {},
+	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/picture", "filectr/sound"},
+	"filectr/child":         {},
+	"filectr/picture":       {"filectr/child"},
+	"filectr/sound":         {"filectr/child"},
 	"filectr/blobtest":      {"filectr"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
@@ -58,6 +60,7 @@ var alone = map[string][]string{
 	"github.com/mochi-mqtt/server":      {"gateway"},
 	"github.com/tus/tusd":               {"filectr"},
 	"golang.org/x/image":                {"filectr/picture"},
+	"github.com/pion/opus":              {"filectr/sound"},
 	"gopkg.in/yaml.v3":                  {""},
 }
 

@@ -151,3 +151,21 @@ func TestOneMayNameLinksAndFilesOneMayReadOnly(t *testing.T) {
 		t.Errorf("bob names ann's file: %v", err)
 	}
 }
+
+func TestAVoiceMessageHasItsDurationAndPeaks(t *testing.T) {
+	s := newStage(t, nil)
+	samples := make([]byte, 16_000) // a second of 8 kHz, 16 bits
+	for i := 8001; i < len(samples); i += 2 {
+		samples[i] = 0x40
+	}
+	wav := append([]byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x80\x3e\x00\x00"), samples...)
+	if f := s.upload("ann", "a.wav", wav); f.Kind != "voice" || f.Duration != 1000 || len(f.Peaks) != 64 || f.Peaks[0] != 0 || f.Peaks[63] != 128 {
+		t.Errorf("%+v", f)
+	}
+	if f := s.upload("ann", "a.mp3", []byte("ID3\x04 and so on")); f.Kind != "voice" || f.Duration != 0 || f.Peaks != nil {
+		t.Errorf("what cannot be measured: %+v", f)
+	}
+	if f := s.upload("ann", "a.ogg", []byte("OggS, and not what belongs to it")); f.Kind != "voice" || f.Duration != 0 || f.Peaks != nil {
+		t.Errorf("what is damaged: %+v", f)
+	}
+}

@@ -140,6 +140,9 @@ func (c *Center) post(ctx context.Context, in *uploadInput) (*fileAnswer, error)
 	if err != nil {
 		return nil, err
 	}
+	if who.User == "" {
+		return nil, protocol.Denied("files are users': a server key says for whom it uploads")
+	}
 	f, err := c.takeForm(ctx, who.User, in.request, in.deadline)
 	if err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ type Center struct {
 	log      *slog.Logger
 	holding  stripes
 	uploads  chan struct{} // a place for each upload at once
-	pictures chan struct{} // and for each picture that is looked at
+	decoding chan struct{} // and for each that is decoded
 
 	sweeping sync.Mutex // held while anything is deleted
 }
@@ -120,7 +120,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	case cfg.Origin != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != ""):
 		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
 	}
-	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads), pictures: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	drafts := filepath.Join(cfg.Data, draftsDir)
 	if err := errors.Join(os.RemoveAll(drafts), os.MkdirAll(drafts, 0o700)); err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)

@@ -10,7 +10,9 @@ import (
 	"path"
 	"strings"
 
+	"github.com/troupe-im/troupe/filectr/child"
 	"github.com/troupe-im/troupe/filectr/picture"
+	"github.com/troupe-im/troupe/filectr/sound"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -23,16 +25,43 @@ func (c *Center) look(ctx context.Context, f *File, head []byte, path string) ([
 		return nil, protocol.Errorf(protocol.Code_UNSUPPORTED, "HEIC and AVIF pictures are not taken, as what they say of where they were taken cannot be removed; send JPEG")
 	case kindOf(content) == Image:
 		return c.picture(ctx, f, path)
+	case f.Kind == Voice && (content == "audio/wav" || content == "audio/ogg"):
+		if err := c.sound(ctx, f, path); err != nil {
+			return nil, err
+		}
 	}
 	return []part{{f.Sum, path}}, nil
+}
+
+// sound measures a voice message. What cannot be measured is kept all the same, and
+// nothing is said of how long it is.
+func (c *Center) sound(ctx context.Context, f *File, path string) error {
+	select {
+	case c.decoding <- struct{}{}:
+		defer func() { <-c.decoding }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	defer in.Close()
+	r, err := sound.Look(ctx, in)
+	var no *child.Refused
+	if errors.As(err, &no) {
+		return nil
+	}
+	f.Duration, f.Peaks = r.Duration, r.Peaks
+	return err
 }
 
 // picture keeps a picture without what it says besides, and smaller ones. One that
 // goes by another name is cleaned as well, though it is only saved.
 func (c *Center) picture(ctx context.Context, f *File, from string) (parts []part, err error) {
 	select { // one per core: each takes memory and time
-	case c.pictures <- struct{}{}:
-		defer func() { <-c.pictures }()
+	case c.decoding <- struct{}{}:
+		defer func() { <-c.decoding }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -51,7 +80,7 @@ func (c *Center) picture(ctx context.Context, f *File, from string) (parts []par
 		defer outs[i].Close()
 	}
 	r, err := picture.Look(ctx, in, outs[0], outs[1], outs[2])
-	var no *picture.ErrRefused
+	var no *child.Refused
 	switch {
 	case errors.As(err, &no) && f.Kind != Image:
 		parts = append(parts, part{f.Sum, from}) // not one after all

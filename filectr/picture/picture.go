@@ -3,7 +3,7 @@
 // (where they were taken, above all), and makes smaller ones.
 //
 // Headers are looked at before anything is decoded, and decoding happens in a child
-// process with bounds of memory and time: see child.go.
+// process with bounds of memory and time: see package child.
 package picture
 
 import (
@@ -16,6 +16,8 @@ import (
 	"image/png"
 
 	"golang.org/x/image/webp"
+
+	"github.com/troupe-im/troupe/filectr/child"
 )
 
 // Bounds of a picture, checked before it is decoded.
@@ -29,7 +31,7 @@ const (
 )
 
 // ErrTooLarge says that a picture is over a bound; others that it is none.
-var ErrTooLarge = errors.New("the picture is too large")
+var ErrTooLarge = fmt.Errorf("the picture is %w", child.ErrTooLarge)
 
 // head is what is known of a picture before it is decoded.
 type head struct {

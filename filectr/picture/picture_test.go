@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/troupe-im/troupe/filectr/child"
 )
 
 // gps is a TIFF structure with an orientation and a position.
@@ -327,7 +329,7 @@ func TestAChildLooksAtAPicture(t *testing.T) {
 	if err != nil || r.Width != 2000 || r.LargeWidth != 1280 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	var no *ErrRefused
+	var no *child.Refused
 	if _, err := look(t, giant(65536, 65536)); !errors.As(err, &no) || !no.TooLarge {
 		t.Errorf("a giant: %v", err)
 	}

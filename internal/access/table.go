@@ -117,7 +117,7 @@ var table = [actions]row{
 	Contacts: person("keep contacts", sign, deny, yes, deny, deny, yes),
 	Requests: person("send and answer requests", sign, deny, yes, deny, deny, yes),
 	Create:   person("make a session", sign, policy, yes, deny, sessions, yes),
-	Upload:   person("upload files", sign, yes, yes, send, deny, yes),
+	Upload:   person("upload files", sign, yes, yes, send, messages, yes),
 	Follow:   person("follow a signed link", yes, yes, yes, yes, yes, yes),
 	Home:     person("list one's sessions", sign, yes, yes, yes, reads, yes),
 

@@ -1,4 +1,4 @@
-package picture
+package child
 
 import (
 	"os"
@@ -17,8 +17,8 @@ func bound() error {
 	if err != nil {
 		return err
 	}
-	memory := pages*uint64(os.Getpagesize()) + childMemory
-	for what, most := range map[int]uint64{syscall.RLIMIT_AS: memory, syscall.RLIMIT_CPU: childCPU, syscall.RLIMIT_FSIZE: childFile, syscall.RLIMIT_CORE: 0} {
+	most := pages*uint64(os.Getpagesize()) + memory
+	for what, most := range map[int]uint64{syscall.RLIMIT_AS: most, syscall.RLIMIT_CPU: cpu, syscall.RLIMIT_FSIZE: file, syscall.RLIMIT_CORE: 0} {
 		if err := syscall.Setrlimit(what, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package picture
+package child
 
 // bound does nothing: the child has no bounds of its own here but the time its
 // parent gives it.
