@@ -158,7 +158,7 @@ func (s *Session) get(r *request, m *protocol.SessionGet) {
 			return
 		}
 		reply.Info.Members = []*protocol.Member{other.member()}
-		s.reply(r, &protocol.Frame{Body: &protocol.Frame_SessionGetReply{SessionGetReply: reply}})
+		s.present(r, reply)
 		return
 	}
 	more := false
