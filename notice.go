@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -28,13 +29,18 @@ func (e everybody) Everybody(ctx context.Context, after protocol.UserID, limit i
 	return ids, err
 }
 
-// noticeDesk writes into the audit log who sends notices.
+// noticeDesk asks the store whether who sends notices still may, and writes into the audit log who does.
 type noticeDesk struct {
 	*actors.Notices
 	users *userctr.Center
 }
 
 func (d noticeDesk) Send(ctx context.Context, by string, id protocol.ClientMsgID, users []protocol.UserID, content *protocol.Content) (*actors.NoticeRow, error) {
+	if by != userctr.ByOperator {
+		if _, err := d.users.Administer(ctx, access.Notices); err != nil {
+			return nil, err
+		}
+	}
 	now := time.Now().UnixMilli()
 	row, err := d.Notices.Send(ctx, by, id, users, content)
 	if err != nil || row.CreatedAt < now { // known already

@@ -92,8 +92,8 @@ func (c *Center) ResetPassword(ctx context.Context, by string, id protocol.UserI
 	return password, c.SetPassword(ctx, id, password)
 }
 
-// SetAdmin makes a user an administrator, or no more. The access tokens it has say so
-// for their ten minutes, but what administrators do asks the store. CONFLICT: it is the last.
+// SetAdmin makes a user an administrator, or no more: then its logins end, as its access
+// tokens say otherwise. CONFLICT: it is the last.
 func (c *Center) SetAdmin(ctx context.Context, by string, id protocol.UserID, admin bool) (*User, error) {
 	u, err := c.User(ctx, id)
 	if err != nil || u.Admin == admin {
@@ -120,5 +120,11 @@ func (c *Center) SetAdmin(ctx context.Context, by string, id protocol.UserID, ad
 		return nil, err
 	}
 	c.log.Info("an administrator was made or unmade", "user", id, "by", by, "admin", admin)
-	return c.change(ctx, id, func(u *User) error { u.Admin = admin; return nil })
+	u, err = c.change(ctx, id, func(u *User) error { u.Admin = admin; return nil })
+	if err != nil || admin {
+		return u, err
+	}
+	err = c.revokeWhere(ctx, id, protocol.Code_UNAUTHORIZED, every)
+	c.tell(id, "", protocol.Code_UNAUTHORIZED) // connections of outside tokens
+	return u, err
 }

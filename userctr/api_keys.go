@@ -20,8 +20,8 @@ func (c *Center) registerKeys(api huma.API) {
 	huma.Register(api, op("make-key", http.MethodPost, "/keys", "Make a server key, which is shown once (administrators)", http.StatusCreated), c.postKey)
 	huma.Register(api, op("list-keys", http.MethodGet, "/keys", "List the server keys (administrators)", http.StatusOK), c.getKeys)
 	huma.Register(api, op("revoke-key", http.MethodDelete, "/keys/{key}", "Revoke a server key (administrators)", http.StatusNoContent, http.StatusNotFound), c.deleteKey)
-	huma.Register(api, op("mint-user", http.MethodPost, "/keys/users", "Make a user, or change one (server keys, scope users)", http.StatusCreated), c.postMint)
-	huma.Register(api, op("mint-token", http.MethodPost, "/keys/users/{id}/token", "Sign a user in (server keys, scope users)", http.StatusOK, http.StatusNotFound), c.postMintToken)
+	huma.Register(api, op("mint-user", http.MethodPost, "/keys/users", "Make a user, or change one (server keys, scope users)", http.StatusCreated, http.StatusConflict), c.postMint)
+	huma.Register(api, op("mint-token", http.MethodPost, "/keys/users/{id}/token", "Sign a user in (server keys, scope users)", http.StatusOK, http.StatusNotFound, http.StatusConflict), c.postMintToken)
 }
 
 // KeyBody is a server key as administrators see it.

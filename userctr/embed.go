@@ -65,7 +65,7 @@ func (c *Center) Exchange(ctx context.Context, app, token string, client Client)
 	if err != nil {
 		return nil, err
 	}
-	if as.Outside != "" && as.Outside != u.Outside || as.Avatar != "" && as.Avatar != u.Avatar {
+	if !u.Disabled && (as.Outside != "" && as.Outside != u.Outside || as.Avatar != "" && as.Avatar != u.Avatar) {
 		if u, err = c.change(ctx, id, func(u *User) error {
 			if as.Outside != "" && as.Outside != u.Outside {
 				u.Nickname, u.Outside = as.Outside, as.Outside

@@ -2,7 +2,6 @@ package userctr
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -90,13 +89,6 @@ func (c *Center) Erasures(ctx context.Context) ([]*Erasure, error) {
 func (c *Center) Forget(ctx context.Context, id protocol.UserID) error {
 	if err := c.ForgetSubjects(ctx, id); err != nil { // what outside systems call them is theirs too
 		return err
-	}
-	pushes, err := c.store.Pushes(ctx, id)
-	for _, p := range pushes {
-		err = errors.Join(err, c.store.RemovePush(ctx, id, p.Device))
-	}
-	if err != nil {
-		return fmt.Errorf("userctr: how %s is woken: %w", id, err)
 	}
 	if err := c.store.EraseUser(ctx, id, c.now()); err != nil {
 		return fmt.Errorf("userctr: erase %s: %w", id, err)

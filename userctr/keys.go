@@ -199,7 +199,7 @@ type Mint struct {
 // MintUser makes the user m.ID, or changes it when there is one; new says which. DENIED
 // without the scope, and for users that have a password here or are admins.
 func (c *Center) MintUser(ctx context.Context, by protocol.Identity, m Mint) (u *User, new bool, err error) {
-	if err := access.Decide(access.MintUsers, access.Asker(&by), &by); err != nil {
+	if err := c.requireAdmin(ctx, by, access.MintUsers); err != nil {
 		return nil, false, err
 	}
 	fresh := &User{ID: m.ID, Kind: Human, Created: c.now()}
@@ -246,15 +246,20 @@ func (c *Center) MintUser(ctx context.Context, by protocol.Identity, m Mint) (u 
 	if err != nil {
 		return nil, false, fmt.Errorf("userctr: make user %s: %w", fresh.ID, err)
 	}
-	if err := minted(is); err != nil {
-		return nil, false, err
-	}
-	u, err = c.change(ctx, is.ID, edit)
+	u, err = c.change(ctx, is.ID, func(u *User) error {
+		if err := minted(u); err != nil {
+			return err
+		}
+		return edit(u)
+	})
 	return u, false, err
 }
 
-// minted refuses users that are not for back ends to speak as.
+// minted refuses users that are not for back ends to speak as: DENIED, or CONFLICT where nobody is behind it any more.
 func minted(u *User) error {
+	if u.Gone {
+		return protocol.Conflict("user %s was erased", u.ID)
+	}
 	if u.Admin || u.Password != "" || u.Kind == System || u.Kind == Guest {
 		return protocol.Denied("user %s is not for a server key to change or to sign in", u.ID)
 	}
@@ -263,7 +268,7 @@ func minted(u *User) error {
 
 // MintToken signs a user in for a back end that knows it. DENIED as MintUser; NOT_FOUND.
 func (c *Center) MintToken(ctx context.Context, by protocol.Identity, user protocol.UserID, client Client) (*Grant, error) {
-	if err := access.Decide(access.MintUsers, access.Asker(&by), &by); err != nil {
+	if err := c.requireAdmin(ctx, by, access.MintUsers); err != nil {
 		return nil, err
 	}
 	if err := checkDevice(client.Device, client.Platform, client.Version); err != nil {

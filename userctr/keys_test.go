@@ -137,7 +137,7 @@ func TestAKeyMakesUsersAndTokensForThem(t *testing.T) {
 		t.Errorf("an id that was made = %s", made)
 	}
 	want(200, text, "POST", "/keys/users", fmt.Sprintf(`{"id":%q,"nickname":"x"}`, made))
-	for _, id := range []string{"u_none", "a/b", "me", "*"} {
+	for _, id := range []string{"u_none", "a/b", "me", "*", "system", "operator", "server"} {
 		want(400, text, "POST", "/keys/users", fmt.Sprintf(`{"id":%q}`, id))
 	}
 	grant := want(200, text, "POST", "/keys/users/patient-7/token", `{"device":"phone","platform":"ios"}`)

@@ -78,10 +78,10 @@ func checkAvatar(avatar string) error {
 }
 
 // segments are words that stand where a user id stands in a path, a mention or as the
-// sender of what the installation itself says.
+// sender of what the installation itself says, or in the audit log.
 var segments = map[string]bool{
 	"*": true, ".": true, "..": true, "me": true, "login": true, "logout": true, "refresh": true, "invites": true,
-	"friends": true, "blocks": true, "requests": true, "system": true,
+	"friends": true, "blocks": true, "requests": true, "system": true, ByOperator: true, ByServer: true,
 }
 
 // checkUserID takes the subject of an outside token as a user's id: what

@@ -90,7 +90,7 @@ func (c *Center) meet(ctx context.Context, id protocol.UserID, name string) (gla
 	if err != nil {
 		return glance{}, fmt.Errorf("userctr: meet %s: %w", id, err)
 	}
-	if name != "" && name != u.Outside {
+	if name != "" && name != u.Outside && !u.Disabled { // of one who was erased no name is kept again
 		u, err = c.change(ctx, id, func(u *User) error {
 			u.Nickname, u.Outside = name, name
 			return nil

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -62,7 +63,11 @@ func (s *Store) EndErasure(_ context.Context, user protocol.UserID) error {
 }
 
 // EraseUser fills userctr.EraseStore.
-func (s *Store) EraseUser(_ context.Context, id protocol.UserID, now time.Time) error {
+func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time) error {
+	found, err := s.traces(ctx, id)
+	if err != nil {
+		return err
+	}
 	return s.update(func(t *tx) error {
 		was, err := getRow[userRow](t, rowKey(tableUser, id), "user", id)
 		if err != nil {
@@ -71,14 +76,17 @@ func (s *Store) EraseUser(_ context.Context, id protocol.UserID, now time.Time) 
 		if was.Folded != "" {
 			t.delete(rowKey(tableName, was.Folded))
 		}
-		for _, table := range []byte{tableDevice, tableLogins} {
-			if err := t.deletePrefix(rowKey(table, id, "")); err != nil {
-				return err
-			}
+		prefix := rowKey(tableDevice, id, "")
+		err = t.scanPrefix(prefix, func(key, _ []byte) error { return t.removeDevice(id, string(key[len(prefix):])) })
+		if err != nil {
+			return err
 		}
-		prefix := rowKey(tableSubjects, id, "")
-		err = t.scanPrefix(prefix, func(key, _ []byte) error {
-			t.delete(append([]byte{tableSubject}, key[len(prefix):]...))
+		if err := t.deletePrefix(rowKey(tableLogins, id, "")); err != nil {
+			return err
+		}
+		subjects := rowKey(tableSubjects, id, "")
+		err = t.scanPrefix(subjects, func(key, _ []byte) error {
+			t.delete(append([]byte{tableSubject}, key[len(subjects):]...))
 			t.delete(slices.Clone(key))
 			return nil
 		})
@@ -86,84 +94,122 @@ func (s *Store) EraseUser(_ context.Context, id protocol.UserID, now time.Time) 
 			return err
 		}
 		t.delete(rowKey(tableStanding, id))
-		if err := t.eraseLogins(id, now); err != nil {
-			return err
+		for _, key := range found.logins {
+			if err := t.eraseLogin(key, now); err != nil {
+				return err
+			}
 		}
-		if err := t.eraseContacts(id); err != nil {
-			return err
+		for _, key := range found.contacts {
+			if err := t.eraseContact(key); err != nil {
+				return err
+			}
 		}
-		if err := t.eraseRequests(id); err != nil {
-			return err
+		for _, key := range found.requests {
+			if err := t.eraseRequest(key); err != nil {
+				return err
+			}
 		}
 		return putUser(t, id, userRow{Version: was.Version + 1, Kind: was.Kind, Created: was.Created, Disabled: true, Gone: true})
 	})
+}
+
+// traces are the keys of a user's logins, of what it keeps of others and others of it, and
+// of the requests from and to it.
+type traces struct{ logins, contacts, requests [][]byte }
+
+// traces reads whole tables, while others write: the user is shut out already, and
+// what is made of it meanwhile is made of somebody who is erased.
+func (s *Store) traces(ctx context.Context, user protocol.UserID) (found traces, err error) {
+	each := func(table byte, to *[][]byte, is func(key, value []byte) (bool, error)) {
+		if err != nil {
+			return
+		}
+		err = s.scanPrefix([]byte{table}, func(key, value []byte) error {
+			yes, err := is(key, value)
+			if yes {
+				*to = append(*to, slices.Clone(key))
+			}
+			return cmp.Or(err, ctx.Err())
+		})
+	}
+	each(tableLogin, &found.logins, func(_, value []byte) (bool, error) {
+		var l loginRow
+		err := parseRow(value, &l)
+		return l.User == user, err
+	})
+	mine, theirs := rowKey(tableContact, user, ""), append([]byte{0}, user...)
+	each(tableContact, &found.contacts, func(key, _ []byte) (bool, error) {
+		return bytes.HasPrefix(key, mine) || bytes.HasSuffix(key, theirs), nil
+	})
+	each(tableRequest, &found.requests, func(_, value []byte) (bool, error) {
+		var r requestRow
+		err := parseRow(value, &r)
+		return r.From == user || r.Target == user || r.User == user, err
+	})
+	return found, err
 }
 
 func (t *tx) deletePrefix(prefix []byte) error {
 	return t.scanPrefix(prefix, func(key, _ []byte) error { t.delete(slices.Clone(key)); return nil })
 }
 
-// eraseLogins ends what is left of the user's logins. Their rows stay, without their
-// devices, until they are swept: that they have ended must be known after a restart.
-func (t *tx) eraseLogins(user protocol.UserID, now time.Time) error {
-	return t.scanPrefix([]byte{tableLogin}, func(key, value []byte) error {
-		var l loginRow
-		if err := parseRow(value, &l); err != nil || l.User != user {
-			return err
-		}
-		id := string(key[1:])
-		for _, table := range []byte{tableRefresh, tableChild} {
-			if err := t.deletePrefix(rowKey(table, id, "")); err != nil {
-				return err
-			}
-		}
-		if l.Revoked == 0 {
-			l.Revoked = nanos(now)
-			t.put(rowKey(tableRevoked, id), number(l.Revoked))
-		}
-		return putRow(t, slices.Clone(key), loginRow{User: user, Created: l.Created, Expires: l.Expires, Revoked: l.Revoked})
-	})
-}
-
-// eraseContacts removes what the user keeps of others, and what others keep of it.
-func (t *tx) eraseContacts(user protocol.UserID) error {
-	suffix := append([]byte{0}, user...)
-	prefix := rowKey(tableContact, user, "")
-	return t.scanPrefix([]byte{tableContact}, func(key, _ []byte) error {
-		if !bytes.HasPrefix(key, prefix) && !bytes.HasSuffix(key, suffix) {
-			return nil
-		}
-		t.delete(slices.Clone(key))
-		version := rowKey(tableContacts, placeOwner(key))
-		n, err := getNumber(t, version)
-		t.put(version, number(n+1))
+// eraseLogin ends a login. Its row stays, without its device, until it is swept: that
+// it has ended must be known after a restart.
+func (t *tx) eraseLogin(key []byte, now time.Time) error {
+	id := string(key[1:])
+	l, err := getRow[loginRow](t, key, "login", id)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		return nil // swept meanwhile
+	}
+	if err != nil {
 		return err
-	})
+	}
+	for _, table := range []byte{tableRefresh, tableChild} {
+		if err := t.deletePrefix(rowKey(table, id, "")); err != nil {
+			return err
+		}
+	}
+	if l.Revoked == 0 {
+		l.Revoked = nanos(now)
+		t.put(rowKey(tableRevoked, id), number(l.Revoked))
+	}
+	return putRow(t, key, loginRow{User: l.User, Created: l.Created, Expires: l.Expires, Revoked: l.Revoked})
 }
 
-// eraseRequests removes the requests from and to the user.
-func (t *tx) eraseRequests(user protocol.UserID) error {
-	return t.scanPrefix([]byte{tableRequest}, func(key, value []byte) error {
-		var row requestRow
-		if err := parseRow(value, &row); err != nil {
-			return err
-		}
-		if row.From != user && row.Target != user && row.User != user {
-			return nil
-		}
-		r := row.request(string(key[1:]))
-		lists(r, func(all, waiting byte, owner string) {
-			t.delete(placeKey(all, owner, placeOf(r)))
-			t.delete(placeKey(waiting, owner, placeOf(r)))
-		})
-		if asked, _, err := t.get(askedKey(r)); err != nil {
-			return err
-		} else if string(asked) == r.Id {
-			t.delete(askedKey(r))
-		}
-		t.delete(slices.Clone(key))
+// eraseContact removes what one user keeps of another.
+func (t *tx) eraseContact(key []byte) error {
+	if _, found, err := t.get(key); err != nil || !found {
+		return err
+	}
+	t.delete(key)
+	version := rowKey(tableContacts, placeOwner(key))
+	n, err := getNumber(t, version)
+	t.put(version, number(n+1))
+	return err
+}
+
+// eraseRequest removes a request.
+func (t *tx) eraseRequest(key []byte) error {
+	id := string(key[1:])
+	row, err := getRow[requestRow](t, key, "request", id)
+	if protocol.Code_NOT_FOUND.Is(err) {
 		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r := row.request(id)
+	lists(r, func(all, waiting byte, owner string) {
+		t.delete(placeKey(all, owner, placeOf(r)))
+		t.delete(placeKey(waiting, owner, placeOf(r)))
 	})
+	if asked, _, err := t.get(askedKey(r)); err != nil {
+		return err
+	} else if string(asked) == r.Id {
+		t.delete(askedKey(r))
+	}
+	t.delete(key)
+	return nil
 }
 
 // keptLogs is more than Pebble keeps of logs that it would use again: one more than
