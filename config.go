@@ -37,7 +37,9 @@ type Config struct {
 	Gateway gateway.Config
 	Users   userctr.Config
 	Files   filectr.Config
-	Store   pebblestore.Options
+
+	S3Secret userctr.Secret // of Files.S3
+	Store    pebblestore.Options
 }
 
 // The profiles.
@@ -56,6 +58,7 @@ func (c *Config) settle() {
 		}
 	}
 	c.Users.Data = c.Data
+	c.Files.S3.Secret = string(c.S3Secret)
 	c.Files.Data = filepath.Join(c.Data, filesDir)
 	c.Users.Platform = c.Actors.Platforms
 	c.Actors.Heartbeat = c.Gateway.Heartbeat

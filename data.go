@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,7 @@ type data struct {
 	store *pebblestore.Store
 	users *userctr.Center
 	files *filectr.Center
-	blobs *filectr.Directory
+	blobs filectr.Blobs
 }
 
 // openData opens c's data directory, and makes it when there is none. It fails
@@ -47,7 +48,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	d := &data{dir: c.Data, store: store, users: users}
-	if d.blobs, err = filectr.NewDirectory(filepath.Join(c.Files.Data, filectr.BlobsDir)); err == nil {
+	if d.blobs, err = openBlobs(&c.Files); err == nil {
 		files := c.Files
 		files.Key = users.Derive("links of files")
 		d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
@@ -56,6 +57,16 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil
+}
+
+// openBlobs opens what keeps files' contents: a bucket where one is set, else a directory.
+func openBlobs(c *filectr.Config) (filectr.Blobs, error) {
+	if c.S3.Endpoint != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		return filectr.NewBucket(ctx, c.S3)
+	}
+	return filectr.NewDirectory(filepath.Join(c.Data, filectr.BlobsDir))
 }
 
 func (d *data) close() error { return d.store.Close() }
@@ -80,7 +91,10 @@ func (d *data) backup(dir string) error {
 		if err := os.Mkdir(filepath.Join(dir, filesDir), 0o700); err != nil {
 			return err
 		}
-		return d.blobs.CopyTo(filepath.Join(dir, filesDir, filectr.BlobsDir))
+		if here, ok := d.blobs.(*filectr.Directory); ok { // a bucket has its own backups
+			return here.CopyTo(filepath.Join(dir, filesDir, filectr.BlobsDir))
+		}
+		return nil
 	})
 	if err != nil {
 		return err

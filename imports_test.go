@@ -61,6 +61,7 @@ var alone = map[string][]string{
 	"github.com/tus/tusd":               {"filectr"},
 	"golang.org/x/image":                {"filectr/picture"},
 	"github.com/pion/opus":              {"filectr/sound"},
+	"github.com/minio/minio-go":         {"filectr"},
 	"gopkg.in/yaml.v3":                  {""},
 }
 

@@ -83,6 +83,12 @@ func settings(c *Config) []setting {
 		size("files-min-free", "256MiB", "`BYTES` of disk that uploads leave free", &f.MinFree),
 		duration("unsent-life", "24h", "an upload that was not sent is kept for this `TIME`", &f.Unsent),
 		duration("link-life", "5m", "life of a signed link to a file, a `TIME`", &f.LinkLife),
+		text("s3-endpoint", "", "`ENDPOINT` of the S3 store that keeps files' contents, like https://s3.example.com; none: they are in the data directory", &f.S3.Endpoint),
+		text("s3-bucket", "", "`BUCKET` in it, which has to be there", &f.S3.Bucket),
+		text("s3-region", "", "its `REGION`, where the store wants one", &f.S3.Region),
+		text("s3-access-key", "", "`ID` of the key to it", &f.S3.Access),
+		hidden("s3-secret-key", "the secret of that key", &c.S3Secret),
+		text("s3-prefix", "", "`PREFIX` of all names in the bucket", &f.S3.Prefix),
 		text("files-origin", "", "`ORIGIN` of signed links, like https://files.example.com, which leads here too", &f.Origin),
 
 		number("max-connections", "50000", "connections in all, a `NUMBER`", &g.MaxConnections),

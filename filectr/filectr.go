@@ -41,6 +41,8 @@ type Config struct {
 	LinkLife time.Duration // of a signed link: 5 min
 	Origin   string        // of links, like https://files.example.com; "": they are paths of the server's own
 	Uploads  int           // at once: 256
+
+	S3 S3 // where contents are, instead of in Data
 }
 
 func (c Config) withDefaults() Config {
