@@ -2,7 +2,9 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/troupe-im/troupe/actors"
@@ -186,4 +188,59 @@ func TestAnOwnersPlaceIsTakenWithItsRole(t *testing.T) {
 			t.Errorf("%s is %v, want %v", m.User, m.Role, want)
 		}
 	}
+}
+
+func TestAUserWhoWasInTheGuestsSessionIsCountedOnce(t *testing.T) {
+	s := openShop(t)
+	guest := visitor("g_1", "shop")
+	id := s.visits(guest)
+	ann := s.dial("ann", "d")
+	ann.must(add(id, "zoe"))
+	zoe := s.dial("zoe", "d")
+	for _, n := range []string{"1", "2", "3"} {
+		ann.send(id, n, "hello "+n)
+	}
+	if _, err := s.askAs(guest, read(id, 4)); err != nil { // all of them: the joining is the first entry
+		t.Fatal(err)
+	}
+	eventually(t, "zoe has all", func() bool { r := zoe.row(id); return r != nil && r.Unread == 3 })
+	if err := s.node.Replace(t.Context(), id, "g_1", "zoe"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "zoe's row has what the guest had read", func() bool { r := zoe.row(id); return r.Unread == 0 && r.ReadSeq == 4 })
+	for _, c := range []*client{ann, zoe} {
+		eventually(t, "three are in it", func() bool { return c.row(id).MemberCount == 3 })
+	}
+	for _, e := range zoe.history(id) {
+		if e.Seq > 1 && e.Kind == protocol.Kind_JOIN {
+			t.Errorf("zoe came in again: %v", e)
+		}
+	}
+}
+
+func TestAPlaceInASessionThatCannotBeReadIsTakenLater(t *testing.T) {
+	j := &unreadable{}
+	s := wrappedStage(t, actors.Config{}, func(inner actors.Journal) actors.Journal { j.Journal = inner; return j })
+	id := s.dial("old", "d").create(protocol.SessionType_GROUP, "bob")
+	s.restart()
+	j.broken.Store(true)
+	if err := s.node.Replace(t.Context(), id, "old", "new"); !protocol.Code_BUSY.Is(err) {
+		t.Errorf("%v, want BUSY", err)
+	}
+	if err := s.node.Replace(t.Context(), id, "old", "new"); err != nil {
+		t.Error(err)
+	}
+}
+
+// unreadable is a journal of which one session cannot be loaded once.
+type unreadable struct {
+	actors.Journal
+	broken atomic.Bool
+}
+
+func (j *unreadable) Load(ctx context.Context, id protocol.SessionID) (*actors.Stored, error) {
+	if j.broken.CompareAndSwap(true, false) {
+		return nil, errors.New("a disk that cannot be read")
+	}
+	return j.Journal.Load(ctx, id)
 }

@@ -226,6 +226,8 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 				s.petitions = append(s.petitions, p)
 			} else if d, ok := m.(*decree); ok {
 				d.told(busySession(s.id))
+			} else if t, ok := m.(*takeover); ok {
+				t.done <- busySession(s.id)
 			}
 		}
 		s.forsake()

@@ -50,8 +50,9 @@ func (n *Node) Replace(ctx context.Context, session protocol.SessionID, from, to
 	}
 }
 
-// takeover lets to in as from was, and then from out. A crash between the two entries leaves both in it, and the next
-// try lets from out.
+// takeover lets to in as from was, and then from out. A crash between the two commits leaves both in it, and the next
+// try lets from out. One who was in it besides does not come in once more: it gets the better of both standings, and an
+// entry says so where others see that.
 func (s *Session) takeover(m *takeover) {
 	if !s.ready(m) {
 		return
@@ -63,13 +64,15 @@ func (s *Session) takeover(m *takeover) {
 	}
 	failed := func() {
 		select {
-		case m.done <- protocol.Errorf(protocol.Code_BUSY, "session %s is being moved, ask again", s.id):
+		case m.done <- busySession(s.id):
 		default: // the other entry was refused as well
 		}
 	}
 	is := s.members[m.to]
 	in := &pending{failed: failed}
 	in.Marks = []Mark{{User: m.to, ReadSeq: was.ReadSeq}}
+	in.after = func(b *Burst) { s.touch(b, m.to) }
+	var e *protocol.Entry
 	if is == nil {
 		row := *was
 		s.lastJoin++
@@ -77,7 +80,7 @@ func (s *Session) takeover(m *takeover) {
 		s.members[m.to] = &row
 		s.order.add(&row)
 		in.Members = []*MemberRow{&row}
-		in.after = func(b *Burst) { s.touch(b, m.to) }
+		e = &protocol.Entry{Kind: protocol.Kind_JOIN, Sender: m.to, Members: []protocol.UserID{m.to}}
 	} else {
 		row := *is
 		row.Floor, row.ReadSeq = min(is.Floor, was.Floor), max(is.ReadSeq, was.ReadSeq)
@@ -85,8 +88,13 @@ func (s *Session) takeover(m *takeover) {
 			row.Role = was.Role
 		}
 		s.put(in, &row)
+		if row.Role != is.Role {
+			e = &protocol.Entry{Kind: protocol.Kind_CHANGE, Sender: m.to}
+		}
+		if e != nil && row.Role != protocol.Role_OWNER { // an owner is named alone
+			e.Members, e.Role = []protocol.UserID{m.to}, row.Role
+		}
 	}
-	e := &protocol.Entry{Kind: protocol.Kind_JOIN, Sender: m.to, Members: []protocol.UserID{m.to}}
 	if s.info.Owner == m.from {
 		info := proto.CloneOf(s.info)
 		info.Owner, e.Owner = m.to, m.to
@@ -96,7 +104,11 @@ func (s *Session) takeover(m *takeover) {
 		s.put(in, &former)
 		was = &former
 	}
-	s.appendEntry(in, e)
+	if e != nil {
+		s.appendEntry(in, e)
+	} else {
+		s.append(in)
+	}
 
 	delete(s.members, m.from)
 	s.order.remove(was)
