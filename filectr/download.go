@@ -36,6 +36,9 @@ func (f *File) shown(size string) (content, error) {
 			return content{t.Sum, t.Mime, t.Bytes, stem + map[string]string{"image/png": ".png", "image/jpeg": ".jpg"}[t.Mime]}, nil
 		}
 	}
+	if n := len(f.Thumbs); f.Kind == Video && n > 0 { // it is no larger than what there is
+		return f.shown(f.Thumbs[n-1].Size)
+	}
 	if f.Kind == Image {
 		return whole, nil
 	}

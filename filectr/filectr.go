@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/troupe-im/troupe/filectr/ffmpeg"
 	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	LinkLife time.Duration // of a signed link: 5 min
 	Origin   string        // of links, like https://files.example.com; "": they are paths of the server's own
 	Uploads  int           // at once: 256
+
+	FFmpeg string // "off": it is not asked, though it is installed
 
 	S3 S3 // where contents are, instead of in Data
 }
@@ -107,6 +110,8 @@ type Center struct {
 	uploads  chan struct{} // a place for each upload at once
 	decoding chan struct{} // and for each that is decoded
 
+	tools *ffmpeg.Tools // nil: FFmpeg is not installed, or not asked
+
 	sweeping sync.Mutex // held while anything is deleted
 }
 
@@ -123,6 +128,9 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
 	}
 	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	if cfg.FFmpeg != "off" {
+		c.tools = ffmpeg.Find()
+	}
 	drafts := filepath.Join(cfg.Data, draftsDir)
 	if err := errors.Join(os.RemoveAll(drafts), os.MkdirAll(drafts, 0o700)); err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)

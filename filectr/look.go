@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/troupe-im/troupe/filectr/child"
 	"github.com/troupe-im/troupe/filectr/picture"
@@ -25,10 +26,12 @@ func (c *Center) look(ctx context.Context, f *File, head []byte, path string) ([
 		return nil, protocol.Errorf(protocol.Code_UNSUPPORTED, "HEIC and AVIF pictures are not taken, as what they say of where they were taken cannot be removed; send JPEG")
 	case kindOf(content) == Image:
 		return c.picture(ctx, f, path)
-	case f.Kind == Voice && (content == "audio/wav" || content == "audio/ogg"):
+	case f.Kind == Voice:
 		if err := c.sound(ctx, f, path); err != nil {
 			return nil, err
 		}
+	case f.Kind == Video && c.tools != nil:
+		return c.video(ctx, f, path)
 	}
 	return []part{{f.Sum, path}}, nil
 }
@@ -47,13 +50,61 @@ func (c *Center) sound(ctx context.Context, f *File, path string) error {
 		return fmt.Errorf("filectr: %w", err)
 	}
 	defer in.Close()
-	r, err := sound.Look(ctx, in)
-	var no *child.Refused
-	if errors.As(err, &no) {
-		return nil
+	var r sound.Result
+	if f.Mime == "audio/wav" || f.Mime == "audio/ogg" {
+		r, err = sound.Look(ctx, in)
+		var no *child.Refused
+		if err != nil && !errors.As(err, &no) {
+			return err
+		}
+	}
+	if r.Duration == 0 && c.tools != nil {
+		if r, err = c.tools.Sound(ctx, path, f.Mime); err != nil {
+			c.log.Debug("a voice message was not measured", "file", f.ID, "err", err)
+		}
 	}
 	f.Duration, f.Peaks = r.Duration, r.Peaks
-	return err
+	return nil
+}
+
+// video finds out how long a video is and how it begins. What cannot be read is kept
+// all the same, and nothing is said of it.
+func (c *Center) video(ctx context.Context, f *File, path string) ([]part, error) {
+	poster := c.draft(f.ID + ".poster")
+	defer os.Remove(poster)
+	duration, err := func() (time.Duration, error) {
+		select {
+		case c.decoding <- struct{}{}:
+			defer func() { <-c.decoding }()
+			return c.tools.Video(ctx, path, f.Mime, poster)
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}()
+	parts := []part{{f.Sum, path}}
+	if err != nil {
+		c.log.Debug("a video was not looked at", "file", f.ID, "err", err)
+		return parts, nil
+	}
+	f.Duration = duration
+	still := &File{ID: f.ID, Kind: Image, Mime: "image/jpeg", Name: "poster.jpg"}
+	made, err := c.picture(ctx, still, poster)
+	if err != nil {
+		c.log.Debug("a video's first picture was not looked at", "file", f.ID, "err", err)
+		drop(made, len(made))
+		return parts, nil
+	}
+	f.Width, f.Height, f.Placeholder = still.Width, still.Height, still.Placeholder
+	f.Thumbs = still.Thumbs
+	if len(f.Thumbs) == 2 { // larger than both: the picture itself is not needed
+		return append(parts, drop(made, 1)...), nil
+	}
+	size := Large
+	if len(f.Thumbs) == 0 {
+		size = Small
+	}
+	f.Thumbs = append(f.Thumbs, Thumb{Size: size, Sum: still.Sum, Mime: still.Mime, Bytes: still.Size, Width: still.Width, Height: still.Height})
+	return append(parts, made...), nil
 }
 
 // picture keeps a picture without what it says besides, and smaller ones. One that

@@ -71,7 +71,7 @@ func render(in []byte) (r Result, out outputs, err error) {
 		if data, mime, err = encode(m, "", 80); mime == "image/jpeg" {
 			data = profile(data, 4<<10)
 		}
-		if len(data) >= len(out.clean) {
+		if mime == "image/png" && len(data) >= len(out.clean) { // nothing is gained
 			return nil, "", 0, 0, err
 		}
 		return data, mime, m.Bounds().Dx(), m.Bounds().Dy(), err
