@@ -373,6 +373,8 @@ func (d doorman) ActFor(_ context.Context, who protocol.Identity, _ protocol.Use
 	return who, nil
 }
 
+func (d doorman) Elsewhere(string) bool { return false }
+
 func (d doorman) Arrived(context.Context, *protocol.Identity) error { return nil }
 
 func (d doorman) Alive(*protocol.Identity) error { return nil }

@@ -120,12 +120,16 @@ type doorman struct {
 	mu    sync.Mutex
 	out   []string
 	hold  chan struct{} // when not nil, a check waits for it
+	far   chan struct{} // when not nil, a check of far:NAME waits for it
 	admin bool          // they are all administrators
 }
 
 func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identity, error) {
 	if d.hold != nil {
 		<-d.hold
+	}
+	if d.far != nil && d.Elsewhere(token) {
+		<-d.far
 	}
 	if name, ok := strings.CutPrefix(token, "ending:"); ok {
 		return protocol.Identity{User: name, Device: "d", Login: "ended"}, nil
@@ -148,6 +152,8 @@ func (d *doorman) ActFor(_ context.Context, who protocol.Identity, user protocol
 	who.User = user
 	return who, nil
 }
+
+func (d *doorman) Elsewhere(token string) bool { return strings.HasPrefix(token, "far:") }
 
 func (d *doorman) Arrived(context.Context, *protocol.Identity) error { return nil }
 

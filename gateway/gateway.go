@@ -49,6 +49,9 @@ func (n node) Connect(link actors.Link, remote actors.Remote) Conn {
 type Authenticator interface {
 	// Authenticate fails with UNAUTHORIZED or TOKEN_EXPIRED where the token is no good.
 	Authenticate(ctx context.Context, token string) (protocol.Identity, error)
+	// Elsewhere says that another system may have to be asked about a token, which can take
+	// seconds. It says so at once.
+	Elsewhere(token string) bool
 	// ActFor is who, a server key, speaking for user. DENIED: who is none; NOT_FOUND: there is no such user.
 	ActFor(ctx context.Context, who protocol.Identity, user protocol.UserID) (protocol.Identity, error)
 	// Arrived notes who has signed in on a socket, from which device.

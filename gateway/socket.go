@@ -178,7 +178,31 @@ func (g *WS) check() {
 	}
 }
 
+// maxElsewhere is how many tokens are checked at once about which another system may have
+// to be asked; as many as the user centre has wait there.
+const maxElsewhere = 512
+
+// do handles a frame. What waits for another system does not keep a worker: whoever
+// sends such tokens, good or not, holds up nobody but others who do.
 func (c check) do() {
+	ws := c.s.ws
+	if a := c.frame.GetAuth(); a == nil || !ws.auth.Elsewhere(a.Token) {
+		c.run()
+		return
+	}
+	select {
+	case ws.elsewhere <- struct{}{}:
+		go func() {
+			defer func() { <-ws.elsewhere }()
+			c.run()
+		}()
+	default:
+		c.s.answer(c.frame, &protocol.Error{Code: protocol.Code_BUSY, Detail: "too many ask at once", RetryAfterMs: 2000})
+		close(c.done)
+	}
+}
+
+func (c check) run() {
 	s := c.s
 	defer close(c.done)
 	defer func() {

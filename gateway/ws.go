@@ -35,6 +35,7 @@ type WS struct {
 
 	upgraders map[string]*gws.Upgrader // by subprotocol
 	checks    chan check
+	elsewhere chan struct{} // has an element for each token that is checked with another system
 	stopped   chan struct{} // closed when no token is checked any more
 
 	mu      sync.Mutex
@@ -60,6 +61,7 @@ func newWS(cfg Config, a Actors, auth Authenticator, m *metrics, log *slog.Logge
 		},
 		upgraders: map[string]*gws.Upgrader{},
 		checks:    make(chan check),
+		elsewhere: make(chan struct{}, maxElsewhere),
 		stopped:   make(chan struct{}),
 		sockets:   map[*socket]struct{}{},
 		byAddr:    map[netip.Addr]int{},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -521,4 +522,31 @@ func TestALoginThatEndsWhileItsConnectionSignsInIsNotKept(t *testing.T) {
 	if code, _ := w.closedWith(); code != 4501 {
 		t.Errorf("closed with %d, want 4501", code)
 	}
+}
+
+func TestTokensOfAnotherSystemThatDoesNotAnswerHoldUpNobodyElse(t *testing.T) {
+	r := newRig(t, Config{AuthWorkers: 1})
+	r.door.far = make(chan struct{})
+	var slow []*wire
+	for range 3 {
+		w := r.dial()
+		w.say(`{"type":"auth","token":"far:eve"}`)
+		slow = append(slow, w)
+	}
+	soon(t, "checks under way", func() bool { return len(r.ws.elsewhere) == len(slow) })
+	ann := r.signedIn()
+	r.stage.mu.Lock()
+	conn := r.stage.conns[len(slow)]
+	r.stage.mu.Unlock()
+	ann.say(`{"type":"heartbeat"}`)
+	soon(t, "heartbeat", func() bool {
+		return slices.ContainsFunc(conn.heard(), func(f *protocol.Frame) bool { return f.GetHeartbeat() != nil })
+	})
+	close(r.door.far)
+	for _, w := range slow {
+		if f := w.frame(); f["type"] != "auth_reply" || f["code"] != "UNAUTHORIZED" {
+			t.Errorf("answer = %v", f)
+		}
+	}
+	soon(t, "end of the checks", func() bool { return len(r.ws.elsewhere) == 0 })
 }

@@ -201,3 +201,16 @@ func TestAKeyActsForUsers(t *testing.T) {
 	_, err = b.ActFor(t.Context(), key, ann.User.ID)
 	wants(t, err, protocol.Code_NOT_FOUND)
 }
+
+func TestAKeyThatSignsOutIsAsGoodAsBefore(t *testing.T) {
+	b := start(t, nil)
+	text, _ := b.key("messages")
+	key := b.who(text)
+	if err := b.Logout(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	again := b.who(text)
+	if err := b.Alive(&again); err != nil {
+		t.Errorf("its sockets are closed: %v", err)
+	}
+}

@@ -89,9 +89,10 @@ func (c *Center) revokeWhere(ctx context.Context, user protocol.UserID, code pro
 func every(*Login) bool { return true }
 
 // Logout ends the login that id speaks by. An outside token has none: it stays
-// good until it expires, and only its connections are closed.
+// good until it expires, and only its connections are closed. So does a server key,
+// which an administrator revokes.
 func (c *Center) Logout(ctx context.Context, id protocol.Identity) error {
-	if id.Login == "" {
+	if id.Login == "" || id.Kind == access.KindKey {
 		return nil
 	}
 	return c.revoke(ctx, &Login{ID: id.Login, User: id.User}, protocol.Code_UNAUTHORIZED)

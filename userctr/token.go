@@ -215,6 +215,13 @@ func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Ident
 	}, nil
 }
 
+// Elsewhere says that another system may have to be asked about token: the one that it names
+// has its keys, or is asked for each token.
+func (c *Center) Elsewhere(token string) bool {
+	i := c.issuers.of(token)
+	return i != nil && (i.set != nil || i.ask != nil)
+}
+
 // authenticateOutside says who the holder of good claims is. realm is "" where the subject is
 // the user's id.
 func (c *Center) authenticateOutside(ctx context.Context, realm string, claims *outsideClaims) (protocol.Identity, error) {
