@@ -207,6 +207,39 @@ func TestAnErasureGoesOnAfterACrash(t *testing.T) {
 	}
 }
 
+func TestWhoIsBeingErasedIsShutOutFirst(t *testing.T) {
+	a := openArchive(t)
+	e := &userctr.Erasure{User: a.ann.User, By: userctr.ByOperator, Messages: userctr.TombstoneMessages}
+	if err := a.store.BeginErasure(t.Context(), e); err != nil { // and there the server was killed
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it was, once more
+	if err := a.operator().goOn(ctx, e); err == nil {
+		t.Fatal("it went on without its sessions")
+	}
+	if u, err := a.users.User(t.Context(), a.ann.User); err != nil || !u.Disabled {
+		t.Errorf("ann is %+v, %v", u, err)
+	}
+	a.restart()
+	soon(t, "the erasure to be finished", func() bool {
+		left, err := a.users.Erasures(t.Context())
+		return err == nil && len(left) == 0
+	})
+	a.gone()
+}
+
+func TestMessagesOfAGroupOfOneAreErased(t *testing.T) {
+	a := openArchive(t)
+	alone := a.must(a.ann.User, &protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{SessionType: protocol.SessionType_GROUP}}}).GetSessionCreateReply().Result[0]
+	a.must(a.ann.User, &protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{
+		Session: alone, ClientMsgId: "1", Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: "second canary text"}}}})
+	if err := a.operator().eraseUser(t.Context(), userctr.ByOperator, a.ann.User, ""); err != nil {
+		t.Fatal(err)
+	}
+	a.gone()
+}
+
 func TestMessagesMayStayByNobody(t *testing.T) {
 	a := openArchive(t)
 	if err := a.operator().eraseUser(t.Context(), userctr.ByOperator, a.ann.User, userctr.KeepMessages); err != nil {

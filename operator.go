@@ -171,10 +171,8 @@ func (o *operator) goOn(ctx context.Context, e *userctr.Erasure) error {
 	failed := func(what string, err error) error {
 		return fmt.Errorf("erase %s, which goes on at the next start: %s: %w", e.User, what, err)
 	}
-	if e.Messages == userctr.TombstoneMessages {
-		if err := o.eraseMessages(ctx, e.User); err != nil {
-			return failed("its messages", err)
-		}
+	if err := o.users.Shut(ctx, e.User); err != nil { // a crash may have come before that
+		return failed("shutting it out", err)
 	}
 	ids, err := o.store.SessionsOf(ctx, e.User)
 	if err != nil {
@@ -187,6 +185,11 @@ func (o *operator) goOn(ctx context.Context, e *userctr.Erasure) error {
 		case protocol.Code_DENIED.Is(err): // two people's, or the system's: the other one keeps it
 		default:
 			return failed("leaving "+id, err)
+		}
+	}
+	if e.Messages == userctr.TombstoneMessages { // no more are to come, so this finds all of them
+		if err := o.eraseMessages(ctx, e.User); err != nil {
+			return failed("its messages", err)
 		}
 	}
 	if err := o.users.Forget(ctx, e.User); err != nil {

@@ -63,11 +63,11 @@ func (c *Center) BeginErasure(ctx context.Context, by string, id protocol.UserID
 		return nil, fmt.Errorf("userctr: begin to erase %s: %w", id, err)
 	}
 	c.log.Info("a user is being erased", "user", id, "by", by, "messages", messages)
-	return e, c.shut(ctx, id)
+	return e, c.Shut(ctx, id)
 }
 
-// shut ends all that a user may do.
-func (c *Center) shut(ctx context.Context, id protocol.UserID) error {
+// Shut ends all that a user may do.
+func (c *Center) Shut(ctx context.Context, id protocol.UserID) error {
 	if _, err := c.change(ctx, id, func(u *User) error { u.Disabled = true; return nil }); err != nil {
 		return err
 	}

@@ -128,7 +128,7 @@ func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID,
 	}
 	c.log.Info("a user was disabled or enabled", "user", id, "by", by, "disabled", disabled)
 	if disabled {
-		return c.shut(ctx, id)
+		return c.Shut(ctx, id)
 	}
 	_, err := c.change(ctx, id, func(u *User) error { u.Disabled = u.Gone; return nil })
 	return err
