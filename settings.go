@@ -83,6 +83,7 @@ func settings(c *Config) []setting {
 		size("files-min-free", "256MiB", "`BYTES` of disk that uploads leave free", &f.MinFree),
 		duration("unsent-life", "24h", "an upload that was not sent is kept for this `TIME`", &f.Unsent),
 		duration("link-life", "5m", "life of a signed link to a file, a `TIME`", &f.LinkLife),
+		text("clamd", "", "`ADDRESS` of clamd (HOST:PORT, or the path of its socket), which looks at every file before anybody can read it", &f.Clamd),
 		text("ffmpeg", "auto", "auto: FFmpeg is asked about video and voice where it is installed; or `off`", &f.FFmpeg, "auto", "off"),
 		text("s3-endpoint", "", "`ENDPOINT` of the S3 store that keeps files' contents, like https://s3.example.com; none: they are in the data directory", &f.S3.Endpoint),
 		text("s3-bucket", "", "`BUCKET` in it, which has to be there", &f.S3.Bucket),

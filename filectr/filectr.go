@@ -43,6 +43,7 @@ type Config struct {
 	Origin   string        // of links, like https://files.example.com; "": they are paths of the server's own
 	Uploads  int           // at once: 256
 
+	Clamd  string // HOST:PORT, or the path of a socket, of clamd, which looks at every file; "": nobody does
 	FFmpeg string // "off": it is not asked, though it is installed
 
 	S3 S3 // where contents are, instead of in Data

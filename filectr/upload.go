@@ -190,6 +190,9 @@ func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
 	if a.size > c.cfg.limit(f.Kind) {
 		return nil, protocol.TooLarge("a file of this kind has at most %d bytes", c.cfg.limit(f.Kind))
 	}
+	if err := c.scan(ctx, a.path); err != nil {
+		return nil, err
+	}
 	parts, err := c.look(ctx, f, a.head, a.path)
 	defer func() {
 		for _, p := range parts {

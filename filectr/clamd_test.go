@@ -1,0 +1,92 @@
+package filectr_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/troupe-im/troupe/filectr"
+)
+
+// fakeClamd speaks clamd's INSTREAM and finds the word virus. It stands for clamd,
+// whose signatures are not to be had where tests run.
+func fakeClamd(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				command := make([]byte, 10)
+				if _, err := io.ReadFull(conn, command); err != nil || string(command) != "zINSTREAM\x00" {
+					return
+				}
+				var all []byte
+				for {
+					var size uint32
+					if binary.Read(conn, binary.BigEndian, &size) != nil {
+						return
+					}
+					if size == 0 {
+						break
+					}
+					chunk := make([]byte, size)
+					if _, err := io.ReadFull(conn, chunk); err != nil {
+						return
+					}
+					if all = append(all, chunk...); len(all) > 500_000 {
+						io.WriteString(conn, "INSTREAM size limit exceeded. ERROR\x00")
+						return
+					}
+				}
+				says := "stream: OK\x00"
+				if bytes.Contains(all, []byte("virus")) {
+					says = "stream: Test.Virus FOUND\x00"
+				}
+				io.WriteString(conn, says)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestWhatClamdFindsSomethingInIsNotKept(t *testing.T) {
+	s := newStage(t, func(c *filectr.Config) { c.Clamd = fakeClamd(t) })
+	clean := s.upload("ann", "a.txt", bytes.Repeat([]byte("clean "), 20_000))
+	if r := s.get("ann", clean.ID); r.status != 200 {
+		t.Errorf("what is clean: %d", r.status)
+	}
+	bad := append(bytes.Repeat([]byte("x"), 100_000), "virus"...)
+	if r := s.post("ann", "a.txt", bad); r.status != 422 || r.code() != "UNSUPPORTED" {
+		t.Errorf("what is not: %d %s", r.status, r.body)
+	}
+	path := s.begin("ann", "a.txt", len(bad))
+	if r := s.part("ann", path, 0, bad); r.status != 422 {
+		t.Errorf("in parts: %d %s", r.status, r.body)
+	}
+	if r := s.post("ann", "a.txt", bytes.Repeat([]byte("large"), 200_000)); r.status != 503 || r.code() != "BUSY" {
+		t.Errorf("what clamd does not take: %d %s", r.status, r.body)
+	}
+	s.used("ann", clean.Size)
+	if contents, drafts := s.kept(); contents != 1 || drafts != 0 {
+		t.Errorf("%d contents and %d drafts are kept", contents, drafts)
+	}
+}
+
+func TestWithoutItsClamdNoFileIsTaken(t *testing.T) {
+	s := newStage(t, func(c *filectr.Config) { c.Clamd = "127.0.0.1:1" })
+	if r := s.post("ann", "a.txt", []byte("x")); r.status != 503 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	s.used("ann", 0)
+}
