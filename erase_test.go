@@ -240,6 +240,41 @@ func TestMessagesOfAGroupOfOneAreErased(t *testing.T) {
 	a.gone()
 }
 
+func TestTheGuestsThatSomebodyWasAreErasedToo(t *testing.T) {
+	a := openArchive(t)
+	root := protocol.Identity{User: a.bob.User, Admin: true}
+	app, _, err := a.users.MakeApp(t.Context(), root, userctr.App{Name: "shop", Guests: true, Members: []string{a.bob.User}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, err := a.users.Visit(t.Context(), app.ID, userctr.Client{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := a.users.Authenticate(t.Context(), guest.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := a.node.Ask(t.Context(), who, &protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{SessionType: protocol.SessionType_MUC}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.node.Ask(t.Context(), who, &protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{
+		Session: made.GetSessionCreateReply().Result[0], ClientMsgId: "1", Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: "second canary text"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.users.MergeGuest(t.Context(), a.ann, "", guest.Token); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.operator().eraseUser(t.Context(), userctr.ByOperator, a.ann.User, ""); err != nil {
+		t.Fatal(err)
+	}
+	a.gone()
+	if u, err := a.users.User(t.Context(), guest.User.ID); err != nil || !u.Gone || u.Nickname != "" {
+		t.Errorf("the guest is %+v, %v", u, err)
+	}
+}
+
 func TestMessagesMayStayByNobody(t *testing.T) {
 	a := openArchive(t)
 	if err := a.operator().eraseUser(t.Context(), userctr.ByOperator, a.ann.User, userctr.KeepMessages); err != nil {

@@ -187,13 +187,19 @@ func (o *operator) goOn(ctx context.Context, e *userctr.Erasure) error {
 			return failed("leaving "+id, err)
 		}
 	}
-	if e.Messages == userctr.TombstoneMessages { // no more are to come, so this finds all of them
-		if err := o.eraseMessages(ctx, e.User); err != nil {
-			return failed("its messages", err)
-		}
+	all, err := o.users.MergedInto(ctx, e.User) // the guests that it was before bear its name
+	if err != nil {
+		return failed("the guests that it was", err)
 	}
-	if err := o.users.Forget(ctx, e.User); err != nil {
-		return failed("its profile", err)
+	for _, id := range append(all, e.User) {
+		if e.Messages == userctr.TombstoneMessages { // no more are to come, so this finds all of them
+			if err := o.eraseMessages(ctx, id); err != nil {
+				return failed("messages", err)
+			}
+		}
+		if err := o.users.Forget(ctx, id); err != nil && !(id != e.User && protocol.Code_NOT_FOUND.Is(err)) {
+			return failed("its profile", err)
+		}
 	}
 	if err := o.users.EndErasure(ctx, e.User); err != nil {
 		return failed("what is left in files", err)

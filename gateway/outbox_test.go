@@ -139,7 +139,11 @@ func TestOneLargeFrameIsLetIntoAnEmptyQueue(t *testing.T) {
 	w := r.signedIn()
 	c := r.stage.conn(t)
 	out := r.socket()
-	soon(t, "empty queue", func() bool { out.mu.Lock(); defer out.mu.Unlock(); return out.bytes == 0 && out.queue == nil && !out.draining })
+	soon(t, "empty queue", func() bool {
+		out.mu.Lock()
+		defer out.mu.Unlock()
+		return out.bytes == 0 && out.queue == nil && !out.draining
+	})
 	big := strings.Repeat("x", 400<<10)
 	c.link.Deliver([]actors.Outgoing{notice(big), notice("small")}, nil)
 	if f := w.frame(); f["text"] != big {

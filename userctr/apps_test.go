@@ -527,12 +527,19 @@ func TestGuestsWhoWroteNothingAreForgotten(t *testing.T) {
 	}
 	idle, talked := guest(), guest()
 	b.FollowSessions(&rooms{in: map[string][]string{talked: {"s_1"}}})
+	merged, err := b.Visit(t.Context(), a.ID, userctr.Client{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.MergeGuest(t.Context(), b.who(b.signUp("zoe").Token), "", merged.Token); err != nil {
+		t.Fatal(err)
+	}
 	b.pass(31 * 24 * time.Hour)
 	young := guest()
 	if err := b.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for id, there := range map[string]bool{idle: false, talked: true, young: true} {
+	for id, there := range map[string]bool{idle: false, talked: true, young: true, merged.User.ID: true} {
 		if _, err := b.User(t.Context(), id); (err == nil) != there {
 			t.Errorf("guest %s: %v, want there = %v", id, err, there)
 		}

@@ -80,7 +80,7 @@ func (c *Center) knownUser(ctx context.Context, id protocol.UserID) (*User, erro
 const sweptAtOnce = 200
 
 // sweepGuests forgets the guests that nobody has seen for cfg.GuestLife and who are in no session. Who wrote something
-// stays, as others read it.
+// stays, as others read it; so does one whose place somebody took.
 func (c *Center) sweepGuests(ctx context.Context) error {
 	sessions := c.sessions.Load()
 	if sessions == nil {
@@ -103,6 +103,12 @@ func (c *Center) sweepGuests(ctx context.Context) error {
 				return err
 			}
 			if len(in) > 0 {
+				continue
+			}
+			if _, err := c.store.MergeOf(ctx, id); !protocol.Code_NOT_FOUND.Is(err) {
+				if err != nil {
+					return err
+				}
 				continue
 			}
 			if err := c.revokeWhere(ctx, id, protocol.Code_UNAUTHORIZED, every); err != nil {

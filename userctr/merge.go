@@ -37,6 +37,8 @@ type MergeStore interface {
 	AddMerge(ctx context.Context, m *Merge) (*Merge, error)
 	// MergeOf gives a guest's. None: protocol.NotFound.
 	MergeOf(ctx context.Context, guest protocol.UserID) (*Merge, error)
+	// MergedInto gives the guests whose place user took, or is taking.
+	MergedInto(ctx context.Context, user protocol.UserID) ([]protocol.UserID, error)
 	// DoneMerge sets Done where it is zero.
 	DoneMerge(ctx context.Context, guest protocol.UserID, at time.Time) error
 	// OpenMerges gives up to limit of those that are not done.
@@ -138,4 +140,13 @@ func (c *Center) FinishMerges(ctx context.Context) error {
 		failed = errors.Join(failed, c.finishMerge(ctx, m))
 	}
 	return failed
+}
+
+// MergedInto gives the guests whose place user took: what it wrote before it was known.
+func (c *Center) MergedInto(ctx context.Context, user protocol.UserID) ([]protocol.UserID, error) {
+	guests, err := c.store.MergedInto(ctx, user)
+	if err != nil {
+		return nil, fmt.Errorf("userctr: who was merged into %s: %w", user, err)
+	}
+	return guests, nil
 }

@@ -227,6 +227,19 @@ func (s *Store) MergeOf(_ context.Context, guest protocol.UserID) (*userctr.Merg
 	return row.merge(guest), nil
 }
 
+// MergedInto fills userctr.MergeStore.
+func (s *Store) MergedInto(_ context.Context, user protocol.UserID) (guests []protocol.UserID, err error) {
+	err = s.scanPrefix([]byte{tableMerge}, func(key, value []byte) error {
+		var row mergeRow
+		err := parseRow(value, &row)
+		if row.User == user {
+			guests = append(guests, string(key[1:]))
+		}
+		return err
+	})
+	return guests, err
+}
+
 // DoneMerge fills userctr.MergeStore.
 func (s *Store) DoneMerge(_ context.Context, guest protocol.UserID, at time.Time) error {
 	return s.update(func(t *tx) error {

@@ -115,6 +115,11 @@ func guestsAndMerges(t *testing.T, s userctr.Store) {
 	if m, err := s.MergeOf(ctx, "g_1"); err != nil || !m.Done.Equal(began.Add(time.Second)) {
 		t.Errorf("merge = %+v, %v", m, err)
 	}
+	for who, want := range map[string]int{"u_1": 1, "u_2": 0} {
+		if got, err := s.MergedInto(ctx, who); err != nil || len(got) != want {
+			t.Errorf("merged into %s: %q, %v", who, got, err)
+		}
+	}
 	if open, err := s.OpenMerges(ctx, 10); err != nil || len(open) != 0 {
 		t.Errorf("open = %v, %v", open, err)
 	}
