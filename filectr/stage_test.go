@@ -32,7 +32,7 @@ import (
 // token of the user with that name.
 type stage struct {
 	*filectr.Center
-	t     *testing.T
+	t     testing.TB
 	cfg   filectr.Config
 	store *pebblestore.Store
 	blobs filectr.Blobs
@@ -42,7 +42,7 @@ type stage struct {
 	clock time.Time
 }
 
-func newStage(t *testing.T, change func(*filectr.Config)) *stage {
+func newStage(t testing.TB, change func(*filectr.Config)) *stage {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store, err := pebblestore.Open("data", pebblestore.Options{FS: vfs.NewMem(), Log: log, Fatal: func(error) {}})
