@@ -29,7 +29,7 @@ const (
 
 // readRequests reads what waits for user, of rows those sessions that it administers.
 func (n *Node) readRequests(ctx context.Context, user protocol.UserID, rows []*HomeRow) (*acquaintance, error) {
-	held := &acquaintance{requests: map[string]*protocol.Request{}}
+	held := &acquaintance{}
 	_, version, err := n.journal.ContactsOf(ctx, user, "", 0)
 	if err != nil {
 		return nil, err
@@ -50,6 +50,9 @@ func (n *Node) readRequests(ctx context.Context, user protocol.UserID, rows []*H
 		return nil, err
 	}
 	for _, r := range n.dress(append(list, into...)) {
+		if held.requests == nil { // most people have none, and there are many of them
+			held.requests = map[string]*protocol.Request{}
+		}
 		held.requests[r.Id] = r
 	}
 	return held, nil

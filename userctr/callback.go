@@ -39,7 +39,7 @@ type callback struct {
 	asking  flights[*outsideClaims]
 	waiting chan struct{}
 	turn    chan struct{}
-	known   halves[answered]
+	known   halves[string, answered]
 }
 
 type answered struct {
@@ -50,7 +50,7 @@ type answered struct {
 func newCallback(i Issuer, client *http.Client, now func() time.Time, log *slog.Logger) *callback {
 	return &callback{
 		issuer: i.Issuer, url: i.Callback, bearer: i.Secret, client: client, now: now, log: log,
-		waiting: make(chan struct{}, maxPatient), turn: make(chan struct{}, maxAsking), known: halves[answered]{max: maxAnswers},
+		waiting: make(chan struct{}, maxPatient), turn: make(chan struct{}, maxAsking), known: halves[string, answered]{max: maxAnswers},
 	}
 }
 

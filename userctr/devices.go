@@ -3,6 +3,7 @@ package userctr
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -46,16 +47,22 @@ const (
 	maxSeen      = 50_000
 )
 
+// arrival is a device's key in arrivals: a hash, as there are as many as connections,
+// with a seed of this start's, so that nobody can choose one that is taken.
+func (c *Center) arrival(user protocol.UserID, device string) uint64 {
+	return maphash.Comparable(c.seed, [2]string{user, device})
+}
+
 // Arrived notes the device of somebody who came with an outside system's token, which makes no login.
 func (c *Center) Arrived(ctx context.Context, who *protocol.Identity) error {
 	if who.Login != "" || who.Device == "" || checkDevice(who.Device, who.Platform, who.Version) != nil {
 		return nil
 	}
-	key, now := who.User+"\x00"+who.Device, c.now()
-	if at, ok := c.arrivals.get(key); ok && now.Sub(at) < seenEvery {
+	key, now := c.arrival(who.User, who.Device), c.now()
+	if at, ok := c.arrivals.get(key); ok && now.Unix()-at < int64(seenEvery/time.Second) {
 		return nil
 	}
-	c.arrivals.put(key, now)
+	c.arrivals.put(key, now.Unix())
 	err := c.store.SeeDevice(ctx, &DeviceRow{
 		User: who.User, Device: who.Device, Platform: who.Platform, Version: who.Version, Created: now, LastSeen: now,
 	}, maxOutsideDevices)
@@ -74,7 +81,7 @@ func (c *Center) OnDevice(told func(user protocol.UserID, device string, code pr
 
 // closeDevice closes the sockets of a device that is signed out.
 func (c *Center) closeDevice(user protocol.UserID, device string) {
-	c.arrivals.drop(user + "\x00" + device)
+	c.arrivals.drop(c.arrival(user, device))
 	if told := c.onDevice.Load(); told != nil {
 		(*told)(user, device, protocol.Code_UNAUTHORIZED)
 	}

@@ -54,13 +54,13 @@ func (f *flights[V]) do(ctx context.Context, key string, within time.Duration, a
 
 // halves remembers at most twice max values: when the young half is full it becomes
 // the old one, and what nobody asked for meanwhile is forgotten.
-type halves[V any] struct {
+type halves[K comparable, V any] struct {
 	max        int
 	mu         sync.Mutex
-	young, old map[string]V
+	young, old map[K]V
 }
 
-func (h *halves[V]) get(key string) (V, bool) {
+func (h *halves[K, V]) get(key K) (V, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v, ok := h.young[key]
@@ -72,22 +72,22 @@ func (h *halves[V]) get(key string) (V, bool) {
 	return v, ok
 }
 
-func (h *halves[V]) put(key string, v V) {
+func (h *halves[K, V]) put(key K, v V) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.keep(key, v)
 }
 
-func (h *halves[V]) drop(key string) {
+func (h *halves[K, V]) drop(key K) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.young, key)
 	delete(h.old, key)
 }
 
-func (h *halves[V]) keep(key string, v V) {
+func (h *halves[K, V]) keep(key K, v V) {
 	if len(h.young) >= h.max || h.young == nil {
-		h.old, h.young = h.young, map[string]V{}
+		h.old, h.young = h.young, map[K]V{}
 	}
 	h.young[key] = v
 }

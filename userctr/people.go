@@ -12,10 +12,15 @@ import (
 // glance is what is remembered of a user between two looks at the store.
 type glance struct {
 	disabled, admin, password bool
-	outside                   string // the name an outside system last gave
-	kind                      string // as an Identity has it
-	app                       string
-	at                        time.Time
+	outside                   string  // the name an outside system last gave
+	origin                    *origin // nil: an ordinary person
+	at                        int64   // Unix seconds
+}
+
+// origin is what few users have.
+type origin struct {
+	kind string // as an Identity has it
+	app  string
 }
 
 const (
@@ -60,7 +65,10 @@ func (p *people) keep(id protocol.UserID, g glance) {
 }
 
 func (c *Center) remember(u *User) glance {
-	g := glance{disabled: u.Disabled, admin: u.Admin, password: u.Password != "", outside: u.Outside, kind: kindOf(u), app: u.App, at: c.now()}
+	g := glance{disabled: u.Disabled, admin: u.Admin, password: u.Password != "", outside: u.Outside, at: c.now().Unix()}
+	if kind := kindOf(u); kind != "" || u.App != "" {
+		g.origin = &origin{kind, u.App}
+	}
 	c.people.put(u.ID, g)
 	return g
 }
@@ -71,7 +79,7 @@ func (c *Center) meet(ctx context.Context, id protocol.UserID, name string) (gla
 	if err != nil {
 		name = "" // the outside system's user is good all the same; its name is not shown
 	}
-	if g, ok := c.people.get(id); ok && c.now().Sub(g.at) < glanceLife && (name == "" || name == g.outside) {
+	if g, ok := c.people.get(id); ok && c.now().Unix()-g.at < int64(glanceLife/time.Second) && (name == "" || name == g.outside) {
 		return g, nil
 	}
 	u, err := c.store.User(ctx, id)

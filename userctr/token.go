@@ -251,10 +251,14 @@ func (c *Center) authenticateOutside(ctx context.Context, realm string, claims *
 	if seen.disabled {
 		return protocol.Identity{}, shutOut()
 	}
-	return protocol.Identity{
-		User: user, Device: claims.Device, Platform: claims.Platform, Version: claims.Version, Kind: seen.kind, App: seen.app,
+	who := protocol.Identity{
+		User: user, Device: claims.Device, Platform: claims.Platform, Version: claims.Version,
 		Expires: claims.ExpiresAt.Time, Leeway: leeway, Admin: seen.admin && !seen.password,
-	}, nil
+	}
+	if o := seen.origin; o != nil {
+		who.Kind, who.App = o.kind, o.app
+	}
+	return who, nil
 }
 
 // Alive says whether who, whom Authenticate gave of late, would be given still.

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"sync"
@@ -243,11 +244,12 @@ type Center struct {
 	searchRate  buckets // of searches for people
 
 	apps     apps
-	arrivals halves[time.Time] // devices of outside systems' users, by user and device
+	arrivals halves[uint64, int64] // of devices of outside systems' users, in Unix seconds
+	seed     maphash.Seed          // of their keys
 	onDevice atomic.Pointer[func(protocol.UserID, string, protocol.Code)]
 	sessions atomic.Pointer[Sessions]
 	issuers  *issuers
-	subjects halves[protocol.UserID]
+	subjects halves[string, protocol.UserID]
 
 	mu       sync.Mutex
 	onRevoke func(user protocol.UserID, login string, code protocol.Code)
@@ -280,8 +282,8 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 		searchRate:  newBuckets(Rate{Burst: 30, Every: time.Second}),
 
 		issuers:  newIssuers(cfg.Issuers, now, log),
-		subjects: halves[protocol.UserID]{max: maxSubjects},
-		arrivals: halves[time.Time]{max: maxSeen},
+		subjects: halves[string, protocol.UserID]{max: maxSubjects},
+		arrivals: halves[uint64, int64]{max: maxSeen}, seed: maphash.MakeSeed(),
 	}
 	if err := c.loadApps(context.Background()); err != nil {
 		return nil, err
