@@ -118,7 +118,9 @@ func TestASettingIsAnEntryAndInEverybodysRow(t *testing.T) {
 	} {
 		ann.refused(set(id, m), protocol.Code_TOO_LARGE)
 	}
-	for _, m := range []*protocol.SessionSet{{JoinPolicy: ptr(protocol.JoinPolicy(9))}, {InvitePolicy: ptr(protocol.InvitePolicy(-1))}} {
+	for _, m := range []*protocol.SessionSet{{JoinPolicy: ptr(protocol.JoinPolicy(9))}, {InvitePolicy: ptr(protocol.InvitePolicy(-1))},
+		{Avatar: ptr("javascript:alert(1)")}, {Avatar: ptr("a\x00")}, {Name: ptr("a\nb")}, {Name: ptr("\u202eyrret")},
+	} {
 		ann.refused(set(id, m), protocol.Code_BAD_REQUEST)
 	}
 	ann.refused(set(id, &protocol.SessionSet{Until: ptr(time.Now().UnixMilli() - 1)}), protocol.Code_OUT_OF_RANGE)

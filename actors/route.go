@@ -2,7 +2,9 @@ package actors
 
 import (
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/troupe-im/troupe/internal/access"
@@ -179,6 +181,9 @@ func (n *Node) checkMembers(ids []protocol.UserID, least int) error {
 func (n *Node) checkName(name string) error {
 	if utf8.RuneCountInString(name) > n.cfg.MaxSessionName {
 		return protocol.TooLarge("name: %d characters at most", n.cfg.MaxSessionName)
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
+		return protocol.BadRequest("name: no control characters, and none that turn the text around")
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package actors
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -48,6 +50,8 @@ func checkGroup(avatar string, join protocol.JoinPolicy, invite protocol.InviteP
 	switch now := time.Now(); {
 	case len(avatar) > maxAvatar:
 		return protocol.TooLarge("avatar: %d bytes at most", maxAvatar)
+	case strings.ContainsFunc(avatar, unicode.IsControl) || !webLink(avatar):
+		return protocol.BadRequest("avatar: a file id, a path, or a link that begins with https or http")
 	case join < protocol.JoinPolicy_INVITE_ONLY || join > protocol.JoinPolicy_OPEN:
 		return protocol.BadRequest("joinPolicy: invite, ask or open is needed")
 	case invite < protocol.InvitePolicy_MEMBERS_INVITE || invite > protocol.InvitePolicy_ADMINS_INVITE:
@@ -56,6 +60,12 @@ func checkGroup(avatar string, join protocol.JoinPolicy, invite protocol.InviteP
 		return protocol.Errorf(protocol.Code_OUT_OF_RANGE, "until: a time to come is needed, within ten years; or 0")
 	}
 	return nil
+}
+
+// webLink takes what names no scheme, or that of a page.
+func webLink(s string) bool {
+	scheme, _, found := strings.Cut(s, ":")
+	return !found || strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http")
 }
 
 // set changes what is said in the frame: settings and roles for everybody, sticky

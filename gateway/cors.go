@@ -16,9 +16,9 @@ type Origins interface {
 
 // What a page elsewhere may do with the API: everything that its token lets it do. Cookies are nowhere looked at.
 const (
-	corsMethods = "GET, POST, PUT, DELETE"
-	corsHeaders = "Authorization, Content-Type, X-Troupe-User"
-	corsExposed = "Retry-After"
+	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+	corsHeaders = "Authorization, Content-Type, X-Troupe-User, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Checksum"
+	corsExposed = "Retry-After, Location, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Expires"
 	corsAge     = "600" // seconds
 )
 

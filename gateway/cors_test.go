@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -65,7 +66,7 @@ func TestPagesOfApplicationsMayConnectAndNoOthers(t *testing.T) {
 	}
 	for _, path := range []string{"/api/v2/users/me", "/api/v2/apps/shop", "/api/v2/apps/shop/guests"} {
 		pre := ask(http.MethodOptions, path, good)
-		if pre.StatusCode != http.StatusNoContent || pre.Header.Get("Access-Control-Allow-Origin") != good || pre.Header.Get("Access-Control-Allow-Methods") == "" {
+		if pre.StatusCode != http.StatusNoContent || pre.Header.Get("Access-Control-Allow-Origin") != good || !strings.Contains(pre.Header.Get("Access-Control-Allow-Methods"), "PATCH") {
 			t.Errorf("OPTIONS %s answered %d %v", path, pre.StatusCode, pre.Header)
 		}
 		got := ask(http.MethodGet, path, good)

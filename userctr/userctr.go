@@ -402,8 +402,5 @@ func (c *Center) Sweep(ctx context.Context) error {
 	if err := c.sweepGuests(ctx); err != nil {
 		return fmt.Errorf("userctr: sweep guests: %w", err)
 	}
-	if err := c.FinishMerges(ctx); err != nil {
-		return err
-	}
-	return c.PruneAudit(ctx, c.cfg.AuditKeep)
+	return errors.Join(c.FinishMerges(ctx), c.PruneAudit(ctx, c.cfg.AuditKeep))
 }
