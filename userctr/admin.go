@@ -93,11 +93,14 @@ func (c *Center) ResetPassword(ctx context.Context, by string, id protocol.UserI
 }
 
 // SetAdmin makes a user an administrator, or no more: then its logins end, as its access
-// tokens say otherwise. CONFLICT: it is the last.
+// tokens say otherwise. CONFLICT: it is the last, or who is to be one is no human.
 func (c *Center) SetAdmin(ctx context.Context, by string, id protocol.UserID, admin bool) (*User, error) {
 	u, err := c.User(ctx, id)
 	if err != nil || u.Admin == admin {
 		return u, err
+	}
+	if admin && u.Kind != Human {
+		return nil, protocol.Conflict("user %s is of kind %s, and administrators are human", id, u.Kind)
 	}
 	if !admin && by != ByOperator {
 		another := false

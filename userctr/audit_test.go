@@ -73,6 +73,24 @@ func TestTheAuditLogSaysWhatWasDone(t *testing.T) {
 	}
 }
 
+func TestAdministratorsAreHuman(t *testing.T) {
+	b := start(t, nil)
+	root := b.who(b.admin().Token)
+	_, k, err := b.MakeKey(t.Context(), root, "the shop", []string{"users"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := b.actions()
+	for _, by := range []string{root.User, userctr.ByOperator} {
+		if _, err := b.SetAdmin(t.Context(), by, k.User, true); !protocol.Code_CONFLICT.Is(err) {
+			t.Errorf("%s makes a key's own user an administrator: %v", by, err)
+		}
+	}
+	if got := b.actions(); got != before {
+		t.Errorf("the audit log has\n%s\nwant\n%s", got, before)
+	}
+}
+
 func TestRefusalsAreCountedInTheAuditLog(t *testing.T) {
 	b := start(t, nil)
 	ann := b.signUp("ann")
