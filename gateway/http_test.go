@@ -302,6 +302,8 @@ func TestRESTAsksTheFrameItMeans(t *testing.T) {
 		{"POST", "/messages", `{"clientMsgId":"c","content":{"type":1,"text":"hi","data":{"a":[1]}},"replyTo":"` + ours + `.1","mentions":["*"],"expire":5}`,
 			`{"type":"msg_send","session":"` + ours + `","clientMsgId":"c","content":{"type":"text","text":"hi","data":{"a":[1]}},"replyTo":"` + ours + `.1","mentions":["*"],"expire":5}`,
 			"msg_send_reply"},
+		{"POST", "/messages", `{"clientMsgId":"c","content":{"type":"forward","forwarded":[{"messagerecvId":"` + ours + `.2"}]}}`,
+			`{"type":"msg_send","session":"` + ours + `","clientMsgId":"c","content":{"type":"forward","forwarded":[{"messagerecvId":"` + ours + `.2"}]}}`, "msg_send_reply"},
 		{"PUT", "/messages/" + ours + ".3", `{"content":{"type":"text","text":"hi"}}`, `{"type":"msg_edit","session":"` + ours + `","messagerecvId":"` + ours + `.3","content":{"type":"text","text":"hi"}}`, "msg_edit_reply"},
 		{"DELETE", "/messages/" + ours + ".3", "", `{"type":"msg_cancel","session":"` + ours + `","messagerecvId":"` + ours + `.3"}`, "msg_cancel_reply"},
 		{"PUT", "/messages/" + ours + ".3/reactions/%F0%9F%91%8D", "", `{"type":"msg_react","session":"` + ours + `","messagerecvId":"` + ours + `.3","reaction":"👍"}`, "msg_react_reply"},

@@ -149,7 +149,7 @@ type content struct {
 
 type forwarded struct {
 	Session   string     `json:"session,omitempty"`
-	Message   string     `json:"message,omitempty"`
+	Message   string     `json:"messagerecvId,omitempty"`
 	Sender    string     `json:"sender,omitempty"`
 	CreatedAt *time.Time `json:"createdAt,omitempty"`
 	Text      string     `json:"text,omitempty"`
