@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -321,4 +322,73 @@ func TestAnExportHasWhatIsKeptOfOne(t *testing.T) {
 	if all := fmt.Sprint(files); strings.Contains(all, "what bob said") || strings.Contains(all, "argon2") {
 		t.Errorf("the export has what others said, or a password: %s", all)
 	}
+}
+
+func TestAnExportIsWrittenAsFramesAndAnswersAre(t *testing.T) {
+	a := openArchive(t)
+	var b bytes.Buffer
+	if err := a.operator().export(t.Context(), a.ann.User, &b); err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := func(file string, into any) {
+		r, err := z.Open(file)
+		if err == nil {
+			err = json.NewDecoder(r).Decode(into)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	var message struct {
+		Seq       int64
+		CreatedAt int64
+		Content   struct{ Type string }
+	}
+	if first("messages.jsonl", &message); message.Seq != 1 || message.CreatedAt == 0 || message.Content.Type != "text" {
+		t.Errorf("the first message is %+v", message)
+	}
+	var request struct{ CallBackType, CreateTime int64 }
+	if first("requests.jsonl", &request); request.CallBackType != 2 || request.CreateTime == 0 {
+		t.Errorf("the request is %+v", request)
+	}
+	var session struct{ CreatedAt time.Time }
+	if first("sessions.jsonl", &session); time.Since(session.CreatedAt) > time.Hour {
+		t.Errorf("the session is of %v", session.CreatedAt)
+	}
+}
+
+func TestWhatCannotBeTakenAwayIsNotWrittenDownAsTaken(t *testing.T) {
+	a := openArchive(t)
+	before := a.audited()
+	for _, message := range []string{protocol.MessageID(a.group, 99), protocol.MessageID(a.group, 3), "s_nosuchsession.1", "nothing"} {
+		if err := a.operator().recall(t.Context(), userctr.ByOperator, message); !protocol.Code_NOT_FOUND.Is(err) {
+			t.Errorf("recall of %s: %v", message, err)
+		}
+	}
+	if err := a.operator().dissolve(t.Context(), userctr.ByOperator, a.p2p); !protocol.Code_DENIED.Is(err) {
+		t.Errorf("two people's session is dissolved: %v", err)
+	}
+	if got := a.audited(); got != before {
+		t.Errorf("the audit log went from row %d to %d", before, got)
+	}
+	if err := a.operator().recall(t.Context(), userctr.ByOperator, protocol.MessageID(a.group, 1)); err != nil {
+		t.Error(err)
+	}
+	if got := a.audited(); got != before+1 {
+		t.Errorf("the audit log went from row %d to %d, want one more", before, got)
+	}
+}
+
+// audited is the seq of the audit log's newest row.
+func (a *archive) audited() int64 {
+	a.t.Helper()
+	c, err := a.users.CheckAudit(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return c.Last
 }

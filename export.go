@@ -7,8 +7,6 @@ import (
 	"io"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
-
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -73,11 +71,7 @@ func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Write
 			if e.Sender != user {
 				return nil
 			}
-			text, err := protojson.Marshal(e)
-			if err != nil {
-				return err
-			}
-			return add(json.RawMessage(text))
+			return add(e)
 		})
 	})
 	if err != nil {
@@ -122,11 +116,7 @@ func (o *operator) exportRequests(ctx context.Context, user protocol.UserID, add
 			return err
 		}
 		for _, r := range rows {
-			text, err := protojson.Marshal(r)
-			if err == nil {
-				err = add(json.RawMessage(text))
-			}
-			if err != nil {
+			if err := add(r); err != nil {
 				return err
 			}
 			page.After.CreateTime, page.After.ID = r.CreateTime, r.Id

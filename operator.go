@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -42,7 +43,7 @@ type adminSession struct {
 	Name      string        `json:"name,omitempty"`
 	Owner     string        `json:"owner,omitempty"`
 	Creator   string        `json:"creator,omitempty"`
-	CreatedAt int64         `json:"createdAt" doc:"Unix milliseconds"`
+	CreatedAt time.Time     `json:"createdAt"`
 	Head      int64         `json:"headSeq"`
 	Dead      bool          `json:"dead,omitempty"`
 	Members   int64         `json:"memberCount"`
@@ -51,9 +52,9 @@ type adminSession struct {
 }
 
 type adminMember struct {
-	User string `json:"user"`
-	Role string `json:"role"`
-	At   int64  `json:"joinedAt,omitempty"`
+	User string    `json:"user"`
+	Role string    `json:"role"`
+	At   time.Time `json:"joinedAt"`
 }
 
 var (
@@ -75,7 +76,7 @@ func (o *operator) session(ctx context.Context, id, cursor string, limit int) (*
 	}
 	i := stored.Info
 	v := &adminSession{
-		Session: id, Type: sessionWords[i.SessionType], Name: i.Name, Owner: i.Owner, Creator: i.Creator, CreatedAt: i.CreatedAt,
+		Session: id, Type: sessionWords[i.SessionType], Name: i.Name, Owner: i.Owner, Creator: i.Creator, CreatedAt: time.UnixMilli(i.CreatedAt).UTC(),
 		Head: stored.Head, Dead: i.Dead, Members: int64(len(stored.Members)),
 	}
 	for _, m := range stored.Members {
@@ -87,7 +88,7 @@ func (o *operator) session(ctx context.Context, id, cursor string, limit int) (*
 			break
 		}
 		after = m.Order
-		v.People = append(v.People, adminMember{m.User, roleWords[m.Role], m.JoinedAt})
+		v.People = append(v.People, adminMember{m.User, roleWords[m.Role], time.UnixMilli(m.JoinedAt).UTC()})
 	}
 	return v, nil
 }
@@ -111,8 +112,12 @@ func (o *operator) sessionsOf(ctx context.Context, user protocol.UserID, from, l
 }
 
 func (o *operator) dissolve(ctx context.Context, by string, id protocol.SessionID) error {
-	if _, err := o.store.Load(ctx, id); err != nil {
+	stored, err := o.store.Load(ctx, id)
+	if err != nil {
 		return err
+	}
+	if t := stored.Info.SessionType; t != protocol.SessionType_GROUP && t != protocol.SessionType_MUC {
+		return protocol.Denied("only groups are dissolved")
 	}
 	if err := o.users.Dissolved(ctx, by, id); err != nil {
 		return err
@@ -121,12 +126,16 @@ func (o *operator) dissolve(ctx context.Context, by string, id protocol.SessionI
 }
 
 func (o *operator) recall(ctx context.Context, by, message string) error {
-	id, _, err := protocol.ParseMessageID(message)
+	id, seq, err := protocol.ParseMessageID(message)
 	if err != nil {
 		return protocol.NotFound("message %.80q", message)
 	}
-	if _, err := o.store.Load(ctx, id); err != nil {
+	found, err := o.store.Range(ctx, id, seq, seq, 1, 0)
+	if err != nil {
 		return err
+	}
+	if len(found) == 0 || found[0].Kind != protocol.Kind_MESSAGE {
+		return protocol.NotFound("message %.80s", message)
 	}
 	if err := o.users.Recalled(ctx, by, message); err != nil {
 		return err
