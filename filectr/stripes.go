@@ -6,7 +6,8 @@ import (
 )
 
 // stripes are locks of contents: whoever keeps or deletes one holds its lock, so
-// that a content which a new file is about to have is not deleted as nobody's.
+// that a content which a new file is about to have is not deleted as nobody's. They
+// are of this process, as the store is.
 type stripes [64]sync.Mutex
 
 // hold locks contents and gives what unlocks them. Locks are taken in order.
