@@ -17,17 +17,17 @@ build:
 
 # Everything that has to hold before a change is merged. The tests come last, so
 # that their results are the last thing one reads.
-test: export TROUPE_TEST_NEED ?= chromium
+test: export TROUPE_TEST_NEED ?= chromium,ffmpeg,node
 test: needs format vet generated typescript
-	go test -race -timeout 5m $(RACE)
-	go test -race -timeout 5m -skip '$(SLOW)' ./internal/pebblestore
-	go test -timeout 10m $(REST)
+	go test -race -timeout 15m $(RACE)
+	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
+	go test -timeout 15m $(REST)
 
 # The same without installing anything.
 check: format vet generated typescript
-	go test -race -timeout 5m $(RACE)
-	go test -race -timeout 5m -skip '$(SLOW)' ./internal/pebblestore
-	go test -timeout 10m $(REST)
+	go test -race -timeout 15m $(RACE)
+	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
+	go test -timeout 15m $(REST)
 
 needs:
 	@.ci/needs

@@ -30,6 +30,9 @@ func needFFmpeg(t *testing.T) {
 	t.Helper()
 	for _, program := range []string{"ffmpeg", "ffprobe"} {
 		if _, err := exec.LookPath(program); err != nil {
+			if strings.Contains(os.Getenv("TROUPE_TEST_NEED"), "ffmpeg") {
+				t.Fatalf("there is no %s, and TROUPE_TEST_NEED says that it is needed", program)
+			}
 			t.Skip("FFmpeg is not installed")
 		}
 	}
