@@ -18,12 +18,20 @@ type petition struct {
 	about *protocol.Request // with a request_answer: as whoever sent it on saw it
 	tries int
 	ended func() // called before the answer; nil: nobody waits for that
+	over  bool   // it is answered
 }
 
-func (m *petition) end() {
+// end says whether m is to be answered now. False: it is answered already, as its
+// session could not be read while what it led to was being written.
+func (m *petition) end() bool {
+	if m.over {
+		return false
+	}
+	m.over = true
 	if m.ended != nil {
 		m.ended()
 	}
+	return true
 }
 
 // findings are what a worker read for a petition.
@@ -140,8 +148,9 @@ func (s *Session) declined(m *petition, err error) {
 	if coded.Code == protocol.Code_INTERNAL {
 		s.node.log.Error("a contact or request", "session", s.id, "user", m.r.who.User, "err", err)
 	}
-	m.end()
-	s.fail(m.r, coded)
+	if m.end() {
+		s.fail(m.r, coded)
+	}
 	s.decided(m)
 }
 
@@ -167,8 +176,9 @@ func (s *Session) settled(m *petition, f *findings, d *decision, b *Burst) {
 	if d.shown != nil {
 		s.tellRequest(d.shown, []protocol.UserID{m.r.who.User}, b)
 	}
-	m.end()
-	s.reply(m.r, petitioned(m, f, d))
+	if m.end() {
+		s.reply(m.r, petitioned(m, f, d))
+	}
 	s.decided(m)
 }
 
@@ -187,7 +197,9 @@ func (s *Session) forsake() {
 	all := s.petitions
 	s.petitions, s.deciding = nil, false
 	for _, m := range all {
-		m.end()
+		if !m.end() {
+			continue
+		}
 		s.fail(m.r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
 	}
 }

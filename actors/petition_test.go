@@ -19,7 +19,9 @@ type contrary struct {
 	why       error
 	messages  atomic.Int32 // so many appends of messages
 	unread    atomic.Bool
-	wait      atomic.Bool
+	unloaded  atomic.Bool
+	wait      atomic.Bool // before two people are read
+	writing   atomic.Bool // before a change of contacts is written
 	come, let chan struct{}
 }
 
@@ -41,10 +43,21 @@ func take(n *atomic.Int32) bool {
 }
 
 func (j *contrary) CommitContacts(ctx context.Context, c *actors.ContactChange) error {
+	if j.writing.CompareAndSwap(true, false) {
+		j.come <- struct{}{}
+		<-j.let
+	}
 	if take(&j.refuse) {
 		return j.why
 	}
 	return j.Journal.CommitContacts(ctx, c)
+}
+
+func (j *contrary) Load(ctx context.Context, id protocol.SessionID) (*actors.Stored, error) {
+	if j.unloaded.CompareAndSwap(true, false) {
+		return nil, errors.New("a disk that cannot be read")
+	}
+	return j.Journal.Load(ctx, id)
 }
 
 func (j *contrary) Commit(batch []*actors.Append) error {
@@ -150,6 +163,31 @@ func TestWhoCannotBeReadIsAskedForAgain(t *testing.T) {
 	ann.refused(block("bob", true), protocol.Code_BUSY) // the session of the two cannot be loaded
 	ann.must(block("bob", true))
 	s.dial("bob", "1").refused(send(id, "1", "x"), protocol.Code_DENIED)
+}
+
+func TestWhatIsWrittenWhileTheSessionCannotBeReadIsAnsweredOnce(t *testing.T) {
+	j, s := newContrary(t)
+	j.why = actors.ErrStale
+	ann, bob := s.dial("ann", "1"), s.dial("bob", "1")
+	id := ann.p2p("bob")
+	ann.send(id, "1", "hello")
+	j.writing.Store(true)
+	asked := ann.post(block("bob", true))
+	<-j.come
+	j.unloaded.Store(true)
+	j.messages.Store(1)
+	ann.refused(send(id, "2", "the session is to be loaded again"), protocol.Code_BUSY)
+	if a := ann.answer(asked); a.Errcode != int32(protocol.Code_BUSY) {
+		t.Errorf("answered %v", a)
+	}
+	close(j.let)
+	eventually(t, "it is written", func() bool { return len(ann.contacts()) == 1 })
+	eventually(t, "the session knows it", func() bool { return bob.ask(send(id, "b", "blocked")).Errcode == int32(protocol.Code_DENIED) })
+	ann.mu.Lock()
+	defer ann.mu.Unlock()
+	if slices.ContainsFunc(ann.frames, func(f *protocol.Frame) bool { return f.Id == asked }) {
+		t.Error("it is answered twice")
+	}
 }
 
 func TestPeopleWithoutASessionLeaveNoneInMemory(t *testing.T) {
