@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -182,7 +183,11 @@ func TestWhatIsWrittenWhileTheSessionCannotBeReadIsAnsweredOnce(t *testing.T) {
 	}
 	close(j.let)
 	eventually(t, "it is written", func() bool { return len(ann.contacts()) == 1 })
-	eventually(t, "the session knows it", func() bool { return bob.ask(send(id, "b", "blocked")).Errcode == int32(protocol.Code_DENIED) })
+	n := 0
+	eventually(t, "the session knows it", func() bool {
+		n++
+		return bob.ask(send(id, fmt.Sprint(n), "blocked?")).Errcode == int32(protocol.Code_DENIED)
+	})
 	ann.mu.Lock()
 	defer ann.mu.Unlock()
 	if slices.ContainsFunc(ann.frames, func(f *protocol.Frame) bool { return f.Id == asked }) {
