@@ -157,7 +157,7 @@ type Sent struct {
 
 // HomeRow is one session in one user's home list.
 type HomeRow struct {
-	Info       *protocol.SessionInfo // MemberCount is set; no announcement; Members only in a p2p session, without their marks
+	Info       *protocol.SessionInfo // MemberCount is set; no announcement, nobody former; Members only in a p2p session, without their marks
 	LogEpoch   string
 	Head       int64
 	Last       *protocol.Entry // the newest message, nil: none

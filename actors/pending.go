@@ -37,6 +37,9 @@ func (s *Session) append(p *pending) {
 		row := *m // the session goes on changing its own
 		p.Members[i] = &row
 	}
+	if p.Info != nil {
+		p.Info = s.former.within(p.Info)
+	}
 	s.waiting++
 	if plantedPublishBeforeCommit && p.entry != nil {
 		s.publish([]*Event{s.push(p)}, nil)

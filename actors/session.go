@@ -27,6 +27,7 @@ type Session struct {
 	epoch    int64 // of this activation
 	members  map[protocol.UserID]*MemberRow
 	order    order
+	former   silences
 	lastJoin int64 // the highest Order ever given
 
 	head    int64 // seq of the newest durable entry; the first is 1
@@ -212,7 +213,7 @@ func (s *Session) load() {
 func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
-		s.info, s.members, s.order = nil, nil, order{}
+		s.info, s.members, s.order, s.former = nil, nil, order{}, nil
 		s.making = false
 	case err != nil:
 		s.node.log.Error("loading a session", "session", s.id, "err", err)
@@ -246,6 +247,7 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 // adopt takes the stored state as its own.
 func (s *Session) adopt(stored *Stored) {
 	s.info, s.logEpoch = stored.Info, stored.LogEpoch
+	s.former = silencesOf(s.info)
 	s.epoch = stored.Epoch + 1
 	s.head, s.given = stored.Head, stored.Head
 	s.order = orderOf(stored.Members)

@@ -46,7 +46,7 @@ func (s *Session) timeUp(m *timeUp) {
 // is left, Until keeps it among the sessions that are due.
 func (s *Session) dissolved(p *pending, by protocol.UserID) {
 	info := proto.CloneOf(s.info)
-	info.Dead, info.Owner, info.Until = true, "", 1
+	info.Dead, info.Owner, info.Until, s.former = true, "", 1, nil
 	s.info, p.Info = info, info
 	s.out(p)
 	s.appendEntry(p, &protocol.Entry{Kind: protocol.Kind_CHANGE, Sender: by, Change: &protocol.SessionChange{Dissolved: true}})

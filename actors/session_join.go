@@ -12,7 +12,7 @@ import (
 // is no error, and then nothing is committed. Over the bound of members it is
 // TOO_MANY, and nothing has changed.
 //
-// It checks no rights. p has the request and its answer, and may have more that is
+// Who left while silenced is so again. It checks no rights. p has the request and its answer, and may have more that is
 // to become durable in the same step.
 func (s *Session) letIn(p *pending, sender, inviter protocol.UserID, users []protocol.UserID) ([]protocol.UserID, error) {
 	var came []protocol.UserID
@@ -36,6 +36,7 @@ func (s *Session) letIn(p *pending, sender, inviter protocol.UserID, users []pro
 		if s.info.History == "joined" {
 			row.Floor = s.given + 1
 		}
+		s.silencedAgain(p, row)
 		s.members[u] = row
 		s.order.add(row)
 		p.Members = append(p.Members, row)

@@ -299,10 +299,11 @@ func (s *Session) left(r *request, rows []*MemberRow, answer *protocol.Frame) in
 	}
 	p := &pending{req: r, answer: answer}
 	p.Removed = e.Members
+	s.silencesLeft(p, rows)
 	info := proto.CloneOf(s.info)
 	switch {
 	case len(s.members) == 0:
-		info.Dead, info.Owner, info.Until = true, "", 0
+		info.Dead, info.Owner, info.Until, s.former = true, "", 0, nil
 	case s.members[info.Owner] == nil:
 		info.Owner = s.order.head().User
 		e.Owner = info.Owner

@@ -77,6 +77,7 @@ func (s *Session) takeover(m *takeover) {
 		row := *was
 		s.lastJoin++
 		row.User, row.Order = m.to, s.lastJoin
+		s.silencedAgain(in, &row)
 		s.members[m.to] = &row
 		s.order.add(&row)
 		in.Members = []*MemberRow{&row}

@@ -158,7 +158,7 @@ func (h *homeReader) row(k sessionKey, user protocol.UserID, device string) (*ac
 	if err := h.each(k.info(), nil, func(_, b []byte) error { found = true; return proto.Unmarshal(b, row.Info) }); err != nil {
 		return nil, err
 	}
-	row.Info.Announcement = "" // of thousands of rows in memory, which nobody reads there
+	row.Info.Announcement, row.Info.Former = "", nil // of thousands of rows in memory, which nobody reads there
 	if row.Info.Dead {
 		return nil, protocol.NotFound("session %s", k.String())
 	}

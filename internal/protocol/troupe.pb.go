@@ -2846,6 +2846,7 @@ type SessionInfo struct {
 	SilenceAll    bool                   `protobuf:"varint,23,opt,name=silence_all,json=silenceAll,proto3" json:"silence_all,omitempty"` // only the owner and admins may write, for now
 	ReadOnly      bool                   `protobuf:"varint,24,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`       // a broadcast: only the owner and admins ever write
 	Until         int64                  `protobuf:"varint,25,opt,name=until,proto3" json:"until,omitempty"`                             // of a temporary session: it is dissolved at this time
+	Former        []*Member              `protobuf:"bytes,26,rep,name=former,proto3" json:"former,omitempty"`                            // told to nobody: who left while silenced, and until when; the server keeps it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3053,6 +3054,13 @@ func (x *SessionInfo) GetUntil() int64 {
 		return x.Until
 	}
 	return 0
+}
+
+func (x *SessionInfo) GetFormer() []*Member {
+	if x != nil {
+		return x.Former
+	}
+	return nil
 }
 
 // Profile is what others may know of a user.
@@ -9269,7 +9277,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\tjoined_at\x18\x05 \x01(\x03R\bjoinedAt\x12\x19\n" +
 	"\bread_seq\x18\x06 \x01(\x03R\areadSeq\x12\x19\n" +
 	"\brecv_seq\x18\a \x01(\x03R\arecvSeq\x12%\n" +
-	"\x0esilenced_until\x18\b \x01(\x03R\rsilencedUntil\"\xd2\x06\n" +
+	"\x0esilenced_until\x18\b \x01(\x03R\rsilencedUntil\"\xfd\x06\n" +
 	"\vSessionInfo\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12?\n" +
 	"\fsession_type\x18\x02 \x01(\x0e2\x16.troupe.v1.SessionTypeB\x04\x88\xb5\x18\x01R\vsessionType\x12\x12\n" +
@@ -9300,7 +9308,8 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vsilence_all\x18\x17 \x01(\bR\n" +
 	"silenceAll\x12\x1b\n" +
 	"\tread_only\x18\x18 \x01(\bR\breadOnly\x12\x14\n" +
-	"\x05until\x18\x19 \x01(\x03R\x05until\"\xb1\x02\n" +
+	"\x05until\x18\x19 \x01(\x03R\x05until\x12)\n" +
+	"\x06former\x18\x1a \x03(\v2\x11.troupe.v1.MemberR\x06former\"\xb1\x02\n" +
 	"\aProfile\x12\x1d\n" +
 	"\auser_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06userId\x12 \n" +
 	"\bnickname\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\bnickname\x12\x16\n" +
@@ -10123,56 +10132,57 @@ var file_internal_protocol_troupe_proto_depIdxs = []int32{
 	14,  // 96: troupe.v1.SessionInfo.members:type_name -> troupe.v1.Member
 	2,   // 97: troupe.v1.SessionInfo.join_policy:type_name -> troupe.v1.JoinPolicy
 	3,   // 98: troupe.v1.SessionInfo.invite_policy:type_name -> troupe.v1.InvitePolicy
-	110, // 99: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
-	16,  // 100: troupe.v1.Contact.profile:type_name -> troupe.v1.Profile
-	0,   // 101: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
-	11,  // 102: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
-	1,   // 103: troupe.v1.SessionHead.role:type_name -> troupe.v1.Role
-	19,  // 104: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
-	22,  // 105: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
-	18,  // 106: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
-	63,  // 107: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
-	16,  // 108: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
-	111, // 109: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
-	0,   // 110: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
-	2,   // 111: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 112: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
-	29,  // 113: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
-	112, // 114: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
-	0,   // 115: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
-	18,  // 116: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
-	16,  // 117: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
-	15,  // 118: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
-	16,  // 119: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
-	1,   // 120: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
-	2,   // 121: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 122: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
-	9,   // 123: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
-	9,   // 124: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
-	11,  // 125: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
-	62,  // 126: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
-	6,   // 127: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
-	6,   // 128: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
-	63,  // 129: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
-	63,  // 130: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
-	63,  // 131: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
-	17,  // 132: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
-	17,  // 133: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
-	16,  // 134: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
-	84,  // 135: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
-	84,  // 136: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
-	101, // 137: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
-	18,  // 138: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
-	63,  // 139: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
-	17,  // 140: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
-	16,  // 141: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
-	7,   // 142: troupe.v1.Error.code:type_name -> troupe.v1.Code
-	15,  // 143: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
-	144, // [144:144] is the sub-list for method output_type
-	144, // [144:144] is the sub-list for method input_type
-	144, // [144:144] is the sub-list for extension type_name
-	144, // [144:144] is the sub-list for extension extendee
-	0,   // [0:144] is the sub-list for field type_name
+	14,  // 99: troupe.v1.SessionInfo.former:type_name -> troupe.v1.Member
+	110, // 100: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
+	16,  // 101: troupe.v1.Contact.profile:type_name -> troupe.v1.Profile
+	0,   // 102: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
+	11,  // 103: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
+	1,   // 104: troupe.v1.SessionHead.role:type_name -> troupe.v1.Role
+	19,  // 105: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
+	22,  // 106: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
+	18,  // 107: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
+	63,  // 108: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
+	16,  // 109: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
+	111, // 110: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
+	0,   // 111: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
+	2,   // 112: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 113: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
+	29,  // 114: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
+	112, // 115: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
+	0,   // 116: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
+	18,  // 117: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
+	16,  // 118: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
+	15,  // 119: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
+	16,  // 120: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
+	1,   // 121: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
+	2,   // 122: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 123: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
+	9,   // 124: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
+	9,   // 125: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
+	11,  // 126: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
+	62,  // 127: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
+	6,   // 128: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
+	6,   // 129: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
+	63,  // 130: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
+	63,  // 131: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
+	63,  // 132: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
+	17,  // 133: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
+	17,  // 134: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
+	16,  // 135: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
+	84,  // 136: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
+	84,  // 137: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
+	101, // 138: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
+	18,  // 139: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
+	63,  // 140: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
+	17,  // 141: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
+	16,  // 142: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
+	7,   // 143: troupe.v1.Error.code:type_name -> troupe.v1.Code
+	15,  // 144: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
+	145, // [145:145] is the sub-list for method output_type
+	145, // [145:145] is the sub-list for method input_type
+	145, // [145:145] is the sub-list for extension type_name
+	145, // [145:145] is the sub-list for extension extendee
+	0,   // [0:145] is the sub-list for field type_name
 }
 
 func init() { file_internal_protocol_troupe_proto_init() }

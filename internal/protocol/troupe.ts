@@ -250,6 +250,8 @@ export interface SessionInfo {
   readOnly?: boolean
   /** of a temporary session: it is dissolved at this time */
   until?: number
+  /** told to nobody: who left while silenced, and until when; the server keeps it */
+  former?: Member[]
 }
 
 /** Profile is what others may know of a user. */

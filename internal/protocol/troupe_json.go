@@ -2407,6 +2407,9 @@ func (m *SessionInfo) appendFields(b []byte) []byte {
 	if m.Until != 0 {
 		b = appendInt(append(b, `,"until":`...), m.Until)
 	}
+	if len(m.Former) > 0 {
+		b = appendObjects(append(b, `,"former":`...), m.Former)
+	}
 	return b
 }
 
@@ -2436,6 +2439,7 @@ var namesSessionInfo = []string{
 	"silenceAll",
 	"readOnly",
 	"until",
+	"former",
 }
 
 func (*SessionInfo) names() []string { return namesSessionInfo }
@@ -2493,6 +2497,8 @@ func (*SessionInfo) fieldOf(name []byte) int {
 		return 23
 	case "until":
 		return 24
+	case "former":
+		return 25
 	}
 	return -1
 }
@@ -2549,6 +2555,8 @@ func (m *SessionInfo) readField(r *reader, field int) {
 		m.ReadOnly = r.bool()
 	case 24:
 		m.Until = r.int()
+	case 25:
+		m.Former = objects[Member](r)
 	}
 }
 
@@ -2571,6 +2579,13 @@ func (m *SessionInfo) check(r *reader) {
 	r.checkKnown(knownJoinPolicy(int32(m.GetJoinPolicy())), "joinPolicy")
 	r.checkKnown(knownInvitePolicy(int32(m.GetInvitePolicy())), "invitePolicy")
 	r.checkInt(m.GetUntil(), "until")
+	for i, v := range m.Former {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("former")
+		}
+	}
 }
 
 // MarshalJSON writes m as it stands in a frame.
