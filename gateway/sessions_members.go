@@ -110,43 +110,65 @@ func (s *sessions) removeMember(ctx context.Context, in *InMember) (*answer[move
 type putMemberInput struct {
 	InMember
 	Body *struct {
-		Role          string  `json:"role,omitempty" enum:"member,admin,owner" doc:"Absent: only take the user in"`
-		SilencedUntil *string `json:"silencedUntil,omitempty" doc:"May not write before this time (RFC 3339), or forever; empty lifts it"`
+		Role          string  `json:"role,omitempty" enum:"member,admin,owner" doc:"Absent, and no silencedUntil: only take the user in"`
+		SilencedUntil *string `json:"silencedUntil,omitempty" doc:"May not write before this time (RFC 3339), or forever; empty lifts it. Not together with role"`
 	}
 }
 
+// putMember asks for the role or silence first, which says of one who is not in it yet
+// that there is nobody (NOT_FOUND) only to those who may give it: so a refused call takes
+// nobody in.
 func (s *sessions) putMember(ctx context.Context, in *putMemberInput) (*answer[memberView], error) {
-	var silenced *int64
-	if in.Body != nil {
-		var err error
-		if silenced, err = readEnd("silencedUntil", in.Body.SilencedUntil); err != nil {
+	set, err := in.change()
+	if err != nil {
+		return nil, err
+	}
+	if set != nil {
+		switch _, err := s.set(ctx, set); {
+		case err == nil:
+			return s.member(ctx, &in.InMember)
+		case !protocol.Code_NOT_FOUND.Is(err):
 			return nil, err
 		}
 	}
 	if _, err := s.add(ctx, in.Session, []string{in.User}); err != nil {
-		// Who may change roles need not be one who may add; being in it already is no fault.
+		// Who may not add may still ask for one who is in it, which is no fault.
 		if _, there := s.find(ctx, in.Session, in.User); there != nil {
 			return nil, err
 		}
 	}
-	if in.Body != nil && in.Body.Role != "" {
-		set := &protocol.SessionSet{Session: in.Session}
-		if in.Body.Role == "owner" {
-			set.Owner = &in.User
-		} else {
-			set.Members = []string{in.User}
-			set.Role = ptr(map[string]protocol.Role{"member": protocol.Role_MEMBER, "admin": protocol.Role_ADMIN}[in.Body.Role])
-		}
+	if set != nil {
 		if _, err := s.set(ctx, set); err != nil {
 			return nil, err
 		}
 	}
-	if silenced != nil {
-		if _, err := s.set(ctx, &protocol.SessionSet{Session: in.Session, Members: []string{in.User}, SilencedUntil: silenced}); err != nil {
-			return nil, err
-		}
-	}
 	return s.member(ctx, &in.InMember)
+}
+
+// change is the session_set of what is asked; nil: only to take the user in. One frame
+// sets one of role and silence, and of two the second could be refused alone.
+func (in *putMemberInput) change() (*protocol.SessionSet, error) {
+	if in.Body == nil {
+		return nil, nil
+	}
+	silenced, err := readEnd("silencedUntil", in.Body.SilencedUntil)
+	switch set := (&protocol.SessionSet{Session: in.Session}); {
+	case err != nil:
+		return nil, err
+	case silenced != nil && in.Body.Role != "":
+		return nil, protocol.BadRequest("role and silencedUntil are set one after the other")
+	case silenced != nil:
+		set.Members, set.SilencedUntil = []string{in.User}, silenced
+		return set, nil
+	case in.Body.Role == "owner":
+		set.Owner = &in.User
+		return set, nil
+	case in.Body.Role != "":
+		set.Members = []string{in.User}
+		set.Role = ptr(map[string]protocol.Role{"member": protocol.Role_MEMBER, "admin": protocol.Role_ADMIN}[in.Body.Role])
+		return set, nil
+	}
+	return nil, nil
 }
 
 type replaceInput struct {

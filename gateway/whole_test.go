@@ -175,6 +175,14 @@ func TestOneCanChatWithRESTAlone(t *testing.T) {
 		t.Errorf("gus = %v", got)
 	}
 	h.as("ann", "DELETE", s+"/participants/gus", "")
+	for _, body := range []string{`{"role":"admin"}`, `{"role":"owner"}`, `{"silencedUntil":"forever"}`} { // cem may add, and no more than that
+		if status, p := h.request("cem", "PUT", s+"/participants/gus", body); status != 403 || p["code"] != "DENIED" {
+			t.Errorf("cem puts gus in with %s: %d %v", body, status, p)
+		}
+	}
+	if status, p := h.request("ann", "PUT", s+"/participants/gus", `{"role":"admin","silencedUntil":"forever"}`); status != 400 {
+		t.Errorf("role and silence in one: %d %v", status, p)
+	}
 	if status, _ := h.request("ann", "GET", s+"/participants/gus", ""); status != 404 {
 		t.Errorf("gus is still there: %d", status)
 	}
