@@ -12,6 +12,8 @@ type order struct {
 	places []spot
 	first  int // there are only holes before it
 	holes  int // at or behind first
+
+	leaders map[int64]*MemberRow // by their Order: who leads, which of all are few
 }
 
 type spot struct {
@@ -24,8 +26,21 @@ func orderOf(rows []*MemberRow) order {
 	o := order{places: make([]spot, len(rows))}
 	for i, m := range rows {
 		o.places[i] = spot{m.Order, m}
+		o.led(m)
 	}
 	return o
+}
+
+// led keeps the leaders as row says.
+func (o *order) led(row *MemberRow) {
+	switch {
+	case !leads(row):
+		delete(o.leaders, row.Order)
+	case o.leaders == nil:
+		o.leaders = map[int64]*MemberRow{row.Order: row}
+	default:
+		o.leaders[row.Order] = row
+	}
 }
 
 func (o *order) find(at int64) int {
@@ -34,12 +49,16 @@ func (o *order) find(at int64) int {
 }
 
 // add puts a row behind all others.
-func (o *order) add(row *MemberRow) { o.places = append(o.places, spot{row.Order, row}) }
+func (o *order) add(row *MemberRow) {
+	o.places = append(o.places, spot{row.Order, row})
+	o.led(row)
+}
 
 // replace puts a changed row in the place of the one with the same Order.
 func (o *order) replace(row *MemberRow) {
 	if i := o.find(row.Order); i < len(o.places) && o.places[i].at == row.Order {
 		o.places[i].row = row
+		o.led(row)
 	}
 }
 
@@ -49,6 +68,7 @@ func (o *order) remove(row *MemberRow) {
 		return
 	}
 	o.places[i].row = nil
+	delete(o.leaders, row.Order)
 	o.holes++
 	for o.first < len(o.places) && o.places[o.first].row == nil {
 		o.first, o.holes = o.first+1, o.holes-1

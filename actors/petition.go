@@ -213,8 +213,8 @@ func (s *Session) concerned(d *decision) []protocol.UserID {
 	case to != "":
 		who = append(who, to)
 	default:
-		for _, m := range s.members {
-			if leads(m) && m.User != r.From {
+		for _, m := range s.order.leaders {
+			if m.User != r.From {
 				who = append(who, m.User)
 			}
 		}
