@@ -79,6 +79,7 @@ func settings(c *Config) []setting {
 		size("max-video", "200MiB", "`BYTES` of a video", &f.MaxVideo),
 		size("max-document", "200MiB", "`BYTES` of any other file", &f.MaxDocument),
 		size("quota", "5GiB", "`BYTES` of one user's files together", &f.Quota),
+		size("quota-guest", "50MiB", "`BYTES` of one anonymous visitor's files together", &f.QuotaGuest),
 		size("quota-all", "100GiB", "`BYTES` of all files together", &f.QuotaAll),
 		size("files-min-free", "256MiB", "`BYTES` of disk that uploads leave free", &f.MinFree),
 		duration("unsent-life", "24h", "an upload that was not sent is kept for this `TIME`", &f.Unsent),

@@ -143,7 +143,7 @@ func (c *Center) post(ctx context.Context, in *uploadInput) (*fileAnswer, error)
 	if who.User == "" {
 		return nil, protocol.Denied("files are users': a server key says for whom it uploads")
 	}
-	f, err := c.takeForm(ctx, who.User, in.request, in.deadline)
+	f, err := c.takeForm(ctx, who, in.request, in.deadline)
 	if err != nil {
 		return nil, err
 	}

@@ -34,9 +34,10 @@ type Config struct {
 	MaxVideo    int64 // 200 MiB
 	MaxDocument int64 // 200 MiB
 
-	Quota    int64 // bytes of one user: 5 GiB
-	QuotaAll int64 // bytes of all together: 100 GiB
-	MinFree  int64 // bytes of the disk that uploads leave free: 256 MiB
+	Quota      int64 // bytes of one user: 5 GiB
+	QuotaGuest int64 // bytes of one anonymous visitor: 50 MiB, or Quota where that is less
+	QuotaAll   int64 // bytes of all together: 100 GiB; visitors leave a tenth of it to everybody else
+	MinFree    int64 // bytes of the disk that uploads leave free: 256 MiB
 
 	Unsent   time.Duration // an upload that was not sent is kept so long: 24 h
 	LinkLife time.Duration // of a signed link: 5 min
@@ -60,6 +61,7 @@ func (c Config) withDefaults() Config {
 	bytes(&c.MaxVideo, 200<<20)
 	bytes(&c.MaxDocument, 200<<20)
 	bytes(&c.Quota, 5<<30)
+	bytes(&c.QuotaGuest, 50<<20)
 	bytes(&c.QuotaAll, 100<<30)
 	bytes(&c.MinFree, 256<<20)
 	if c.Unsent == 0 {
@@ -92,7 +94,14 @@ func (c Config) largest() int64 {
 	return max(c.MaxImage, c.MaxVoice, c.MaxVideo, c.MaxDocument)
 }
 
-func (c Config) quota() Quota { return Quota{User: c.Quota, All: c.QuotaAll} }
+// quota is what one user may have. Whoever asks for a page is a new visitor, so visitors
+// have less each, and together never take the last tenth of all room.
+func (c Config) quota(guest bool) Quota {
+	if guest {
+		return Quota{User: min(c.Quota, c.QuotaGuest), All: c.QuotaAll - c.QuotaAll/10}
+	}
+	return Quota{User: c.Quota, All: c.QuotaAll}
+}
 
 // BlobsDir is the directory of contents below Config.Data.
 const BlobsDir = "blobs"

@@ -20,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -79,7 +80,7 @@ func (p *paced) Read(b []byte) (int, error) {
 }
 
 // takeForm keeps the file of a form's part "file". What stands behind it is not read.
-func (c *Center) takeForm(ctx context.Context, owner protocol.UserID, r *http.Request, deadline func(time.Time)) (*File, error) {
+func (c *Center) takeForm(ctx context.Context, who *protocol.Identity, r *http.Request, deadline func(time.Time)) (*File, error) {
 	typ, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || typ != "multipart/form-data" || params["boundary"] == "" {
 		return nil, huma.NewError(http.StatusUnsupportedMediaType, "a multipart/form-data body with a part named file is needed")
@@ -108,7 +109,7 @@ func (c *Center) takeForm(ctx context.Context, owner protocol.UserID, r *http.Re
 			}
 			continue
 		}
-		u := Upload{Owner: owner, Name: fileName(part.Header), Size: roomFor(r.ContentLength, head, params["boundary"])}
+		u := Upload{Owner: who.User, Guest: who.Kind == access.KindGuest, Name: fileName(part.Header), Size: roomFor(r.ContentLength, head, params["boundary"])}
 		from := io.Reader(partReader{part})
 		if own := toldOf(http.Header(part.Header)); own != nil {
 			u.Sum = own.sum

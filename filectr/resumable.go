@@ -24,6 +24,7 @@ const resumableDir = "resumable"
 type resumable struct {
 	ID    string          `json:"-"`
 	Owner protocol.UserID `json:"owner"`
+	Guest bool            `json:"guest,omitempty"`
 	Name  string          `json:"name"`
 	Size  int64           `json:"size"`
 	Sum   []byte          `json:"sum,omitempty"` // SHA-256 that all of it is said to have
@@ -42,7 +43,7 @@ func (c *Center) begin(ctx context.Context, u *resumable) error {
 	if u.Size > c.cfg.largest() {
 		return protocol.TooLarge("a file has at most %d bytes", c.cfg.largest())
 	}
-	if err := c.reserveRoom(ctx, r); err != nil {
+	if err := c.reserveRoom(ctx, r, u.Guest); err != nil {
 		return err
 	}
 	u.ID, u.since = r.ID, c.now()
@@ -173,7 +174,7 @@ func (c *Center) write(u *resumable, r io.Reader, check *checksum) (n int64, err
 		return 0, fmt.Errorf("filectr: %w", err)
 	}
 	defer part.Close()
-	return c.write(&resumable{ID: u.ID, Owner: u.Owner, Name: u.Name, Size: u.Size, offset: u.offset}, part, nil)
+	return c.write(&resumable{ID: u.ID, Owner: u.Owner, Guest: u.Guest, Name: u.Name, Size: u.Size, offset: u.offset}, part, nil)
 }
 
 // errChecksum says that a part has another checksum than was said; nothing of it is kept.
@@ -247,7 +248,7 @@ func (c *Center) whole(ctx context.Context, u *resumable) error {
 	if len(u.Sum) > 0 && string(u.Sum) != string(sum[:]) {
 		return protocol.BadRequest("the bytes that came have the SHA-256 %s, which is not the one that was said", sum)
 	}
-	_, err = c.keep(ctx, &arrived{id: u.ID, owner: u.Owner, name: u.Name, path: path, sum: sum, size: int64(n) + rest, head: head[:n]})
+	_, err = c.keep(ctx, &arrived{id: u.ID, owner: u.Owner, guest: u.Guest, name: u.Name, path: path, sum: sum, size: int64(n) + rest, head: head[:n]})
 	return err
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/memorylocker"
 	oldslog "golang.org/x/exp/slog"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -246,7 +247,8 @@ func (p *parts) fail(ctx context.Context, err error) error {
 
 // NewUpload fills tusd's DataStore.
 func (p *parts) NewUpload(ctx context.Context, info tus.FileInfo) (tus.Upload, error) {
-	u := &resumable{Owner: callOf(ctx).who.User, Name: info.MetaData["filename"], Size: info.Size}
+	who := callOf(ctx).who
+	u := &resumable{Owner: who.User, Guest: who.Kind == access.KindGuest, Name: info.MetaData["filename"], Size: info.Size}
 	if u.Name == "" {
 		u.Name = info.MetaData["name"]
 	}

@@ -16,6 +16,7 @@ import (
 // Upload is what is said of a file before its bytes come.
 type Upload struct {
 	Owner protocol.UserID
+	Guest bool // the owner is an anonymous visitor
 	Name  string
 	Size  int64  // bytes at most; below 0: not known
 	Sum   []byte // SHA-256 that the bytes are said to have; nil: not said
@@ -72,26 +73,28 @@ func (c *Center) reserve(ctx context.Context, u Upload) (*Reservation, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Bytes = max(1, min(c.cfg.largest(), c.cfg.Quota-own, c.cfg.QuotaAll-all))
+		q := c.cfg.quota(u.Guest)
+		r.Bytes = max(1, min(c.cfg.largest(), q.User-own, q.All-all))
 	}
-	return r, c.reserveRoom(ctx, r)
+	return r, c.reserveRoom(ctx, r, u.Guest)
 }
 
-func (c *Center) reserveRoom(ctx context.Context, r *Reservation) error {
+func (c *Center) reserveRoom(ctx context.Context, r *Reservation, guest bool) error {
 	if left, err := freeBytes(c.cfg.Data); err == nil && left-r.Bytes < c.cfg.MinFree {
 		return protocol.Errorf(protocol.Code_BUSY, "the disk is full")
 	}
-	return c.noRoom(c.store.Reserve(ctx, r, c.cfg.quota()))
+	q := c.cfg.quota(guest)
+	return noRoom(c.store.Reserve(ctx, r, q), q)
 }
 
 // noRoom is a store's error as clients see it.
-func (c *Center) noRoom(err error) error {
+func noRoom(err error, q Quota) error {
 	var no ErrQuota
 	switch {
 	case !errors.As(err, &no):
 		return err
 	case no.User:
-		return protocol.Errorf(protocol.Code_QUOTA, "your files may have %d bytes together, and this one would be more", c.cfg.Quota)
+		return protocol.Errorf(protocol.Code_QUOTA, "your files may have %d bytes together, and this one would be more", q.User)
 	}
 	return protocol.Errorf(protocol.Code_QUOTA, "no room is left for files")
 }
@@ -122,7 +125,7 @@ func (c *Center) receive(ctx context.Context, res *Reservation, u Upload, path s
 	if u.Sum != nil && string(u.Sum) != string(sum[:]) {
 		return nil, protocol.BadRequest("the bytes that came have the SHA-256 %s, which is not the one that was said", sum)
 	}
-	return c.keep(ctx, &arrived{id: res.ID, owner: u.Owner, name: u.Name, path: path, sum: sum, size: kept.n, head: kept.head})
+	return c.keep(ctx, &arrived{id: res.ID, owner: u.Owner, guest: u.Guest, name: u.Name, path: path, sum: sum, size: kept.n, head: kept.head})
 }
 
 // limited writes to w as long as the file is not larger than its kind may be, which
@@ -173,6 +176,7 @@ func (l *limited) flush() (err error) {
 type arrived struct {
 	id    protocol.FileID
 	owner protocol.UserID
+	guest bool
 	name  string // as the client says it
 	path  string // of a draft, synced
 	sum   Sum    // of what is at path
@@ -215,8 +219,9 @@ func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
 			return nil, err
 		}
 	}
-	if err := c.store.AddFile(ctx, f, c.cfg.quota()); err != nil {
-		return nil, c.noRoom(err)
+	q := c.cfg.quota(a.guest)
+	if err := c.store.AddFile(ctx, f, q); err != nil {
+		return nil, noRoom(err, q)
 	}
 	if err := os.Remove(a.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.log.Warn("a draft is left behind until the next start", "path", a.path, "err", err)

@@ -123,6 +123,28 @@ func TestOfFiftyUploadsAtOnceAsManyGetInAsThereIsRoomFor(t *testing.T) {
 	}
 }
 
+func TestVisitorsHaveLessRoomThanPeopleAndLeaveThemSome(t *testing.T) {
+	s := newStage(t, func(c *filectr.Config) { c.Quota, c.QuotaGuest, c.QuotaAll = 10_000, 300, 1000 })
+	content := bytes.Repeat([]byte{1}, 250)
+	if r := s.post("visitor 1", "a.bin", bytes.Repeat([]byte{1}, 301)); r.code() != "QUOTA" {
+		t.Errorf("a visitor's file above its quota: %d %s", r.status, r.body)
+	}
+	if r := s.tus("visitor 1", "POST", tus, nil, "Upload-Length", "301"); r.code() != "QUOTA" {
+		t.Errorf("a visitor's upload in parts above its quota: %d %s", r.status, r.body)
+	}
+	for i := range 3 {
+		if r := s.post(fmt.Sprint("visitor ", i), "a.bin", content); r.status != 201 {
+			t.Errorf("visitor %d: %d %s", i, r.status, r.body)
+		}
+	}
+	if r := s.post("visitor 4", "a.bin", content); r.code() != "QUOTA" {
+		t.Errorf("visitors fill the room of all: %d %s", r.status, r.body)
+	}
+	if r := s.post("ann", "a.bin", content); r.status != 201 {
+		t.Errorf("a person has no room beside visitors: %d %s", r.status, r.body)
+	}
+}
+
 func TestAnUploadThatBreaksOffGivesItsRoomBack(t *testing.T) {
 	s := newStage(t, nil)
 	c, err := net.Dial("tcp", s.http.Listener.Addr().String())
