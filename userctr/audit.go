@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -151,12 +152,45 @@ func CheckAudit(ctx context.Context, s AuditStore) (Checked, error) {
 	return c.Checked, nil
 }
 
-// CheckExport is CheckAudit of rows that were exported, one a line.
+// CheckExport is CheckAudit of rows that were exported, one a line. That rows are missing
+// at its end shows only beside a hash that was noted elsewhere.
 func CheckExport(text []byte) Checked {
 	c := &chain{}
+	var first Record
+	anchors := map[string]bool{} // what rows say that others were removed
 	for line := range bytes.Lines(text) {
-		if line = bytes.TrimSpace(line); len(line) > 0 && !c.row(line) {
-			break
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if !c.row(line) {
+			return c.Checked
+		}
+		var r Record
+		if json.Unmarshal(line, &r) != nil {
+			continue // row has read it
+		}
+		if c.Rows == 1 {
+			first = r
+		}
+		if r.Action == AuditRemoved {
+			anchors[r.Note] = true
+		}
+	}
+	switch {
+	case c.Rows == 0:
+		c.Bad, c.Wrong = 1, "there are no rows"
+	case first.Seq != 1:
+		before := RemovedNote(first.Seq-1, "")
+		c.Bad, c.Wrong = first.Seq, "rows before it are gone, and no row says that they were removed"
+		for note := range anchors {
+			hash, of := strings.CutPrefix(note, before)
+			switch {
+			case of && first.chained(hash) == first.Hash:
+				c.Bad, c.Wrong = 0, ""
+				return c.Checked
+			case of:
+				c.Wrong = "its hash does not carry on that of the last row that was removed"
+			}
 		}
 	}
 	return c.Checked

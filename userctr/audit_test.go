@@ -128,8 +128,11 @@ func TestAChangedLineIsNamed(t *testing.T) {
 	if found := export(lines); found.Bad != 0 || found.Rows != int64(len(lines)) {
 		t.Fatalf("an honest export is %+v", found)
 	}
-	if found := export(lines[4:]); found.Bad != 0 || found.From != 5 {
-		t.Errorf("the end of an honest export is %+v", found)
+	if found := export(lines[4:]); found.Bad != 5 || found.Wrong == "" {
+		t.Errorf("an export without its first four rows is %+v", found)
+	}
+	if found := export(nil); found.Bad != 1 || found.Wrong == "" {
+		t.Errorf("an export without rows is %+v", found)
 	}
 	with := func(i int, line string) []string {
 		all := append([]string{}, lines...)
@@ -167,6 +170,18 @@ func TestOldAuditRowsGoAndTheRestIsStillProved(t *testing.T) {
 	}
 	if found, err := b.CheckAudit(t.Context()); err != nil || found.Bad != 0 || found.From != 3 {
 		t.Errorf("the rest is %+v, %v", found, err)
+	}
+	lines := b.lines()
+	whole := strings.Join(lines, "\n")
+	if found := userctr.CheckExport([]byte(whole)); found.Bad != 0 || found.From != 3 {
+		t.Errorf("an export of the rest is %+v", found)
+	}
+	if found := userctr.CheckExport([]byte(strings.Join(lines[1:], "\n"))); found.Bad != 4 {
+		t.Errorf("an export of the rest without its first row is %+v", found)
+	}
+	changed := strings.Replace(lines[0], `"by":"u_`, `"by":"u_x`, 1)
+	if found := userctr.CheckExport([]byte(strings.Join(append([]string{changed}, lines[1:]...), "\n"))); changed == lines[0] || found.Bad != 3 {
+		t.Errorf("an export of the rest with its first row changed is %+v", found)
 	}
 	if err := b.PruneAudit(t.Context(), 0); err != nil || len(b.lines()) != before-1 {
 		t.Error("what is to be kept for ever was removed")
