@@ -94,25 +94,31 @@ func (c *Center) ResetPassword(ctx context.Context, by string, id protocol.UserI
 
 // SetAdmin makes a user an administrator, or no more: then its logins end, as its access
 // tokens say otherwise. CONFLICT: it is the last, or who is to be one is no human.
+// Of two who unmake each other at the same moment one is refused.
 func (c *Center) SetAdmin(ctx context.Context, by string, id protocol.UserID, admin bool) (*User, error) {
-	u, err := c.User(ctx, id)
-	if err != nil || u.Admin == admin {
+	u, changed, err := c.setAdmin(ctx, by, id, admin)
+	if err != nil || admin || !changed {
 		return u, err
 	}
+	err = c.revokeWhere(ctx, id, protocol.Code_UNAUTHORIZED, every)
+	c.tell(id, "", protocol.Code_UNAUTHORIZED) // connections of outside tokens
+	return u, err
+}
+
+// setAdmin changes the user alone, and says whether anything was to be changed.
+func (c *Center) setAdmin(ctx context.Context, by string, id protocol.UserID, admin bool) (*User, bool, error) {
+	c.unmaking.Lock()
+	defer c.unmaking.Unlock()
+	u, err := c.User(ctx, id)
+	if err != nil || u.Admin == admin {
+		return u, false, err
+	}
 	if admin && u.Kind != Human {
-		return nil, protocol.Conflict("user %s is of kind %s, and administrators are human", id, u.Kind)
+		return nil, false, protocol.Conflict("user %s is of kind %s, and administrators are human", id, u.Kind)
 	}
 	if !admin && by != ByOperator {
-		another := false
-		err := c.store.EachUser(ctx, "", func(u *User) bool {
-			another = u.Admin && !u.Disabled && u.ID != id
-			return !another
-		})
-		if err != nil {
-			return nil, fmt.Errorf("userctr: other administrators: %w", err)
-		}
-		if !another {
-			return nil, protocol.Conflict("user %s is the last administrator", id)
+		if err := c.notLast(ctx, id); err != nil {
+			return nil, false, err
 		}
 	}
 	action := auditRevoked
@@ -120,14 +126,26 @@ func (c *Center) SetAdmin(ctx context.Context, by string, id protocol.UserID, ad
 		action = auditGranted
 	}
 	if err := c.Record(ctx, Record{Action: action, By: by, About: id}); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	c.log.Info("an administrator was made or unmade", "user", id, "by", by, "admin", admin)
 	u, err = c.change(ctx, id, func(u *User) error { u.Admin = admin; return nil })
-	if err != nil || admin {
-		return u, err
+	return u, true, err
+}
+
+// notLast fails with CONFLICT where there is no administrator but id. Who asks holds
+// unmaking until id is none; the data directory has one process, so that is enough.
+func (c *Center) notLast(ctx context.Context, id protocol.UserID) error {
+	another := false
+	err := c.store.EachUser(ctx, "", func(u *User) bool {
+		another = u.Admin && !u.Disabled && u.ID != id
+		return !another
+	})
+	if err != nil {
+		return fmt.Errorf("userctr: other administrators: %w", err)
 	}
-	err = c.revokeWhere(ctx, id, protocol.Code_UNAUTHORIZED, every)
-	c.tell(id, "", protocol.Code_UNAUTHORIZED) // connections of outside tokens
-	return u, err
+	if !another {
+		return protocol.Conflict("user %s is the last administrator", id)
+	}
+	return nil
 }

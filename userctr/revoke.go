@@ -108,16 +108,22 @@ func (c *Center) Disable(ctx context.Context, by protocol.Identity, id protocol.
 }
 
 // SetDisabled is Disable by whoever the audit log is to name. DENIED: that is the
-// user itself; CONFLICT: the user was erased.
+// user itself; CONFLICT: the user was erased, or is the last administrator.
 func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID, disabled bool) error {
 	if by == id {
 		return protocol.Denied("an administrator cannot disable itself")
 	}
+	c.unmaking.Lock()
+	defer c.unmaking.Unlock()
 	switch u, err := c.User(ctx, id); {
 	case err != nil:
 		return err
 	case u.Gone:
 		return protocol.Conflict("user %s was erased", id)
+	case disabled && u.Admin && !u.Disabled && by != ByOperator:
+		if err := c.notLast(ctx, id); err != nil {
+			return err
+		}
 	}
 	what := auditEnabled
 	if disabled {

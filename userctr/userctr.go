@@ -251,6 +251,8 @@ type Center struct {
 	issuers  *issuers
 	subjects halves[string, protocol.UserID]
 
+	unmaking sync.Mutex // held while an administrator is made, unmade or disabled
+
 	mu       sync.Mutex
 	onRevoke func(user protocol.UserID, login string, code protocol.Code)
 	activity atomic.Pointer[Activity]
