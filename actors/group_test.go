@@ -160,7 +160,7 @@ func TestAnOpenGroupIsJoined(t *testing.T) {
 	closed := ann.group(&protocol.SessionCreate{})
 	bob.refused(join(closed), protocol.Code_NOT_FOUND)
 	bob.refused(join("s_aaaaaaaaaaaaaaaa"), protocol.Code_NOT_FOUND)
-	bob.refused(join(""), protocol.Code_NOT_FOUND)
+	bob.refused(join(""), protocol.Code_BAD_REQUEST)
 	bob.refused(join(ask), protocol.Code_DENIED)
 	bob.refused(join(ann.p2p("cid")), protocol.Code_NOT_FOUND)
 	in := bob.must(join(open)).GetSessionJoinReply()

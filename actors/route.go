@@ -67,6 +67,9 @@ func (n *Node) route(r *request) error {
 		if m.SessionJoin.Code != "" {
 			return n.byCode(r, m.SessionJoin.Code)
 		}
+		if m.SessionJoin.Session == "" {
+			return protocol.BadRequest("session_join: session or code is needed")
+		}
 		return n.toSession(m.SessionJoin.Session, r)
 	case *protocol.Frame_LinkGet:
 		return n.byCode(r, m.LinkGet.Code)

@@ -63,13 +63,14 @@ type faceView struct {
 	Avatar   string `json:"avatar,omitempty"`
 	Kind     string `json:"kind"`
 	Name     string `json:"name,omitempty"`
+	Version  int64  `json:"version,omitempty" doc:"Rises with every change"`
 	Gone     bool   `json:"gone,omitempty" doc:"Erased: nobody is behind it any more"`
 }
 
 func viewContact(c *protocol.Contact) contactView {
 	v := contactView{User: c.User, Friend: c.Friend, Blocked: c.Blocked, Remark: c.Remark, Tags: c.Tags, Since: when(c.Since), Session: c.Session}
 	if p := c.Profile; p != nil {
-		v.Profile = &faceView{ID: p.UserId, Nickname: p.Nickname, Avatar: p.Avatar, Kind: p.Kind, Name: p.Name, Gone: p.Gone}
+		v.Profile = &faceView{ID: p.UserId, Nickname: p.Nickname, Avatar: p.Avatar, Kind: p.Kind, Name: p.Name, Version: p.Version, Gone: p.Gone}
 	}
 	return v
 }
