@@ -124,7 +124,7 @@ type doorman struct {
 	admin bool          // they are all administrators
 }
 
-func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identity, error) {
+func (d *doorman) Authenticate(ctx context.Context, token string) (protocol.Identity, error) {
 	if d.hold != nil {
 		<-d.hold
 	}
@@ -139,6 +139,8 @@ func (d *doorman) Authenticate(_ context.Context, token string) (protocol.Identi
 		return protocol.Identity{User: name, Device: "d", Login: "l", Admin: d.admin}, nil
 	case token == "old":
 		return protocol.Identity{}, protocol.Errorf(protocol.Code_TOKEN_EXPIRED, "the token has expired")
+	case token == "where":
+		return protocol.Identity{}, protocol.Unauthorized("it came from %s", protocol.AddressFrom(ctx))
 	case token == "broken":
 		return protocol.Identity{}, io.ErrUnexpectedEOF
 	}

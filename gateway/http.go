@@ -275,7 +275,7 @@ func (s *Server) who(ctx huma.Context) (protocol.Identity, error) {
 	if token = strings.TrimSpace(token); token == "" || !strings.EqualFold(scheme, "bearer") {
 		return protocol.Identity{}, protocol.Unauthorized("an Authorization header with a Bearer token is needed")
 	}
-	who, err := s.need.Auth.Authenticate(ctx.Context(), token)
+	who, err := s.need.Auth.Authenticate(protocol.WithAddress(ctx.Context(), ctx.RemoteAddr()), token)
 	if user := ctx.Header(actFor); user != "" && err == nil {
 		if user, err = url.PathUnescape(user); err != nil {
 			return who, protocol.BadRequest("%s: a user id is needed, escaped as in a path", actFor)

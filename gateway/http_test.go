@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -622,4 +623,16 @@ func (d *desk) Read(ctx context.Context, id string) (*actors.NoticeRow, error) {
 		return nil, protocol.NotFound("notice %s", id)
 	}
 	return d.Send(ctx, "root", "k", nil, nil)
+}
+
+func TestWhoeverChecksATokenKnowsTheAddress(t *testing.T) {
+	d := newDesk(t, Config{})
+	if w := d.raw("POST", "/api/v2/sessions", "{}", "Authorization: Bearer where"); !strings.Contains(w.Body.String(), "it came from 192.0.2.1") {
+		t.Errorf("REST: %s", w.Body)
+	}
+	w := newRig(t, Config{}).dial("X-Forwarded-For: 203.0.113.7")
+	w.say(`{"type":"auth","token":"where"}`)
+	if got := fmt.Sprint(w.frame()); !strings.Contains(got, "it came from 203.0.113.7") {
+		t.Errorf("WebSocket: %s", got)
+	}
 }

@@ -234,7 +234,7 @@ func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protoc
 			return
 		}
 	}
-	who, err := s.ws.auth.Authenticate(ctx, auth.Token)
+	who, err := s.ws.auth.Authenticate(protocol.WithAddress(ctx, s.addr.String()), auth.Token)
 	if err != nil {
 		s.refused(frame, err)
 		return

@@ -57,11 +57,10 @@ func newCallback(i Issuer, client *http.Client, now func() time.Time, log *slog.
 // check gives whose a token is. A good answer is remembered for answerKept; any
 // other is not. UNAUTHORIZED: nobody's; BUSY: the system cannot say now.
 func (c *callback) check(ctx context.Context, token string) (*outsideClaims, error) {
-	sum := sha256.Sum256([]byte(token))
-	key := string(sum[:])
-	if a, ok := c.known.get(key); ok && c.now().Before(a.until) {
-		return a.claims, nil
+	if claims := c.remembered(token); claims != nil {
+		return claims, nil
 	}
+	key := sumOf(token)
 	claims, err := c.asking.do(ctx, key, 2*askWithin, func(ctx context.Context) (*outsideClaims, error) {
 		claims, err := c.ask(ctx, token)
 		if err == nil {
@@ -77,6 +76,19 @@ func (c *callback) check(ctx context.Context, token string) (*outsideClaims, err
 		return nil, c.silent(ctx.Err())
 	}
 	return claims, err
+}
+
+// remembered gives whose a token is that was found good of late, else nil.
+func (c *callback) remembered(token string) *outsideClaims {
+	if a, ok := c.known.get(sumOf(token)); ok && c.now().Before(a.until) {
+		return a.claims
+	}
+	return nil
+}
+
+func sumOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return string(sum[:])
 }
 
 func (c *callback) silent(why error) error {

@@ -3,6 +3,7 @@ package userctr_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -148,4 +149,51 @@ func TestWhoGivesUpWaitsNoLongerForACallback(t *testing.T) {
 	}()
 	_, err := b.Authenticate(ctx, "token")
 	wants(t, err, protocol.Code_BUSY)
+}
+
+func TestOneAddressAsksACallbackInVainOnlySoOften(t *testing.T) {
+	s, n := asked(t, func(w http.ResponseWriter, token string) {
+		if strings.HasPrefix(token, "good") {
+			w.Write([]byte(`{"sub":"ann"}`))
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	b := start(t, func(c *userctr.Config) {
+		withCallback(s.URL)(c)
+		c.Limits.Address = userctr.Rate{Burst: 3, Every: time.Second}
+	})
+	try := func(address, token string) error {
+		_, err := b.Authenticate(protocol.WithAddress(t.Context(), address), token)
+		return err
+	}
+	for range 10 { // a good one takes nothing
+		if err := try("192.0.2.1:1", "good"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		wants(t, try("192.0.2.1:1", fmt.Sprint("bad ", i)), protocol.Code_UNAUTHORIZED)
+	}
+	before := n.Load()
+	wants(t, try("192.0.2.1:2", "bad"), protocol.Code_RATE_LIMITED)
+	wants(t, try("192.0.2.1", "good too"), protocol.Code_RATE_LIMITED)
+	if n.Load() != before {
+		t.Error("the other system was asked above the limit")
+	}
+	if err := try("192.0.2.1:1", "good"); err != nil {
+		t.Errorf("a token that is remembered: %v", err)
+	}
+	wants(t, try("192.0.2.2:1", "bad"), protocol.Code_UNAUTHORIZED)
+	for range 10 {
+		wants(t, try("127.0.0.1:1", "bad"), protocol.Code_UNAUTHORIZED)
+		wants(t, try("", "bad"), protocol.Code_UNAUTHORIZED)
+	}
+	if _, err := b.SignUp(t.Context(), userctr.NewUser{Name: "bob", Password: password}, userctr.Client{Address: "192.0.2.1:1"}); err != nil {
+		t.Errorf("a sign-in from there: %v", err)
+	}
+	b.pass(time.Second)
+	if err := try("192.0.2.1:1", "good too"); err != nil {
+		t.Errorf("after a second: %v", err)
+	}
 }

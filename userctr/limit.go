@@ -37,6 +37,7 @@ const maxBuckets = 20_000
 
 type limits struct {
 	accounts, addresses, guests buckets
+	questions                   buckets // for other systems that came to nothing
 }
 
 func newLimits(l Limits) *limits {
@@ -53,6 +54,7 @@ func newLimits(l Limits) *limits {
 		accounts:  newBuckets(l.Account),
 		addresses: newBuckets(l.Address),
 		guests:    newBuckets(l.Guests),
+		questions: newBuckets(l.Address),
 	}
 }
 
@@ -71,27 +73,53 @@ func (l *limits) visit(remote string, now time.Time) error {
 	return takeFrom(&l.guests, remote, now)
 }
 
+// mayAsk fails where address has had another system asked for too many tokens that were
+// nobody's; asked counts one. They are apart from the sign-ins, so that a client with an
+// old token keeps nobody beside it from signing in.
+func (l *limits) mayAsk(remote string, now time.Time) error {
+	network, err := networkOf(remote)
+	if err != nil || network == "" {
+		return err
+	}
+	return l.questions.peek(network, now)
+}
+
+func (l *limits) asked(remote string, now time.Time) {
+	if network, err := networkOf(remote); err == nil && network != "" {
+		l.questions.owe(network, now)
+	}
+}
+
 func takeFrom(b *buckets, remote string, now time.Time) error {
+	network, err := networkOf(remote)
+	if err != nil || network == "" {
+		return err
+	}
+	return b.take(network, now)
+}
+
+// networkOf is what an address is counted as; "": it is not limited.
+func networkOf(remote string) (string, error) {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return nil
+		return "", nil
 	}
 	ip = ip.Unmap().WithZone("")
 	if ip.IsLoopback() {
-		return nil
+		return "", nil
 	}
 	if ip.Is6() {
 		network, err := ip.Prefix(64)
 		if err != nil {
-			return fmt.Errorf("userctr: network of an address: %w", err)
+			return "", fmt.Errorf("userctr: network of an address: %w", err)
 		}
 		ip = network.Addr()
 	}
-	return b.take(ip.String(), now)
+	return ip.String(), nil
 }
 
 // buckets holds one bucket per key in two halves, and forgets the old half when
@@ -104,9 +132,8 @@ type buckets struct {
 
 func newBuckets(r Rate) buckets { return buckets{rate: r, young: map[string]*rate.Limiter{}} }
 
-func (b *buckets) take(key string, now time.Time) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// of gives key's bucket. The caller holds mu.
+func (b *buckets) of(key string) *rate.Limiter {
 	one := b.young[key]
 	if one == nil {
 		if one = b.old[key]; one == nil {
@@ -117,12 +144,33 @@ func (b *buckets) take(key string, now time.Time) error {
 		}
 		b.young[key] = one
 	}
-	r := one.ReserveN(now, 1)
+	return one
+}
+
+func (b *buckets) take(key string, now time.Time) error { return b.look(key, now, true) }
+
+// peek fails where take would, and takes nothing.
+func (b *buckets) peek(key string, now time.Time) error { return b.look(key, now, false) }
+
+// owe takes one that may not have been earned yet: many that were let in at once wait
+// the longer afterwards.
+func (b *buckets) owe(key string, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(key).ReserveN(now, 1)
+}
+
+func (b *buckets) look(key string, now time.Time, take bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.of(key).ReserveN(now, 1)
 	wait := r.DelayFrom(now)
+	if wait > 0 || !take {
+		r.CancelAt(now)
+	}
 	if wait == 0 {
 		return nil
 	}
-	r.CancelAt(now)
 	return &protocol.Error{
 		Code: protocol.Code_RATE_LIMITED, Detail: "too many tries; wait a little",
 		RetryAfterMs: max(1, wait.Milliseconds()),

@@ -193,7 +193,7 @@ func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Ident
 		return c.authenticateKey(ctx, token)
 	}
 	if i := c.issuers.of(token); i != nil {
-		claims, err := i.verify(ctx, token)
+		claims, err := c.askFor(ctx, i, token)
 		if err != nil {
 			return protocol.Identity{}, err
 		}
@@ -213,6 +213,26 @@ func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Ident
 		User: own.Subject, Device: own.Device, Login: own.Login, Platform: own.Platform, Version: own.Version,
 		Expires: own.ExpiresAt.Time, Leeway: leeway, Admin: own.Admin, Kind: own.Kind, App: own.App,
 	}, nil
+}
+
+// askFor is i.verify, where the address that asks has not had i's system asked for too many
+// tokens that were nobody's: RATE_LIMITED. What is remembered as good is not limited.
+func (c *Center) askFor(ctx context.Context, i *issuer, token string) (*outsideClaims, error) {
+	if i.ask == nil {
+		return i.verify(ctx, token)
+	}
+	if claims := i.ask.remembered(token); claims != nil {
+		return claims, nil
+	}
+	address := protocol.AddressFrom(ctx)
+	if err := c.limits.mayAsk(address, c.now()); err != nil {
+		return nil, err
+	}
+	claims, err := i.verify(ctx, token)
+	if protocol.Code_UNAUTHORIZED.Is(err) || protocol.Code_TOKEN_EXPIRED.Is(err) {
+		c.limits.asked(address, c.now())
+	}
+	return claims, err
 }
 
 // Elsewhere says that another system may have to be asked about token: the one that it names
