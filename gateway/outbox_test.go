@@ -134,16 +134,23 @@ func TestSocketThatTakesNothingIsCutOff(t *testing.T) {
 	soon(t, "empty register", func() bool { return len(r.ws.all()) == 0 })
 }
 
-func TestOneLargeFrameIsLetIntoAnEmptyQueue(t *testing.T) {
-	r := newRig(t, Config{})
-	w := r.signedIn()
-	c := r.stage.conn(t)
+// idle waits until all that was to be written so far is written, the answer to auth
+// above all: it is read before its writer has let go of the queue.
+func (r *rig) idle() {
+	r.t.Helper()
 	out := r.socket()
-	soon(t, "empty queue", func() bool {
+	soon(r.t, "an empty queue", func() bool {
 		out.mu.Lock()
 		defer out.mu.Unlock()
 		return out.bytes == 0 && out.queue == nil && !out.draining
 	})
+}
+
+func TestOneLargeFrameIsLetIntoAnEmptyQueue(t *testing.T) {
+	r := newRig(t, Config{})
+	w := r.signedIn()
+	c := r.stage.conn(t)
+	r.idle()
 	big := strings.Repeat("x", 400<<10)
 	c.link.Deliver([]actors.Outgoing{notice(big), notice("small")}, nil)
 	if f := w.frame(); f["text"] != big {
@@ -158,6 +165,7 @@ func TestManyFramesAtOnceAreNotSlowness(t *testing.T) {
 	r := newRig(t, Config{Queue: 32 << 10})
 	w := r.signedIn()
 	c := r.stage.conn(t)
+	r.idle()
 	var burst actors.Burst
 	out := make([]actors.Outgoing, 100) // 50 KB: more than the queue, less than the kernel takes at once
 	for i := range out {
