@@ -289,8 +289,9 @@ func TestMessagesMayStayByNobody(t *testing.T) {
 	}
 }
 
-func TestAnExportHasWhatIsKeptOfOne(t *testing.T) {
-	a := openArchive(t)
+// exported is what an operator gets of all that is kept of ann.
+func (a *archive) exported(t *testing.T) *zip.Reader {
+	t.Helper()
 	var b bytes.Buffer
 	if err := a.operator().export(t.Context(), a.ann.User, &b); err != nil {
 		t.Fatal(err)
@@ -299,6 +300,12 @@ func TestAnExportHasWhatIsKeptOfOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return z
+}
+
+func TestAnExportHasWhatIsKeptOfOne(t *testing.T) {
+	a := openArchive(t)
+	z := a.exported(t)
 	files := map[string]string{}
 	for _, f := range z.File {
 		r, err := f.Open()
@@ -326,14 +333,7 @@ func TestAnExportHasWhatIsKeptOfOne(t *testing.T) {
 
 func TestAnExportIsWrittenAsFramesAndAnswersAre(t *testing.T) {
 	a := openArchive(t)
-	var b bytes.Buffer
-	if err := a.operator().export(t.Context(), a.ann.User, &b); err != nil {
-		t.Fatal(err)
-	}
-	z, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	z := a.exported(t)
 	first := func(file string, into any) {
 		r, err := z.Open(file)
 		if err == nil {

@@ -67,6 +67,20 @@ func (s *Session) Receive(c actor.Context) {
 		s.committed(m)
 	case done:
 		s.done(m)
+	case *passivate:
+		s.passivate(m)
+	case *end:
+		c.Stop(c.Self())
+	default:
+		s.serve(m)
+	}
+}
+
+// serve does what a session is asked for, now or when it is loaded.
+func (s *Session) serve(m any) {
+	switch m := m.(type) {
+	case *request:
+		s.request(m)
 	case *petition:
 		s.petition(m)
 	case *expire:
@@ -79,10 +93,6 @@ func (s *Session) Receive(c actor.Context) {
 		s.takeover(m)
 	case *byCode:
 		s.byCode(m)
-	case *passivate:
-		s.passivate(m)
-	case *end:
-		c.Stop(c.Self())
 	}
 }
 
@@ -276,22 +286,7 @@ func (s *Session) unstash() {
 	stashed := s.stashed
 	s.stashed = nil
 	for _, m := range stashed {
-		switch m := m.(type) {
-		case *request:
-			s.request(m)
-		case *petition:
-			s.petition(m)
-		case *expire:
-			s.expire(m)
-		case *decree:
-			s.decreed(m)
-		case *timeUp:
-			s.timeUp(m)
-		case *takeover:
-			s.takeover(m)
-		case *byCode:
-			s.byCode(m)
-		}
+		s.serve(m)
 	}
 	s.nextPetition()
 }
