@@ -1,6 +1,6 @@
 # Go alone is needed for `make run`. `make test` also uses Node, and by apt gets
 # what else it misses.
-.PHONY: run build test check bench generate generated web typescript chaos fuzz needs format vet
+.PHONY: run build test check bench generate generated web typescript webtest chaos fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
 RACE = ./actors/... ./gateway/... ./pushctr/... ./userctr/...
@@ -18,13 +18,13 @@ build:
 # Everything that has to hold before a change is merged. The tests come last, so
 # that their results are the last thing one reads.
 test: export TROUPE_TEST_NEED ?= chromium,ffmpeg,node
-test: needs format vet generated typescript
+test: needs format vet generated typescript webtest
 	go test -race -timeout 15m $(RACE)
 	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
 	go test -timeout 15m $(REST)
 
 # The same without installing anything.
-check: format vet generated typescript
+check: format vet generated typescript webtest
 	go test -race -timeout 15m $(RACE)
 	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
 	go test -timeout 15m $(REST)
@@ -56,13 +56,19 @@ generate:
 generated:
 	@.ci/generated
 
+# What browsers run: packages of one npm workspace. Its tests run the real server.
 typescript: web-embed/node_modules/.package-lock.json
-	cd web-embed && node_modules/.bin/tsc --noEmit -p .
+	cd web-embed && npm run --silent check
 
-web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json
-	npm ci --prefix web-embed --ignore-scripts --no-audit --no-fund
+webtest: web-embed/node_modules/.package-lock.json
+	cd web-embed && npm run --silent test
 
-web: typescript
+web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json $(wildcard web-embed/*/package.json)
+	cd web-embed && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+web: web-embed/node_modules/.package-lock.json typescript
+	cd web-embed && npm run --silent build
 
 # Kills the real server under load, again and again, and checks what it kept; then
 # plants bugs, each of which has to be caught.

@@ -1,0 +1,1 @@
+export type { Account, AccountOptions, ApplicationInfo, CreateAccount, Device, KeyValue, Login } from './api.js'

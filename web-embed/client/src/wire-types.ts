@@ -1,0 +1,2 @@
+/** The frames of the wire, as they are generated from troupe.proto. */
+export type * from '../../../internal/protocol/troupe.js'
