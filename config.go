@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/gateway"
+	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -37,6 +38,7 @@ type Config struct {
 	Gateway gateway.Config
 	Users   userctr.Config
 	Files   filectr.Config
+	Egress  egress.Config // how others on the web are asked
 
 	S3Secret userctr.Secret // of Files.S3
 	Store    pebblestore.Options
@@ -57,6 +59,11 @@ func (c *Config) settle() {
 			c.Users.Policy = userctr.Open
 		}
 	}
+	c.Egress.Agent = "Troupe"
+	if release != "" {
+		c.Egress.Agent += "/" + strings.TrimPrefix(release, "v")
+	}
+	c.Users.Egress = c.Egress
 	c.Users.Data = c.Data
 	c.Files.S3.Secret = string(c.S3Secret)
 	c.Files.Data = filepath.Join(c.Data, filesDir)

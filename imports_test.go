@@ -17,14 +17,15 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"internal/access", "actors", "gateway", "userctr", "filectr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
+	"internal/egress":       {},
 	"internal/access":       {"internal/protocol"}, // who may do what: asked by all that serve anybody
 	"actors":                {"internal/protocol", "internal/access"},
 	"gateway":               {"internal/protocol", "internal/access", "actors"},
-	"userctr":               {"internal/protocol", "internal/access"},
+	"userctr":               {"internal/protocol", "internal/access", "internal/egress"}, // it asks issuers and callbacks
 	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/ffmpeg", "filectr/picture", "filectr/sound"},
 	"filectr/ffmpeg":        {"filectr/child", "filectr/sound"},
 	"filectr/child":         {},

@@ -94,6 +94,10 @@ func settings(c *Config) []setting {
 		text("s3-prefix", "", "`PREFIX` of all names in the bucket", &f.S3.Prefix),
 		text("files-origin", "", "`ORIGIN` of signed links, like https://files.example.com, which leads here too", &f.Origin),
 
+		prefixes("egress-allow", "", "`NETWORKS` that links in messages may lead the server to, besides the public web", &c.Egress.Allow),
+		prefixes("egress-deny", "", "`NETWORKS` that the server never asks anything, whoever wants it", &c.Egress.Deny),
+		ports("egress-ports", "80,443", "`PORTS` that links in messages may lead the server to", &c.Egress.Ports),
+
 		number("max-connections", "50000", "connections in all, a `NUMBER`", &g.MaxConnections),
 		number("max-per-address", "2000", "WebSockets of one address, a `NUMBER`", &g.MaxPerAddress),
 		number("first-frame", "4KiB", "`BYTES` of a message before auth", &g.FirstFrame),

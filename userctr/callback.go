@@ -1,7 +1,6 @@
 package userctr
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -32,7 +32,7 @@ type callback struct {
 	issuer string
 	url    string
 	bearer Secret // by which the system knows that it is us, "": it does not
-	client *http.Client
+	client *egress.Client
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -47,7 +47,7 @@ type answered struct {
 	until  time.Time
 }
 
-func newCallback(i Issuer, client *http.Client, now func() time.Time, log *slog.Logger) *callback {
+func newCallback(i Issuer, client *egress.Client, now func() time.Time, log *slog.Logger) *callback {
 	return &callback{
 		issuer: i.Issuer, url: i.Callback, bearer: i.Secret, client: client, now: now, log: log,
 		waiting: make(chan struct{}, maxPatient), turn: make(chan struct{}, maxAsking), known: halves[string, answered]{max: maxAnswers},
@@ -123,16 +123,11 @@ func (c *callback) ask(ctx context.Context, token string) (*outsideClaims, error
 	if err != nil {
 		return nil, badToken()
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(text))
-	if err != nil {
-		return nil, c.silent(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/json")
+	q := egress.Question{Method: http.MethodPost, URL: c.url, Body: text, Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}}
 	if c.bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+string(c.bearer))
+		q.Header.Set("Authorization", "Bearer "+string(c.bearer))
 	}
-	status, body, err := fetch(c.client, r)
+	status, body, err := fetch(ctx, c.client, q)
 	if err != nil {
 		return nil, c.silent(err)
 	}

@@ -1,12 +1,13 @@
 package userctr
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/troupe-im/troupe/internal/egress"
 )
 
 const (
@@ -18,40 +19,22 @@ const (
 
 // newEgress makes the client that asks outside systems. Where it goes is written in
 // the settings alone, and a redirect is not followed: nobody else sends it anywhere.
-func newEgress() *http.Client {
-	return &http.Client{
-		Timeout: askWithin,
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   3 * time.Second,
-			ResponseHeaderTimeout: askWithin,
-			MaxIdleConnsPerHost:   8,
-			MaxConnsPerHost:       maxAsking,
-			IdleConnTimeout:       time.Minute,
-			ForceAttemptHTTP2:     true,
-
-			MaxResponseHeaderBytes: 32 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+func newEgress(c egress.Config) *egress.Client {
+	c.Trusted, c.Hops = true, -1
+	c.Whole, c.Body = askWithin, maxAnswer
+	c.All = 2 * maxAsking // a callback's questions, and the key sets'
+	c.Waiting = maxPatient
+	return egress.New(c)
 }
 
 // fetch gives status and body of an answer. A body over maxAnswer is an error.
-func fetch(client *http.Client, r *http.Request) (int, []byte, error) {
-	resp, err := client.Do(r)
+func fetch(ctx context.Context, client *egress.Client, q egress.Question) (int, []byte, error) {
+	a, err := client.Do(ctx, q)
 	if err != nil {
 		return 0, nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return 0, nil, err
-	}
-	if len(body) > maxAnswer {
-		return 0, nil, fmt.Errorf("the answer of %s has more than %d bytes", r.URL.Host, maxAnswer)
-	}
-	return resp.StatusCode, body, nil
+	body, err := a.All()
+	return a.Status, body, err
 }
 
 // checkEgress takes https addresses, and http ones of this machine alone: a key
@@ -65,6 +48,9 @@ func checkEgress(address string) error {
 	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
 		return fmt.Errorf("%q begins with something else than https://", address)
+	}
+	if _, err := egress.Parse(address); err != nil {
+		return fmt.Errorf("%q cannot be asked: %w", address, err)
 	}
 	return nil
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -121,13 +121,13 @@ type issuer struct {
 	now    func() time.Time
 }
 
-func newIssuers(all []Issuer, now func() time.Time, log *slog.Logger) *issuers {
+func newIssuers(all []Issuer, reach egress.Config, now func() time.Time, log *slog.Logger) *issuers {
 	s := &issuers{all: map[string]*issuer{}}
-	var client *http.Client
+	var client *egress.Client
 	for _, i := range all {
 		one := &issuer{Issuer: i, now: now}
 		if client == nil {
-			client = newEgress()
+			client = newEgress(reach)
 		}
 		algorithms := []string{jwt.SigningMethodHS256.Alg()}
 		switch {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -50,7 +51,7 @@ type pinned struct {
 type keySet struct {
 	issuer string
 	url    string
-	client *http.Client
+	client *egress.Client
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -132,12 +133,7 @@ func (s *keySet) ask(done chan struct{}) {
 }
 
 func (s *keySet) read(ctx context.Context) ([]pinned, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Accept", "application/jwk-set+json, application/json")
-	status, body, err := fetch(s.client, r)
+	status, body, err := fetch(ctx, s.client, egress.Question{URL: s.url, Header: http.Header{"Accept": {"application/jwk-set+json, application/json"}}})
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -190,7 +191,8 @@ type Config struct {
 	// IdentitySecret is shared with an outside system that signs HS256 tokens for its
 	// own users: at least 32 bytes (RFC 7518 section 3.2), "": there is none.
 	IdentitySecret Secret
-	Issuers        []Issuer // outside systems besides: see CheckIssuers
+	Issuers        []Issuer      // outside systems besides: see CheckIssuers
+	Egress         egress.Config // how they are asked: Deny and Resolver count
 
 	Audience  string            // of access tokens: "troupe"
 	Addresses map[string]string // told at login: {"ws": "/ws"}
@@ -283,7 +285,7 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 		profileRate: newBuckets(Rate{Burst: 10, Every: 6 * time.Second}), // 10 a minute
 		searchRate:  newBuckets(Rate{Burst: 30, Every: time.Second}),
 
-		issuers:  newIssuers(cfg.Issuers, now, log),
+		issuers:  newIssuers(cfg.Issuers, cfg.Egress, now, log),
 		subjects: halves[string, protocol.UserID]{max: maxSubjects},
 		arrivals: halves[uint64, int64]{max: maxSeen}, seed: maphash.MakeSeed(),
 	}
