@@ -26,10 +26,11 @@ var tree = map[string][]string{
 	"actors":                {"internal/protocol", "internal/access"},
 	"gateway":               {"internal/protocol", "internal/access", "actors"},
 	"userctr":               {"internal/protocol", "internal/access", "internal/egress"}, // it asks issuers and callbacks
-	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/ffmpeg", "filectr/picture", "filectr/sound"},
+	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/ffmpeg", "filectr/picture", "filectr/scrub", "filectr/sound"},
 	"filectr/ffmpeg":        {"filectr/child", "filectr/sound"},
 	"filectr/child":         {},
 	"filectr/picture":       {"filectr/child"},
+	"filectr/scrub":         {},
 	"filectr/sound":         {"filectr/child"},
 	"filectr/blobtest":      {"filectr"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams

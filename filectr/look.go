@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-im/troupe/filectr/child"
 	"github.com/troupe-im/troupe/filectr/picture"
+	"github.com/troupe-im/troupe/filectr/scrub"
 	"github.com/troupe-im/troupe/filectr/sound"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -34,6 +35,30 @@ func (c *Center) look(ctx context.Context, f *File, head []byte, path string) ([
 		return c.video(ctx, f, path)
 	}
 	return []part{{f.Sum, path}}, nil
+}
+
+// scrub takes out of a video or a voice message what it says besides, under whatever name
+// it goes. It is done in the draft itself; broken off, it may be done again.
+func (c *Center) scrub(f *File, head []byte, path string) error {
+	content := sniff(head)
+	if !scrub.Known(content) {
+		return nil
+	}
+	draft, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	defer draft.Close()
+	changed, err := scrub.Clean(draft, f.Size, content)
+	var no *scrub.Refused
+	if errors.As(err, &no) {
+		return protocol.Errorf(protocol.Code_UNSUPPORTED, "%s", no.Reason)
+	}
+	if err != nil || !changed {
+		return err
+	}
+	f.Sum, f.Size, err = sumOf(draft)
+	return err
 }
 
 // sound measures a voice message. What cannot be measured is kept all the same, and

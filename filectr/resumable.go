@@ -248,8 +248,39 @@ func (c *Center) whole(ctx context.Context, u *resumable) error {
 	if len(u.Sum) > 0 && string(u.Sum) != string(sum[:]) {
 		return protocol.BadRequest("the bytes that came have the SHA-256 %s, which is not the one that was said", sum)
 	}
+	if len(u.Sum) > 0 { // from here on the file may be cleaned in its place, and not be what it was
+		if err := c.checked(u); err != nil {
+			return err
+		}
+	}
 	_, err = c.keep(ctx, &arrived{id: u.ID, owner: u.Owner, guest: u.Guest, name: u.Name, path: path, sum: sum, size: int64(n) + rest, head: head[:n]})
 	return err
+}
+
+// checked notes that an upload has the checksum it was said to have, so that it is not
+// asked for again after a crash.
+func (c *Center) checked(u *resumable) error {
+	u.Sum = nil
+	text, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	draft := c.resumable(u.ID + ".part") // which a start removes
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = f.Write(text)
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err == nil {
+		err = os.Rename(draft, c.resumable(u.ID+".json"))
+	}
+	if err == nil {
+		err = syncDir(c.resumable(""))
+	}
+	if err != nil {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	return nil
 }
 
 // resume looks at the uploads in parts that the last process left: those that were
