@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -59,12 +62,30 @@ func (s *server) adminExport(ctx context.Context, in *InUser) (*huma.StreamRespo
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "application/zip")
 		c.SetHeader("Content-Disposition", `attachment; filename="export.zip"`)
-		if err := s.operator().export(c.Context(), in.ID, c.BodyWriter()); err != nil {
+		if err := s.operator().export(c.Context(), in.ID, taking(c)); err != nil {
 			s.log.Error("an export broke off", "user", in.ID, "err", err)
 			panic(http.ErrAbortHandler) // the client must not take what it has for all
 		}
 	}}, nil
 }
+
+// taking is what writes a long answer: it may take long, as long as it is taken.
+func taking(c huma.Context) io.Writer {
+	_, w := humachi.Unwrap(c)
+	control := http.NewResponseController(w)
+	var set time.Time
+	return writerFunc(func(b []byte) (int, error) {
+		if now := time.Now(); now.Sub(set) > time.Second {
+			set = now
+			_ = control.SetWriteDeadline(now.Add(time.Minute)) // where there is none to set there is none
+		}
+		return c.BodyWriter().Write(b)
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 type adminEraseAnswer struct {
 	Body struct {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -50,10 +51,11 @@ type archive struct {
 	ann, bob protocol.Identity
 	group    string
 	p2p      string
+	files    []string // of ann's, one that was sent and one that was not
 }
 
 // The words that are to be found nowhere afterwards.
-var annsWords = []string{"Annabella Canary", "annabella", "first canary text", "second canary text", "edited canary text", "a canary note", "my canary friend"}
+var annsWords = []string{"Annabella Canary", "annabella", "first canary text", "second canary text", "edited canary text", "a canary note", "my canary friend", "a canary letter", "a canary draft"}
 
 func openArchive(t *testing.T) *archive {
 	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0"}, nil, nil)
@@ -88,6 +90,14 @@ func openArchive(t *testing.T) *archive {
 	say(a.ann, a.group, "1", text("first canary text"))
 	say(a.bob, a.group, "1", text("what bob said"))
 	say(a.ann, a.p2p, "1", text("second canary text"))
+	for _, content := range []string{"a canary letter", "a canary draft"} {
+		f, err := a.server.files.Take(t.Context(), filectr.Upload{Owner: a.ann.User, Name: content + ".txt", Size: int64(len(content))}, strings.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.files = append(a.files, f.ID)
+	}
+	say(a.ann, a.p2p, "2", &protocol.Content{Type: protocol.ContentType_FILE, File: a.files[0]})
 	a.must(a.ann.User, &protocol.Frame{Body: &protocol.Frame_MsgEdit{MsgEdit: &protocol.MsgEdit{Session: a.group, MessagerecvId: protocol.MessageID(a.group, 1), Content: text("edited canary text")}}})
 	say(a.bob, a.group, "2", &protocol.Content{Type: protocol.ContentType_FORWARD, Forwarded: []*protocol.Forwarded{
 		{MessagerecvId: protocol.MessageID(a.p2p, 1)}, {MessagerecvId: protocol.MessageID(a.group, 2)},
@@ -284,8 +294,11 @@ func TestMessagesMayStayByNobody(t *testing.T) {
 	if got := a.texts(a.group); !strings.Contains(got, "edited canary text") {
 		t.Errorf("the group's log is\n%s", got)
 	}
-	if left := rawly(t, a.cfg.Data, "Annabella Canary"); len(left) > 0 {
-		t.Errorf("her name is in %v", left)
+	if left := rawly(t, a.cfg.Data, "Annabella Canary", "a canary draft"); len(left) > 0 {
+		t.Errorf("her name, or what she did not send, is in %v", left)
+	}
+	if err := a.server.files.Readable(t.Context(), a.bob.User, a.files[:1]); err != nil {
+		t.Errorf("bob reads what she sent: %v", err)
 	}
 }
 
@@ -321,6 +334,7 @@ func TestAnExportHasWhatIsKeptOfOne(t *testing.T) {
 	for file, word := range map[string]string{
 		"profile.json": "Annabella Canary", "contacts.jsonl": a.bob.User, "requests.jsonl": "a canary note",
 		"sessions.jsonl": a.group, "messages.jsonl": "second canary text",
+		"files.jsonl": `"content":"files/` + a.files[1] + "/a canary draft.txt\"", "files/" + a.files[0] + "/a canary letter.txt": "a canary letter",
 	} {
 		if !strings.Contains(files[file], word) {
 			t.Errorf("%s has no %q: %s", file, word, files[file])

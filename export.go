@@ -4,10 +4,12 @@ import (
 	"archive/zip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -20,7 +22,8 @@ func (o *operator) mayExport(ctx context.Context, by string, user protocol.UserI
 }
 
 // export writes all that is kept of one person as a ZIP: profile.json, and one JSON
-// object a line in contacts, requests, sessions and messages (those that it wrote).
+// object a line in contacts, requests, sessions, messages (those that it wrote) and files
+// (those that it uploaded), whose contents follow.
 func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Writer) error {
 	u, err := o.users.User(ctx, user)
 	if err != nil {
@@ -74,10 +77,43 @@ func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Write
 			return add(e)
 		})
 	})
+	part("files.jsonl", func(add func(any) error) error {
+		return o.files.Owned(ctx, user, func(f *filectr.File) error {
+			return add(struct {
+				Content string `json:"content"`
+				File    any    `json:"file"`
+			}{contentName(f), filectr.View(f)})
+		})
+	})
 	if err != nil {
 		return err
 	}
+	if err := o.files.Owned(ctx, user, func(f *filectr.File) error { return o.exportContent(ctx, z, f) }); err != nil {
+		return err
+	}
 	return z.Close()
+}
+
+// contentName is where an export has a file's content. A file's name is cleaned.
+func contentName(f *filectr.File) string { return "files/" + f.ID + "/" + f.Name }
+
+// exportContent adds a file's content as it is. One that is lost is not there; that
+// it is, is in the log.
+func (o *operator) exportContent(ctx context.Context, z *zip.Writer, f *filectr.File) error {
+	blob, err := o.files.Contents(ctx, f)
+	if errors.Is(err, filectr.ErrNoBlob) {
+		o.log.Error("an export lacks a file whose content is missing", "file", f.ID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	w, err := z.CreateHeader(&zip.FileHeader{Name: contentName(f), Method: zip.Store, Modified: f.Created.UTC()})
+	if err == nil {
+		_, err = io.Copy(w, blob)
+	}
+	return err
 }
 
 const exportPage = 500

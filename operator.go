@@ -206,6 +206,9 @@ func (o *operator) goOn(ctx context.Context, e *userctr.Erasure) error {
 				return failed("messages", err)
 			}
 		}
+		if err := o.files.Abandon(ctx, id); err != nil {
+			return failed("files", err)
+		}
 		if err := o.users.Forget(ctx, id); err != nil && !(id != e.User && protocol.Code_NOT_FOUND.Is(err)) {
 			return failed("its profile", err)
 		}

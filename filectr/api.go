@@ -35,6 +35,10 @@ func (c *Center) Register(api huma.API) error {
 	link.MaxBodyBytes = 4 << 10
 	huma.Register(api, link, c.postLink)
 
+	remove := operation("remove-file", http.MethodDelete, one, "Remove a file of one's own that no message names", http.StatusNoContent,
+		protocol.Code_NOT_FOUND, protocol.Code_DENIED, protocol.Code_CONFLICT)
+	huma.Register(api, remove, c.removeOwn)
+
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		id := map[string]string{http.MethodGet: "get-", http.MethodHead: "head-"}[method]
 		get := operation(id+"file", method, one, "Read a file, or a range of it", http.StatusOK, protocol.Code_NOT_FOUND)
@@ -165,6 +169,14 @@ func (c *Center) getInfo(ctx context.Context, in *ByID) (*fileAnswer, error) {
 		return nil, err
 	}
 	return answerOf(f), nil
+}
+
+func (c *Center) removeOwn(ctx context.Context, in *ByID) (*struct{}, error) {
+	who, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.Remove(ctx, who, in.ID)
 }
 
 // Download is embedded by what gives bytes.

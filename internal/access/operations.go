@@ -69,6 +69,7 @@ var operations = map[string][]Action{
 	"admin-recall-message":   {AdminSessions},
 
 	"upload-file":       {Upload},
+	"remove-file":       {Upload},
 	"get-file":          {Read},
 	"head-file":         {Read},
 	"get-thumb":         {Read},
