@@ -66,6 +66,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		s.node.KickDevice(user, device, code, "the device is signed out")
 	})
 	s.users.OnProfile(s.node.Shows)
+	s.users.OnApp(func(app string) { s.node.KickApp(app, protocol.Code_UNAUTHORIZED, "the application was removed") })
 	if s.gateway, err = s.plug(s.users); err != nil {
 		return nil, err
 	}

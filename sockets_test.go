@@ -98,4 +98,26 @@ func TestWhatIsSignedOutIsDisconnected(t *testing.T) {
 	if got := socket(); got != unauthorized {
 		t.Errorf("a key's socket: closed with %d, want %d", got, unauthorized)
 	}
+
+	_, app := s.asks(admin, "POST", "/apps", map[string]any{"name": "shop", "guests": true})
+	_, other := s.asks(admin, "POST", "/apps", map[string]any{"name": "bank", "guests": true})
+	visitor := func(of map[string]any) string {
+		return made("/apps/"+of["app"].(string)+"/guests", map[string]any{})["token"].(string)
+	}
+	shopper, banker := visitor(app), visitor(other)
+	leaves, remains := s.socket(shopper, ""), s.socket(banker, "")
+	do(admin, "DELETE", "/apps/"+app["app"].(string))
+	if got := leaves(); got != unauthorized {
+		t.Errorf("a visitor of an application that was removed: closed with %d, want %d", got, unauthorized)
+	}
+	if status, _ := s.asks(shopper, "GET", "/users/me", nil); status != http.StatusUnauthorized {
+		t.Errorf("its token is answered with %d", status)
+	}
+	if status, _ := s.asks(banker, "GET", "/users/me", nil); status != http.StatusOK {
+		t.Errorf("another application's is answered with %d", status)
+	}
+	do(admin, "DELETE", "/apps/"+other["app"].(string))
+	if got := remains(); got != unauthorized {
+		t.Errorf("a visitor of the other one: closed with %d, want %d", got, unauthorized)
+	}
 }

@@ -258,7 +258,7 @@ func (c *connection) lapse(m *lapse) {
 }
 
 func (c *connection) kick(m *kick) {
-	if m.user != "" && (c.who == nil || c.who.User != m.user) || m.login != "" && c.who.Login != m.login || m.device != "" && c.who.Device != m.device {
+	if (m.user != "" || m.app != "") && c.who == nil || m.user != "" && c.who.User != m.user || m.app != "" && c.who.App != m.app || m.login != "" && c.who.Login != m.login || m.device != "" && c.who.Device != m.device {
 		return
 	}
 	if c.logout != nil {

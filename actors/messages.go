@@ -50,6 +50,7 @@ type kick struct {
 	user   protocol.UserID // "": whoever it is
 	login  string          // "": every login
 	device string          // "": every device
+	app    string          // by which the user came, "": whichever
 	code   protocol.Code
 	why    string
 }

@@ -295,6 +295,13 @@ func (n *Node) KickDevice(user protocol.UserID, device string, code protocol.Cod
 	}
 }
 
+// KickApp closes the connections of all who came by an application.
+func (n *Node) KickApp(app string, code protocol.Code, why string) {
+	for _, c := range n.all() {
+		n.tell(c.pid, &kick{app: app, code: code, why: why})
+	}
+}
+
 func (n *Node) all() []*Connection {
 	n.mu.Lock()
 	defer n.mu.Unlock()

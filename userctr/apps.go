@@ -216,8 +216,8 @@ func (c *Center) ChangeApp(ctx context.Context, by protocol.Identity, id string,
 	return &a, nil
 }
 
-// RemoveApp ends an application: its pages may not connect and nobody comes in by it any more; who did is
-// signed out when the access token ends. NOT_FOUND; DENIED: by is no admin.
+// RemoveApp ends an application: its pages may not connect, nobody comes in by it any more, and who did is signed
+// out at once. NOT_FOUND; DENIED: by is no admin.
 func (c *Center) RemoveApp(ctx context.Context, by protocol.Identity, id string) error {
 	if err := c.requireAdmin(ctx, by, access.AdminApps); err != nil {
 		return err
@@ -234,8 +234,23 @@ func (c *Center) RemoveApp(ctx context.Context, by protocol.Identity, id string)
 		return fmt.Errorf("userctr: remove an application: %w", err)
 	}
 	c.log.Info("an application was removed", "app", id, "by", by.User)
-	return c.loadApps(ctx)
+	if err := c.loadApps(ctx); err != nil {
+		return err
+	}
+	// Whoever signs in meanwhile either is among the sockets that are closed now, or is found
+	// not to be Alive.
+	if told := c.onApp.Load(); told != nil {
+		(*told)(id)
+	}
+	return nil
 }
+
+// OnApp names who is told that an application is gone, so that the sockets of those who
+// came by it are closed.
+func (c *Center) OnApp(told func(app string)) { c.onApp.Store(&told) }
+
+// gone says that somebody came by an application that there is no more.
+func (c *Center) gone(app string) bool { return app != "" && c.apps.get(app) == nil }
 
 func (c *Center) checkApp(ctx context.Context, a *App) error {
 	name, err := cleanNickname(a.Name)

@@ -394,11 +394,29 @@ func TestAGuestComesInWithoutAName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	who := b.who(g.Token)
+	var gone []string
+	b.OnApp(func(app string) {
+		gone = append(gone, app)
+		wants(t, b.Alive(&who), protocol.Code_UNAUTHORIZED) // whoever signs in now finds it so
+	})
 	if err := b.RemoveApp(t.Context(), b.who(b.login("root", "desk", "web").Token), a.ID); err != nil {
 		t.Fatal(err)
 	}
+	if !slices.Equal(gone, []string{a.ID}) {
+		t.Errorf("told that %q are gone", gone)
+	}
 	_, err = b.Refresh(t.Context(), g.Refresh, "")
 	wants(t, err, protocol.Code_UNAUTHORIZED)
+	b.refused(g.Token, protocol.Code_UNAUTHORIZED)
+	b.restart()
+	b.refused(g.Token, protocol.Code_UNAUTHORIZED)
+	key, _, err := b.MakeKey(t.Context(), b.who(b.login("root", "desk", "web").Token), "back end", []string{"users", "messages"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.ActFor(t.Context(), b.who(key), g.User.ID)
+	wants(t, err, protocol.Code_NOT_FOUND)
 }
 
 func (b *bench) rootID() string {

@@ -182,7 +182,7 @@ func (c *Center) ActFor(ctx context.Context, who protocol.Identity, user protoco
 	if err != nil {
 		return who, err
 	}
-	if u.Disabled {
+	if u.Disabled || c.gone(u.App) {
 		return who, protocol.NotFound("user %s", user)
 	}
 	who.User, who.App = u.ID, u.App
@@ -283,6 +283,9 @@ func (c *Center) MintToken(ctx context.Context, by protocol.Identity, user proto
 	}
 	if u.Disabled {
 		return nil, protocol.Denied("user %s is disabled", user)
+	}
+	if c.gone(u.App) {
+		return nil, protocol.Denied("user %s came by an application that was removed", user)
 	}
 	return c.open(ctx, u, client)
 }

@@ -146,7 +146,7 @@ func (c *Center) renew(ctx context.Context, l *Login, text string, now time.Time
 	if err := c.store.SeenDevice(ctx, l.User, l.Device, now); err != nil {
 		return nil, fmt.Errorf("userctr: device of %s: %w", l.User, err)
 	}
-	if u.Disabled || c.revoked.has(l.ID) || u.App != "" && c.apps.get(u.App) == nil {
+	if u.Disabled || c.revoked.has(l.ID) || c.gone(u.App) {
 		return nil, protocol.Unauthorized("this sign-in has ended")
 	}
 	return c.grant(l, u, text)

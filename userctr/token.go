@@ -206,7 +206,7 @@ func (c *Center) Authenticate(ctx context.Context, token string) (protocol.Ident
 	if outside != nil {
 		return c.authenticateOutside(ctx, "", outside)
 	}
-	if c.revoked.has(own.Login) {
+	if c.revoked.has(own.Login) || c.gone(own.App) {
 		return protocol.Identity{}, hasEnded()
 	}
 	return protocol.Identity{
@@ -278,13 +278,19 @@ func (c *Center) authenticateOutside(ctx context.Context, realm string, claims *
 	if o := seen.origin; o != nil {
 		who.Kind, who.App = o.kind, o.app
 	}
+	if c.gone(who.App) {
+		return protocol.Identity{}, hasEnded()
+	}
 	return who, nil
 }
 
 // Alive says whether who, whom Authenticate gave of late, would be given still.
-// UNAUTHORIZED: the login has ended since, or the user been shut out. It looks at
-// what was revoked alone, in memory, and costs next to nothing.
+// UNAUTHORIZED: the login has ended since, or the user been shut out, or its application
+// removed. It looks at what was revoked alone, in memory, and costs next to nothing.
 func (c *Center) Alive(who *protocol.Identity) error {
+	if c.gone(who.App) {
+		return hasEnded()
+	}
 	if who.Login != "" {
 		if c.revoked.has(who.Login) {
 			return hasEnded()

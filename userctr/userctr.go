@@ -259,6 +259,7 @@ type Center struct {
 	onRevoke func(user protocol.UserID, login string, code protocol.Code)
 	activity atomic.Pointer[Activity]
 
+	onApp     atomic.Pointer[func(app string)]
 	onProfile atomic.Pointer[func(*protocol.Profile)]
 }
 
