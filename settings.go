@@ -77,6 +77,7 @@ func settings(c *Config) []setting {
 		size("max-image", "20MiB", "`BYTES` of a picture", &f.MaxImage),
 		size("max-voice", "20MiB", "`BYTES` of a voice message", &f.MaxVoice),
 		size("max-video", "200MiB", "`BYTES` of a video", &f.MaxVideo),
+		size("max-package", "500MiB", "`BYTES` of an application package", &f.MaxPackage),
 		size("max-document", "200MiB", "`BYTES` of any other file", &f.MaxDocument),
 		size("quota", "5GiB", "`BYTES` of one user's files together", &f.Quota),
 		size("quota-guest", "50MiB", "`BYTES` of one anonymous visitor's files together", &f.QuotaGuest),

@@ -95,7 +95,7 @@ type view struct {
 	ID          string      `json:"id" doc:"What messages name in file, files and thumb"`
 	Name        string      `json:"name" doc:"As it was cleaned"`
 	Mime        string      `json:"mime" doc:"By its content and its name together"`
-	Kind        Kind        `json:"kind" enum:"image,voice,video,document"`
+	Kind        Kind        `json:"kind" enum:"image,voice,video,package,document"`
 	Size        int64       `json:"size" doc:"Bytes, of what is kept"`
 	SHA256      string      `json:"sha256" doc:"In hex, of what is kept"`
 	CreatedAt   time.Time   `json:"createdAt"`

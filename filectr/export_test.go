@@ -5,3 +5,5 @@ var Cleaned = func(name string, head []byte) (string, string, Kind) {
 	mime, kind := typeOf(head, name)
 	return name, mime, kind
 }
+
+var Packed = packed

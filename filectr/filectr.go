@@ -32,6 +32,7 @@ type Config struct {
 	MaxImage    int64 // bytes: 20 MiB
 	MaxVoice    int64 // 20 MiB
 	MaxVideo    int64 // 200 MiB
+	MaxPackage  int64 // 500 MiB
 	MaxDocument int64 // 200 MiB
 
 	Quota      int64 // bytes of one user: 5 GiB
@@ -48,6 +49,8 @@ type Config struct {
 	FFmpeg string // "off": it is not asked, though it is installed
 
 	S3 S3 // where contents are, instead of in Data
+
+	Apps Apps // knows the limits of applications; nil: none has any
 }
 
 func (c Config) withDefaults() Config {
@@ -59,6 +62,7 @@ func (c Config) withDefaults() Config {
 	bytes(&c.MaxImage, 20<<20)
 	bytes(&c.MaxVoice, 20<<20)
 	bytes(&c.MaxVideo, 200<<20)
+	bytes(&c.MaxPackage, 500<<20)
 	bytes(&c.MaxDocument, 200<<20)
 	bytes(&c.Quota, 5<<30)
 	bytes(&c.QuotaGuest, 50<<20)
@@ -85,22 +89,15 @@ func (c Config) limit(k Kind) int64 {
 		return c.MaxVoice
 	case Video:
 		return c.MaxVideo
+	case Package:
+		return c.MaxPackage
 	}
 	return c.MaxDocument
 }
 
 // largest is what a file of any kind may have in bytes.
 func (c Config) largest() int64 {
-	return max(c.MaxImage, c.MaxVoice, c.MaxVideo, c.MaxDocument)
-}
-
-// quota is what one user may have. Whoever asks for a page is a new visitor, so visitors
-// have less each, and together never take the last tenth of all room.
-func (c Config) quota(guest bool) Quota {
-	if guest {
-		return Quota{User: min(c.Quota, c.QuotaGuest), All: c.QuotaAll - c.QuotaAll/10}
-	}
-	return Quota{User: c.Quota, All: c.QuotaAll}
+	return max(c.MaxImage, c.MaxVoice, c.MaxVideo, c.MaxPackage, c.MaxDocument)
 }
 
 // BlobsDir is the directory of contents below Config.Data.

@@ -109,7 +109,7 @@ func (c *Center) takeForm(ctx context.Context, who *protocol.Identity, r *http.R
 			}
 			continue
 		}
-		u := Upload{Owner: who.User, Guest: who.Kind == access.KindGuest, Name: fileName(part.Header), Size: roomFor(r.ContentLength, head, params["boundary"])}
+		u := Upload{Owner: who.User, App: who.App, Guest: who.Kind == access.KindGuest, Name: fileName(part.Header), Size: roomFor(r.ContentLength, head, params["boundary"])}
 		from := io.Reader(partReader{part})
 		if own := toldOf(http.Header(part.Header)); own != nil {
 			u.Sum = own.sum

@@ -19,6 +19,8 @@ const unknown = "application/octet-stream"
 func typeOf(head []byte, name string) (mime string, kind Kind) {
 	content, said := sniff(head), byName[extension(name)]
 	switch kind := kindOf(content); {
+	case isPackage(content, said):
+		return said, Package
 	case kind == Document && content == "":
 		return unknown, Document
 	case kind == Document:
@@ -39,9 +41,9 @@ func typeOf(head []byte, name string) (mime string, kind Kind) {
 func document(content, said string) string {
 	var family []string
 	switch content {
-	case "application/zip":
+	case zipArchive:
 		family = zipped
-	case "application/x-ole-storage":
+	case oleStorage:
 		family = ole
 	case "text/plain":
 		family = texts
@@ -58,7 +60,7 @@ func document(content, said string) string {
 		}
 	}
 	switch content {
-	case "text/html", "text/xml", "application/x-ole-storage":
+	case "text/html", "text/xml", oleStorage:
 		return unknown // it calls itself something else
 	}
 	return content
@@ -72,7 +74,7 @@ const (
 var zipped = []string{
 	openXML + "wordprocessingml.document", openXML + "spreadsheetml.sheet", openXML + "presentationml.presentation",
 	openDoc + "text", openDoc + "spreadsheet", openDoc + "presentation",
-	"application/epub+zip", "application/vnd.android.package-archive", "application/java-archive",
+	"application/epub+zip", "application/java-archive",
 }
 
 var ole = []string{"application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
@@ -88,14 +90,16 @@ var byName = map[string]string{
 	"mp4": "video/mp4", "m4v": "video/mp4", "mov": "video/quicktime", "3gp": "video/3gpp", "webm": "video/webm", "mkv": "video/x-matroska", "ogv": "video/ogg",
 	"docx": openXML + "wordprocessingml.document", "xlsx": openXML + "spreadsheetml.sheet", "pptx": openXML + "presentationml.presentation",
 	"odt": openDoc + "text", "ods": openDoc + "spreadsheet", "odp": openDoc + "presentation",
-	"epub": "application/epub+zip", "apk": "application/vnd.android.package-archive", "jar": "application/java-archive",
+	"epub": "application/epub+zip", "jar": "application/java-archive",
+	"apk": apk, "ipa": ipa, "msix": msix, "appx": appx, "msixbundle": msixBundle, "appxbundle": appxBundle,
+	"exe": exe, "msi": msi, "dmg": dmg, "pkg": xar, "appimage": appImage, "deb": deb, "rpm": rpm,
 	"doc": "application/msword", "xls": "application/vnd.ms-excel", "ppt": "application/vnd.ms-powerpoint",
 	"txt": "text/plain", "log": "text/plain", "csv": "text/csv", "md": "text/markdown", "json": "application/json",
 	"html": "text/html", "htm": "text/html", "xhtml": "application/xhtml+xml", "svg": "image/svg+xml", "xml": "text/xml",
 }
 
-// kindOf is what a type is to people. Types that browsers run or that are not
-// shown by all of them are documents.
+// kindOf is what a type is to people by itself: what is shown or played. Types that
+// browsers run or that are not shown by all of them are documents.
 func kindOf(mime string) Kind {
 	switch mime {
 	case "image/png", "image/jpeg", "image/gif", "image/webp":
@@ -111,6 +115,9 @@ func kindOf(mime string) Kind {
 // sniff tells a type by a file's first bytes alone; "" is none that is known. It
 // looks for what browsers and players act upon, and for text that may be a page.
 func sniff(head []byte) string {
+	if len(head) >= 11 && string(head[:4]) == "\x7fELF" && string(head[8:11]) == "AI\x02" {
+		return appImage
+	}
 	for _, s := range signatures {
 		if len(head) >= s.at+len(s.magic) && string(head[s.at:s.at+len(s.magic)]) == s.magic {
 			return s.mime
@@ -141,10 +148,11 @@ var signatures = []struct {
 	{0, "\x89PNG\r\n\x1a\n", "image/png"}, {0, "\xff\xd8\xff", "image/jpeg"}, {0, "GIF87a", "image/gif"}, {0, "GIF89a", "image/gif"},
 	{0, "II*\x00", "image/tiff"}, {0, "MM\x00*", "image/tiff"}, {0, "8BPS", "image/vnd.adobe.photoshop"},
 	{0, "ID3", "audio/mpeg"}, {0, "#!AMR", "audio/amr"}, {0, "fLaC", "audio/flac"},
-	{0, "%PDF-", "application/pdf"}, {0, "PK\x03\x04", "application/zip"}, {0, "PK\x05\x06", "application/zip"},
+	{0, "%PDF-", "application/pdf"}, {0, "PK\x03\x04", zipArchive}, {0, "PK\x05\x06", zipArchive},
 	{0, "\x1f\x8b", "application/gzip"}, {0, "7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"}, {0, "Rar!\x1a\x07", "application/vnd.rar"},
-	{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"}, {257, "ustar", "application/x-tar"}, {128, "DICM", "application/dicom"},
-	{0, "MZ", "application/vnd.microsoft.portable-executable"}, {0, "\x7fELF", "application/x-executable"},
+	{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", oleStorage}, {257, "ustar", "application/x-tar"}, {128, "DICM", "application/dicom"},
+	{0, "!<arch>\ndebian-binary", deb}, {0, "\xed\xab\xee\xdb", rpm}, {0, "xar!", xar},
+	{0, "MZ", exe}, {0, "\x7fELF", "application/x-executable"},
 }
 
 // mp4 tells what an ISO base media file (ISO/IEC 14496-12) has in it by its brands.

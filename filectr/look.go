@@ -61,6 +61,20 @@ func (c *Center) scrub(f *File, head []byte, path string) error {
 	return err
 }
 
+// isPacked says whether f, at path, is what its begin says, where that can only be
+// seen further on: false is a package that is none.
+func (c *Center) isPacked(f *File, path string) (bool, error) {
+	if f.Kind != Package {
+		return true, nil
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return false, fmt.Errorf("filectr: %w", err)
+	}
+	defer in.Close()
+	return packed(in, f.Size, f.Mime), nil
+}
+
 // sound measures a voice message. What cannot be measured is kept all the same, and
 // nothing is said of how long it is.
 func (c *Center) sound(ctx context.Context, f *File, path string) error {

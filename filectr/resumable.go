@@ -24,6 +24,7 @@ const resumableDir = "resumable"
 type resumable struct {
 	ID    string          `json:"-"`
 	Owner protocol.UserID `json:"owner"`
+	App   string          `json:"app,omitempty"`
 	Guest bool            `json:"guest,omitempty"`
 	Name  string          `json:"name"`
 	Size  int64           `json:"size"`
@@ -39,11 +40,11 @@ func (c *Center) resumable(name string) string { return filepath.Join(c.cfg.Data
 // begin takes room for an upload in parts, and notes what is said of it. QUOTA,
 // TOO_LARGE, BUSY.
 func (c *Center) begin(ctx context.Context, u *resumable) error {
-	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, Bytes: u.Size, Resumable: true}
-	if u.Size > c.cfg.largest() {
-		return protocol.TooLarge("a file has at most %d bytes", c.cfg.largest())
+	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, App: u.App, Guest: u.Guest, Bytes: u.Size, Resumable: true}
+	if most := c.largest(u.App); u.Size > most.bytes {
+		return most.tooLarge()
 	}
-	if err := c.reserveRoom(ctx, r, u.Guest); err != nil {
+	if err := c.reserveRoom(ctx, r); err != nil {
 		return err
 	}
 	u.ID, u.since = r.ID, c.now()
@@ -174,7 +175,7 @@ func (c *Center) write(u *resumable, r io.Reader, check *checksum) (n int64, err
 		return 0, fmt.Errorf("filectr: %w", err)
 	}
 	defer part.Close()
-	return c.write(&resumable{ID: u.ID, Owner: u.Owner, Guest: u.Guest, Name: u.Name, Size: u.Size, offset: u.offset}, part, nil)
+	return c.write(&resumable{ID: u.ID, Owner: u.Owner, App: u.App, Guest: u.Guest, Name: u.Name, Size: u.Size, offset: u.offset}, part, nil)
 }
 
 // errChecksum says that a part has another checksum than was said; nothing of it is kept.
@@ -200,9 +201,14 @@ func (e *early) Read(b []byte) (int, error) {
 		return n, err
 	}
 	e.done = true
-	_, kind := typeOf(e.head, cleanName(e.u.Name))
-	if most := e.c.cfg.limit(kind); e.u.Size > most && len(e.head) == sniffed {
-		return n, protocol.TooLarge("a file of this kind has at most %d bytes", most)
+	if len(e.head) < sniffed { // all of it is here: keep looks
+		return n, err
+	}
+	switch most, no := e.c.boundOf(e.u.App, e.head, e.u.Name); {
+	case no != nil:
+		return n, no
+	case e.u.Size > most.bytes:
+		return n, most.tooLarge()
 	}
 	return n, err
 }
@@ -253,7 +259,7 @@ func (c *Center) whole(ctx context.Context, u *resumable) error {
 			return err
 		}
 	}
-	_, err = c.keep(ctx, &arrived{id: u.ID, owner: u.Owner, guest: u.Guest, name: u.Name, path: path, sum: sum, size: int64(n) + rest, head: head[:n]})
+	_, err = c.keep(ctx, &arrived{id: u.ID, owner: u.Owner, app: u.App, guest: u.Guest, name: u.Name, path: path, sum: sum, size: int64(n) + rest, head: head[:n]})
 	return err
 }
 

@@ -16,13 +16,16 @@ const (
 	Image    Kind = "image"
 	Voice    Kind = "voice"
 	Video    Kind = "video"
+	Package  Kind = "package"  // what a device installs
 	Document Kind = "document" // everything else: only to be saved
 )
 
 // File is one stored file. It never changes.
 type File struct {
 	ID      protocol.FileID
-	Owner   protocol.UserID // who uploaded it
+	Owner   protocol.UserID // who uploaded it; "": the installation
+	App     string          // by which its owner came, "": none
+	Guest   bool            // its owner is an anonymous visitor
 	Name    string          // cleaned
 	Mime    string
 	Kind    Kind
@@ -75,24 +78,34 @@ func (f *File) Sums() []Sum {
 
 // Reservation is room that an upload has taken before its bytes come.
 type Reservation struct {
-	ID        string // of the upload; the file's id later
-	User      protocol.UserID
+	ID        string          // of the upload; the file's id later
+	User      protocol.UserID // "": the installation, whose files count against Quota.All alone
+	App       string          // by which the user came, "": none
+	Guest     bool            // the user is an anonymous visitor
 	Bytes     int64
 	Resumable bool // it outlives this process
 }
 
 // Quota bounds what is kept, in bytes.
 type Quota struct {
-	User int64 // of one user
-	All  int64 // of all together
+	User   int64 // of one user
+	All    int64 // of all together
+	App    int64 // of all who came by the user's application, 0: whatever All has
+	Guests int64 // of that one's visitors, 0: whatever App has
 }
 
-// ErrQuota says that a Quota would be passed; User, that it is the user's own.
-type ErrQuota struct{ User bool }
+// ErrQuota says that a Quota would be passed: the user's own, or that of its
+// application, or that of the visitors of it, or that of all.
+type ErrQuota struct{ User, App, Guests bool }
 
 func (e ErrQuota) Error() string {
-	if e.User {
+	switch {
+	case e.User:
 		return "the user's quota is used up"
+	case e.App:
+		return "the application's quota is used up"
+	case e.Guests:
+		return "the quota of the application's visitors is used up"
 	}
 	return "the quota of all is used up"
 }
@@ -116,6 +129,9 @@ type Store interface {
 	Reservations(ctx context.Context) ([]*Reservation, error)
 	// Used is what user's files and reservations take; "" is all of them together.
 	Used(ctx context.Context, user protocol.UserID) (int64, error)
+	// UsedIn is what files and reservations of those take who came by an application, or
+	// of its visitors among them.
+	UsedIn(ctx context.Context, app string, guests bool) (int64, error)
 
 	// Doubt notes contents that are about to be kept, before any file has them.
 	Doubt(ctx context.Context, sums []Sum, at time.Time) error

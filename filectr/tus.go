@@ -248,7 +248,7 @@ func (p *parts) fail(ctx context.Context, err error) error {
 // NewUpload fills tusd's DataStore.
 func (p *parts) NewUpload(ctx context.Context, info tus.FileInfo) (tus.Upload, error) {
 	who := callOf(ctx).who
-	u := &resumable{Owner: who.User, Guest: who.Kind == access.KindGuest, Name: info.MetaData["filename"], Size: info.Size}
+	u := &resumable{Owner: who.User, App: who.App, Guest: who.Kind == access.KindGuest, Name: info.MetaData["filename"], Size: info.Size}
 	if u.Name == "" {
 		u.Name = info.MetaData["name"]
 	}
@@ -315,7 +315,7 @@ func (i *inParts) WriteChunk(ctx context.Context, offset int64, r io.Reader) (in
 		return 0, i.p.fail(ctx, protocol.Errorf(protocol.Code_BUSY, "%d uploads are under way, which are as many as are taken at once", cap(c.uploads)))
 	}
 	n, err := c.write(i.u, r, k.check)
-	if protocol.Code_TOO_LARGE.Is(err) {
+	if protocol.Code_TOO_LARGE.Is(err) || protocol.Code_UNSUPPORTED.Is(err) {
 		c.end(i.u.ID)
 	}
 	if err != nil {

@@ -163,7 +163,7 @@ func TestAPartWithAnotherChecksumIsNotKept(t *testing.T) {
 
 func TestAnUploadInPartsIsRefusedForWhatItIs(t *testing.T) {
 	s := newStage(t, func(c *filectr.Config) {
-		c.Quota, c.MaxVideo, c.MaxDocument, c.MaxImage, c.MaxVoice = 300_000, 250_000, 100_000, 100_000, 100_000
+		c.Quota, c.MaxVideo, c.MaxDocument, c.MaxImage, c.MaxVoice, c.MaxPackage = 300_000, 250_000, 100_000, 100_000, 100_000, 100_000
 	})
 	length := func(n string) reply { return s.tus("ann", "POST", tus, nil, "Upload-Length", n) }
 	for n, want := range map[string]int{"250001": 413, "-1": 400, "x": 400, "": 400} {
@@ -240,7 +240,7 @@ func TestAnUploadIsCancelledOrEndsByItself(t *testing.T) {
 func TestResumableUploadsSayWhatTheyCan(t *testing.T) {
 	s := newStage(t, nil)
 	r := s.do("ann", "OPTIONS", tus, nil)
-	if r.header.Get("Tus-Version") != "1.0.0" || r.header.Get("Tus-Checksum-Algorithm") == "" || r.header.Get("Tus-Max-Size") != fmt.Sprint(200<<20) {
+	if r.header.Get("Tus-Version") != "1.0.0" || r.header.Get("Tus-Checksum-Algorithm") == "" || r.header.Get("Tus-Max-Size") != fmt.Sprint(500<<20) {
 		t.Errorf("%d %v", r.status, r.header)
 	}
 	for _, one := range []string{"creation", "creation-with-upload", "termination", "checksum", "expiration"} {

@@ -15,8 +15,9 @@ import (
 
 // Upload is what is said of a file before its bytes come.
 type Upload struct {
-	Owner protocol.UserID
-	Guest bool // the owner is an anonymous visitor
+	Owner protocol.UserID // "": the installation
+	App   string          // by which the owner came, "": none
+	Guest bool            // the owner is an anonymous visitor
 	Name  string
 	Size  int64  // bytes at most; below 0: not known
 	Sum   []byte // SHA-256 that the bytes are said to have; nil: not said
@@ -60,30 +61,49 @@ func (c *Center) giveBack(id, path string) {
 
 // reserve takes room for an upload; where its size is not known, as much as there is.
 func (c *Center) reserve(ctx context.Context, u Upload) (*Reservation, error) {
-	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, Bytes: u.Size}
-	if r.Bytes > c.cfg.largest() {
-		return nil, protocol.TooLarge("a file has at most %d bytes", c.cfg.largest())
+	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, App: u.App, Guest: u.Guest, Bytes: u.Size}
+	most := c.largest(u.App)
+	if r.Bytes > most.bytes {
+		return nil, most.tooLarge()
 	}
 	if r.Bytes < 0 {
-		own, err := c.store.Used(ctx, u.Owner)
+		left, err := c.left(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		all, err := c.store.Used(ctx, "")
-		if err != nil {
-			return nil, err
-		}
-		q := c.cfg.quota(u.Guest)
-		r.Bytes = max(1, min(c.cfg.largest(), q.User-own, q.All-all))
+		r.Bytes = max(1, min(most.bytes, left))
 	}
-	return r, c.reserveRoom(ctx, r, u.Guest)
+	return r, c.reserveRoom(ctx, r)
 }
 
-func (c *Center) reserveRoom(ctx context.Context, r *Reservation, guest bool) error {
+// left is how much room there is for who reserves.
+func (c *Center) left(ctx context.Context, r *Reservation) (int64, error) {
+	q := c.quota(r.App, r.Guest)
+	all, err := c.store.Used(ctx, "")
+	left := q.All - all
+	if err == nil && r.User != "" {
+		var own int64
+		own, err = c.store.Used(ctx, r.User)
+		left = min(left, q.User-own)
+	}
+	for _, of := range []struct {
+		quota  int64
+		guests bool
+	}{{q.App, false}, {q.Guests, true}} {
+		if err == nil && of.quota > 0 {
+			var used int64
+			used, err = c.store.UsedIn(ctx, r.App, of.guests)
+			left = min(left, of.quota-used)
+		}
+	}
+	return left, err
+}
+
+func (c *Center) reserveRoom(ctx context.Context, r *Reservation) error {
 	if left, err := freeBytes(c.cfg.Data); err == nil && left-r.Bytes < c.cfg.MinFree {
 		return protocol.Errorf(protocol.Code_BUSY, "the disk is full")
 	}
-	q := c.cfg.quota(guest)
+	q := c.quota(r.App, r.Guest)
 	return noRoom(c.store.Reserve(ctx, r, q), q)
 }
 
@@ -95,6 +115,10 @@ func noRoom(err error, q Quota) error {
 		return err
 	case no.User:
 		return protocol.Errorf(protocol.Code_QUOTA, "your files may have %d bytes together, and this one would be more", q.User)
+	case no.App:
+		return protocol.Errorf(protocol.Code_QUOTA, "the files of this application's users may have %d bytes together, and this one would be more", q.App)
+	case no.Guests:
+		return protocol.Errorf(protocol.Code_QUOTA, "the files of this application's visitors may have %d bytes together, and this one would be more", q.Guests)
 	}
 	return protocol.Errorf(protocol.Code_QUOTA, "no room is left for files")
 }
@@ -107,10 +131,7 @@ func (c *Center) receive(ctx context.Context, res *Reservation, u Upload, path s
 	}
 	defer out.Close()
 	hash := sha256.New()
-	kept := &limited{w: io.MultiWriter(out, hash), limit: func(head []byte) (int64, error) {
-		_, kind := typeOf(head, cleanName(u.Name))
-		return c.cfg.limit(kind), nil
-	}, room: res.Bytes}
+	kept := &limited{w: io.MultiWriter(out, hash), limit: func(head []byte) (bound, error) { return c.boundOf(u.App, head, u.Name) }, room: res.Bytes}
 	_, err = io.CopyBuffer(struct{ io.Writer }{kept}, struct{ io.Reader }{r}, make([]byte, 64<<10))
 	if err == nil {
 		err = kept.flush()
@@ -125,17 +146,18 @@ func (c *Center) receive(ctx context.Context, res *Reservation, u Upload, path s
 	if u.Sum != nil && string(u.Sum) != string(sum[:]) {
 		return nil, protocol.BadRequest("the bytes that came have the SHA-256 %s, which is not the one that was said", sum)
 	}
-	return c.keep(ctx, &arrived{id: res.ID, owner: u.Owner, guest: u.Guest, name: u.Name, path: path, sum: sum, size: kept.n, head: kept.head})
+	return c.keep(ctx, &arrived{id: res.ID, owner: u.Owner, app: u.App, guest: u.Guest, name: u.Name, path: path, sum: sum, size: kept.n, head: kept.head})
 }
 
 // limited writes to w as long as the file is not larger than its kind may be, which
 // is known by its first bytes, nor than the room that was reserved.
 type limited struct {
 	w     io.Writer
-	limit func(head []byte) (int64, error)
+	limit func(head []byte) (bound, error)
 	room  int64
 	head  []byte // the first bytes, up to sniffed
-	most  int64  // what limit said; 0: not asked yet
+	asked bool
+	most  bound // what limit said, when asked
 	n     int64
 }
 
@@ -143,7 +165,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	if room := sniffed - len(l.head); room > 0 {
 		l.head = append(l.head, p[:min(room, len(p))]...)
 	}
-	if l.most == 0 && len(l.head) == sniffed {
+	if !l.asked && len(l.head) == sniffed {
 		if err := l.flush(); err != nil {
 			return 0, err
 		}
@@ -153,8 +175,8 @@ func (l *limited) Write(p []byte) (int, error) {
 	switch {
 	case err != nil:
 		return n, err
-	case l.most != 0 && l.n > l.most:
-		return n, protocol.TooLarge("a file of this kind has at most %d bytes", l.most)
+	case l.asked && l.n > l.most.bytes:
+		return n, l.most.tooLarge()
 	case l.n > l.room:
 		return n, protocol.BadRequest("more bytes came than were announced")
 	}
@@ -163,11 +185,12 @@ func (l *limited) Write(p []byte) (int, error) {
 
 // flush asks for the limit at the latest when all is there.
 func (l *limited) flush() (err error) {
-	if l.most == 0 {
+	if !l.asked {
+		l.asked = true
 		l.most, err = l.limit(l.head)
 	}
-	if err == nil && l.n > l.most {
-		err = protocol.TooLarge("a file of this kind has at most %d bytes", l.most)
+	if err == nil && l.n > l.most.bytes {
+		err = l.most.tooLarge()
 	}
 	return err
 }
@@ -176,6 +199,7 @@ func (l *limited) flush() (err error) {
 type arrived struct {
 	id    protocol.FileID
 	owner protocol.UserID
+	app   string
 	guest bool
 	name  string // as the client says it
 	path  string // of a draft, synced
@@ -186,13 +210,21 @@ type arrived struct {
 
 // keep makes a file of what has arrived. The draft is gone when it returns nil.
 func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
-	f := &File{ID: a.id, Owner: a.owner, Name: cleanName(a.name), Size: a.size, Sum: a.sum, Created: c.now()}
+	f := &File{ID: a.id, Owner: a.owner, App: a.app, Guest: a.guest, Name: cleanName(a.name), Size: a.size, Sum: a.sum, Created: c.now()}
 	f.Mime, f.Kind = typeOf(a.head, f.Name)
+	if is, err := c.isPacked(f, a.path); err != nil {
+		return nil, err
+	} else if !is {
+		f.Mime, f.Kind = typeOf(a.head, "")
+	}
 	if f.Name == "" {
 		f.Name = string(f.Kind)
 	}
-	if a.size > c.cfg.limit(f.Kind) {
-		return nil, protocol.TooLarge("a file of this kind has at most %d bytes", c.cfg.limit(f.Kind))
+	switch most, err := c.bound(a.app, f.Kind, f.Mime); {
+	case err != nil:
+		return nil, err
+	case a.size > most.bytes:
+		return nil, most.tooLarge()
 	}
 	if err := c.scan(ctx, a.path); err != nil {
 		return nil, err
@@ -222,7 +254,7 @@ func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
 			return nil, err
 		}
 	}
-	q := c.cfg.quota(a.guest)
+	q := c.quota(a.app, a.guest)
 	if err := c.store.AddFile(ctx, f, q); err != nil {
 		return nil, noRoom(err, q)
 	}

@@ -181,7 +181,7 @@ func TestWhatADeadProcessHadReservedIsGivenBack(t *testing.T) {
 
 func TestUploadsAreRefusedForWhatTheyAre(t *testing.T) {
 	s := newStage(t, func(c *filectr.Config) {
-		c.MaxDocument, c.MaxVoice, c.MaxImage, c.MaxVideo = 1000, 200_000, 200_000, 200_000
+		c.MaxDocument, c.MaxVoice, c.MaxImage, c.MaxVideo, c.MaxPackage = 1000, 200_000, 200_000, 200_000, 200_000
 	})
 	wav := append([]byte("RIFF\x00\x00\x00\x00WAVEfmt "), make([]byte, 150_000)...)
 	for _, c := range []struct {

@@ -1,8 +1,10 @@
 package pebblestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -19,32 +21,45 @@ func (s *Store) Reserve(_ context.Context, r *filectr.Reservation, q filectr.Quo
 		if _, found, err := t.get(key); err != nil || found {
 			return either(err, protocol.Conflict("upload %s exists", r.ID))
 		}
-		if err := t.room(r.User, r.Bytes, q); err != nil {
+		if err := t.room(payer{r.User, r.App, r.Guest}, r.Bytes, q); err != nil {
 			return err
 		}
-		return putRow(t, key, reservedRow{User: r.User, Bytes: r.Bytes, Resumable: r.Resumable})
+		return putRow(t, key, reservedRow{User: r.User, App: r.App, Guest: r.Guest, Bytes: r.Bytes, Resumable: r.Resumable})
 	})
 }
 
-// room takes bytes for user, which may be negative, or fails with filectr.ErrQuota.
-func (t *tx) room(user protocol.UserID, bytes int64, q filectr.Quota) error {
+// payer is whose room a file or reservation takes.
+type payer struct {
+	user  protocol.UserID // "": that of all alone
+	app   string
+	guest bool
+}
+
+// payerOf is whose room a file takes.
+func payerOf(f *filectr.File) payer { return payer{f.Owner, f.App, f.Guest} }
+
+// room takes bytes for p, which may be negative, or fails with filectr.ErrQuota.
+func (t *tx) room(p payer, bytes int64, q filectr.Quota) error {
 	for _, of := range []struct {
-		key   []byte
-		limit int64
-		own   bool
-	}{{rowKey(tableRoom, user), q.User, true}, {rowKey(tableRoom, ""), q.All, false}} {
-		row, found, err := t.get(of.key)
+		counts bool
+		key    []byte
+		limit  int64
+		no     filectr.ErrQuota
+	}{
+		{p.user != "", rowKey(tableRoom, p.user), q.User, filectr.ErrQuota{User: true}},
+		{p.app != "" && p.guest, appRoomKey(p.app, true), cmp.Or(q.Guests, math.MaxInt64), filectr.ErrQuota{Guests: true}},
+		{p.app != "", appRoomKey(p.app, false), cmp.Or(q.App, math.MaxInt64), filectr.ErrQuota{App: true}},
+		{true, rowKey(tableRoom, ""), q.All, filectr.ErrQuota{}},
+	} {
+		if !of.counts {
+			continue
+		}
+		used, err := getNumber(t, of.key)
 		if err != nil {
 			return err
 		}
-		var used int64
-		if found {
-			if used, err = parseNumber(row); err != nil {
-				return t.s.bad(of.key, err)
-			}
-		}
 		if used += bytes; bytes > 0 && used > of.limit {
-			return filectr.ErrQuota{User: of.own}
+			return of.no
 		}
 		t.put(of.key, number(used))
 	}
@@ -62,7 +77,7 @@ func (s *Store) Release(_ context.Context, id string) error {
 			return err
 		}
 		t.delete(rowKey(tableReserved, id))
-		return t.room(r.User, -r.Bytes, filectr.Quota{})
+		return t.room(payer{r.User, r.App, r.Guest}, -r.Bytes, filectr.Quota{})
 	})
 }
 
@@ -73,7 +88,7 @@ func (s *Store) Reservations(context.Context) (all []*filectr.Reservation, err e
 		if err := parseRow(value, &r); err != nil {
 			return err
 		}
-		all = append(all, &filectr.Reservation{ID: string(key[1:]), User: r.User, Bytes: r.Bytes, Resumable: r.Resumable})
+		all = append(all, &filectr.Reservation{ID: string(key[1:]), User: r.User, App: r.App, Guest: r.Guest, Bytes: r.Bytes, Resumable: r.Resumable})
 		return nil
 	})
 	return all, err
@@ -82,6 +97,11 @@ func (s *Store) Reservations(context.Context) (all []*filectr.Reservation, err e
 // Used fills filectr.Store.
 func (s *Store) Used(_ context.Context, user protocol.UserID) (int64, error) {
 	return s.now().number(rowKey(tableRoom, user))
+}
+
+// UsedIn fills filectr.Store.
+func (s *Store) UsedIn(_ context.Context, app string, guests bool) (int64, error) {
+	return s.now().number(appRoomKey(app, guests))
 }
 
 // Doubt fills filectr.Store. A content that a file has is not noted.
@@ -157,7 +177,7 @@ func (s *Store) AddFile(_ context.Context, f *filectr.File, q filectr.Quota) err
 		if _, found, err := t.get(rowKey(tableFile, f.ID)); err != nil || found {
 			return either(err, protocol.Conflict("file %s exists", f.ID))
 		}
-		if err := t.room(f.Owner, f.Bytes()-r.Bytes, q); err != nil {
+		if err := t.room(payerOf(f), f.Bytes()-r.Bytes, q); err != nil {
 			return err
 		}
 		t.delete(rowKey(tableReserved, f.ID))
@@ -258,7 +278,7 @@ func (s *Store) RemoveFile(_ context.Context, id protocol.FileID, now time.Time)
 				return err
 			}
 		}
-		return t.room(f.Owner, -f.Bytes(), filectr.Quota{})
+		return t.room(payerOf(f), -f.Bytes(), filectr.Quota{})
 	})
 }
 

@@ -20,6 +20,7 @@ const (
 	tableTies     = 0x75 // file → ties
 	tableLoose    = 0x76 // loose files and doubtful contents, see below
 	tableBlob     = 0x77 // sum, file → nothing: the file has this content
+	tableAppRoom  = 0x7b // application, or application 0 and "guests" → bytes 8 of files and reservations of theirs
 )
 
 // The second byte of keys in tableLoose.
@@ -30,6 +31,8 @@ const (
 
 type fileRow struct {
 	Owner   string `json:"owner"`
+	App     string `json:"app,omitempty"`
+	Guest   bool   `json:"guest,omitempty"`
 	Name    string `json:"name"`
 	Mime    string `json:"mime"`
 	Kind    string `json:"kind"`
@@ -57,7 +60,7 @@ type thumbRow struct {
 
 func rowOfFile(f *filectr.File) fileRow {
 	r := fileRow{
-		Owner: f.Owner, Name: f.Name, Mime: f.Mime, Kind: string(f.Kind), Size: f.Size, Sum: f.Sum.String(), Created: nanos(f.Created),
+		Owner: f.Owner, App: f.App, Guest: f.Guest, Name: f.Name, Mime: f.Mime, Kind: string(f.Kind), Size: f.Size, Sum: f.Sum.String(), Created: nanos(f.Created),
 		Width: f.Width, Height: f.Height, Frames: f.Frames, Placeholder: f.Placeholder, Duration: int64(f.Duration), Peaks: f.Peaks,
 	}
 	for _, t := range f.Thumbs {
@@ -69,7 +72,7 @@ func rowOfFile(f *filectr.File) fileRow {
 func (r fileRow) file(id protocol.FileID) (*filectr.File, error) {
 	sum, ok := filectr.ParseSum(r.Sum)
 	f := &filectr.File{
-		ID: id, Owner: r.Owner, Name: r.Name, Mime: r.Mime, Kind: filectr.Kind(r.Kind), Size: r.Size, Sum: sum, Created: fromNanos(r.Created),
+		ID: id, Owner: r.Owner, App: r.App, Guest: r.Guest, Name: r.Name, Mime: r.Mime, Kind: filectr.Kind(r.Kind), Size: r.Size, Sum: sum, Created: fromNanos(r.Created),
 		Width: r.Width, Height: r.Height, Frames: r.Frames, Placeholder: r.Placeholder, Duration: time.Duration(r.Duration), Peaks: r.Peaks,
 	}
 	for _, t := range r.Thumbs {
@@ -85,6 +88,8 @@ func (r fileRow) file(id protocol.FileID) (*filectr.File, error) {
 
 type reservedRow struct {
 	User      string `json:"user"`
+	App       string `json:"app,omitempty"`
+	Guest     bool   `json:"guest,omitempty"`
 	Bytes     int64  `json:"bytes"`
 	Resumable bool   `json:"resumable,omitempty"`
 }
@@ -125,6 +130,14 @@ func doubtKey(sum filectr.Sum) []byte { return append([]byte{tableLoose, looseBl
 
 func blobKey(sum filectr.Sum, id protocol.FileID) []byte {
 	return append(append([]byte{tableBlob}, sum[:]...), id...)
+}
+
+// appRoomKey is the row of what an application's users take, or its visitors among them.
+func appRoomKey(app string, guests bool) []byte {
+	if guests {
+		return rowKey(tableAppRoom, app, "guests")
+	}
+	return rowKey(tableAppRoom, app)
 }
 
 // refersTo begins the keys of what refers to a file.
