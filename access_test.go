@@ -375,7 +375,7 @@ func (d doorman) ActFor(_ context.Context, who protocol.Identity, _ protocol.Use
 
 func (d doorman) Elsewhere(string) bool { return false }
 
-func (d doorman) Arrived(context.Context, *protocol.Identity) error { return nil }
+func (d doorman) Arrived(*protocol.Identity) {}
 
 func (d doorman) Alive(*protocol.Identity) error { return nil }
 

@@ -157,7 +157,7 @@ func (d *doorman) ActFor(_ context.Context, who protocol.Identity, user protocol
 
 func (d *doorman) Elsewhere(token string) bool { return strings.HasPrefix(token, "far:") }
 
-func (d *doorman) Arrived(context.Context, *protocol.Identity) error { return nil }
+func (d *doorman) Arrived(*protocol.Identity) {}
 
 func (d *doorman) Alive(who *protocol.Identity) error {
 	if who.Login == "ended" {

@@ -55,7 +55,7 @@ type Authenticator interface {
 	// ActFor is who, a server key, speaking for user. DENIED: who is none; NOT_FOUND: there is no such user.
 	ActFor(ctx context.Context, who protocol.Identity, user protocol.UserID) (protocol.Identity, error)
 	// Arrived notes who has signed in on a socket, from which device.
-	Arrived(ctx context.Context, who *protocol.Identity) error
+	Arrived(who *protocol.Identity)
 	// Alive fails with UNAUTHORIZED where who was authenticated, but the login has ended
 	// or the user been shut out since. It is answered from memory, at once.
 	Alive(who *protocol.Identity) error

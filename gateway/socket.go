@@ -254,9 +254,7 @@ func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protoc
 	} else if s.who.User == who.User {
 		s.who = &who // another user's is refused by the actor
 	}
-	if err := s.ws.auth.Arrived(ctx, &who); err != nil { // its row is not there, or old: no reason to keep anybody out
-		s.ws.log.Warn("a device could not be noted", "user", who.User, "err", err)
-	}
+	s.ws.auth.Arrived(&who)
 	s.actor.Authenticated(&who, frame)
 	// A login that ended since the check above closed the connections it knew of. This
 	// one is among them now, or the login's end is seen here.

@@ -2,7 +2,6 @@ package userctr
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -12,9 +11,9 @@ import (
 
 // DeviceStore keeps devices besides those that a login makes, and how they are woken.
 type DeviceStore interface {
-	// SeeDevice keeps a device that came without a login: a new row, or the old one with another LastSeen, Platform and
-	// Version. Of more than most rows of the user's, those seen longest ago go.
-	SeeDevice(ctx context.Context, d *DeviceRow, most int) error
+	// SeeDevices keeps devices that came without a login, together: a new row each, or the old one with another
+	// LastSeen, Platform and Version. Of more than most rows of a user's, those seen longest ago go.
+	SeeDevices(ctx context.Context, devices []*DeviceRow, most int) error
 	// PutPush keeps how a device is woken, in the place of what was kept before. Another device, of whoever it is, that
 	// was woken by the same is so no more. No such device: protocol.NotFound.
 	PutPush(ctx context.Context, p *Push) error
@@ -53,24 +52,20 @@ func (c *Center) arrival(user protocol.UserID, device string) uint64 {
 	return maphash.Comparable(c.seed, [2]string{user, device})
 }
 
-// Arrived notes the device of somebody who came with an outside system's token, which makes no login.
-func (c *Center) Arrived(ctx context.Context, who *protocol.Identity) error {
+// Arrived notes the device of somebody who came with an outside system's token, which makes no login. It does not wait
+// until that is kept: what asks for devices does.
+func (c *Center) Arrived(who *protocol.Identity) {
 	if who.Login != "" || who.Device == "" || checkDevice(who.Device, who.Platform, who.Version) != nil {
-		return nil
+		return
 	}
 	key, now := c.arrival(who.User, who.Device), c.now()
 	if at, ok := c.arrivals.get(key); ok && now.Unix()-at < int64(seenEvery/time.Second) {
-		return nil
+		return
 	}
 	c.arrivals.put(key, now.Unix())
-	err := c.store.SeeDevice(ctx, &DeviceRow{
+	c.sightings.note(c, &DeviceRow{
 		User: who.User, Device: who.Device, Platform: who.Platform, Version: who.Version, Created: now, LastSeen: now,
-	}, maxOutsideDevices)
-	if err != nil {
-		c.arrivals.drop(key)
-		return fmt.Errorf("userctr: a device of %s: %w", who.User, err)
-	}
-	return nil
+	})
 }
 
 // OnDevice names who is told that one device of a user is signed out, so that its sockets are closed, whatever
@@ -96,10 +91,10 @@ func (c *Center) SetPush(ctx context.Context, p Push) error {
 		return protocol.BadRequest("token: 1 to %d bytes are needed; app: %d at most", maxPushToken, maxID)
 	}
 	p.Created = c.now()
-	if err := c.store.PutPush(ctx, &p); err != nil {
+	if err := c.sightings.kept(ctx); err != nil {
 		return err
 	}
-	return nil
+	return c.store.PutPush(ctx, &p)
 }
 
 // RemovePush ends that a device of the user's is woken.

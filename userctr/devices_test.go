@@ -19,9 +19,7 @@ func TestDevicesOfAnOutsideSystemsUsersAreKept(t *testing.T) {
 	arrive := func(device, version string) {
 		t.Helper()
 		id.Device, id.Version = device, version
-		if err := b.Arrived(t.Context(), &id); err != nil {
-			t.Fatal(err)
-		}
+		b.Arrived(&id)
 	}
 	devices := func() (all []string) {
 		rows, err := b.Devices(t.Context(), "ann")
@@ -72,6 +70,22 @@ func TestDevicesOfAnOutsideSystemsUsersAreKept(t *testing.T) {
 	arrive("d20", "1") // an outside token is good until it ends
 	if got := devices(); len(got) != 1 {
 		t.Errorf("devices = %q", got)
+	}
+}
+
+func TestADeviceThatHasJustArrivedCanBeWoken(t *testing.T) {
+	b := start(t, withOutside)
+	ann := b.who(sign(t, jwt.SigningMethodHS256, []byte(identitySecret), nil, map[string]any{"sub": "ann", "exp": b.now().Add(time.Hour).Unix()}))
+	for i := range 40 { // some arrive while others' rows are written
+		ann.Device = fmt.Sprint("d", i)
+		b.Arrived(&ann)
+		if err := b.SetPush(t.Context(), userctr.Push{User: "ann", Device: ann.Device, Kind: "fcm", Token: "t"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := b.Pushes(t.Context(), "ann")
+	if err != nil || len(rows) != 1 || rows[0].Device != "d39" {
+		t.Errorf("woken are %v (%v), want d39", rows, err)
 	}
 }
 

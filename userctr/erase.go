@@ -90,6 +90,9 @@ func (c *Center) Forget(ctx context.Context, id protocol.UserID) error {
 	if err := c.ForgetSubjects(ctx, id); err != nil { // what outside systems call them is theirs too
 		return err
 	}
+	if err := c.sightings.kept(ctx); err != nil { // else a device's row would come after
+		return err
+	}
 	if err := c.store.EraseUser(ctx, id, c.now()); err != nil {
 		return fmt.Errorf("userctr: erase %s: %w", id, err)
 	}

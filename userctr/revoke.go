@@ -208,6 +208,9 @@ func (c *Center) SetPassword(ctx context.Context, id protocol.UserID, fresh stri
 
 // Devices gives a user's devices, the last seen first.
 func (c *Center) Devices(ctx context.Context, user protocol.UserID) ([]*DeviceRow, error) {
+	if err := c.sightings.kept(ctx); err != nil {
+		return nil, err
+	}
 	rows, err := c.store.Devices(ctx, user)
 	if err != nil {
 		return nil, fmt.Errorf("userctr: devices of %s: %w", user, err)

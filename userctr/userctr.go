@@ -248,10 +248,12 @@ type Center struct {
 	apps     apps
 	arrivals halves[uint64, int64] // of devices of outside systems' users, in Unix seconds
 	seed     maphash.Seed          // of their keys
-	onDevice atomic.Pointer[func(protocol.UserID, string, protocol.Code)]
-	sessions atomic.Pointer[Sessions]
-	issuers  *issuers
-	subjects halves[string, protocol.UserID]
+
+	sightings sightings
+	onDevice  atomic.Pointer[func(protocol.UserID, string, protocol.Code)]
+	sessions  atomic.Pointer[Sessions]
+	issuers   *issuers
+	subjects  halves[string, protocol.UserID]
 
 	unmaking sync.Mutex // held while an administrator is made, unmade or disabled
 
@@ -379,7 +381,7 @@ func (c *Center) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			c.writeRefusals(context.WithoutCancel(ctx))
-			return nil
+			return c.sightings.kept(context.WithoutCancel(ctx))
 		case <-often.C:
 			c.writeRefusals(ctx)
 		case <-tick.C:

@@ -77,8 +77,12 @@ func getRequest(from reader, id string) (*protocol.Request, error) {
 
 // ContactsOf fills actors.Contacts.
 func (s *Store) ContactsOf(ctx context.Context, user, behind protocol.UserID, limit int) (list []*actors.ContactRow, version int64, err error) {
+	if limit <= 0 {
+		version, err = getNumber(s, rowKey(tableContacts, user))
+		return nil, version, err
+	}
 	return list, version, s.at(func(v view) error {
-		if version, err = v.number(rowKey(tableContacts, user)); err != nil || limit <= 0 {
+		if version, err = v.number(rowKey(tableContacts, user)); err != nil {
 			return err
 		}
 		prefix := rowKey(tableContact, user, "")
@@ -162,6 +166,9 @@ func (s *Store) requests(ctx context.Context, all, waiting byte, owner string, p
 // WaitingInto fills actors.Contacts. It goes through the table and the sessions
 // side by side, so that sessions without a request cost a comparison.
 func (s *Store) WaitingInto(ctx context.Context, sessions []protocol.SessionID, limit int) (list []*protocol.Request, err error) {
+	if len(sessions) == 0 {
+		return nil, nil
+	}
 	sorted := slices.Sorted(slices.Values(sessions))
 	return list, s.at(func(v view) (err error) {
 		it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: []byte{tableWaitingInto}, UpperBound: []byte{tableWaitingInto + 1}})

@@ -27,29 +27,59 @@ func (r pushRow) pushed() []byte {
 	return rowKey(tablePushed, hexOf(sha256.Sum256([]byte(r.Kind+"\x00"+r.Token))))
 }
 
-// SeeDevice fills userctr.DeviceStore.
-func (s *Store) SeeDevice(ctx context.Context, d *userctr.DeviceRow, most int) error {
-	return s.update(func(t *tx) error {
-		key, row := rowKey(tableDevice, d.User, d.Device), rowOfDevice(d)
-		old, err := getRow[deviceRow](t, key, "device", d.Device)
-		switch {
-		case err == nil:
-			row.Created, row.Name = old.Created, old.Name
-		case !protocol.Code_NOT_FOUND.Is(err):
-			return err
-		default:
-			devices, err := s.Devices(ctx, d.User)
-			if err != nil {
-				return err
-			}
-			for i := most - 1; i >= 0 && i < len(devices); i++ {
-				if err := t.removeDevice(d.User, devices[i].Device); err != nil {
+// SeeDevices fills userctr.DeviceStore.
+func (s *Store) SeeDevices(ctx context.Context, devices []*userctr.DeviceRow, most int) error {
+	for len(devices) > 0 {
+		n := distinct(devices)
+		err := s.update(func(t *tx) error {
+			for _, d := range devices[:n] {
+				if err := t.seeDevice(ctx, d, most); err != nil {
 					return err
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return putRow(t, key, row)
-	})
+		devices = devices[n:]
+	}
+	return nil
+}
+
+// distinct is how many of the first devices belong to different users: a change does
+// not see the rows of the same user that it wrote itself when it counts them.
+func distinct(devices []*userctr.DeviceRow) int {
+	seen := make(map[protocol.UserID]bool, len(devices))
+	for i, d := range devices {
+		if seen[d.User] {
+			return i
+		}
+		seen[d.User] = true
+	}
+	return len(devices)
+}
+
+func (t *tx) seeDevice(ctx context.Context, d *userctr.DeviceRow, most int) error {
+	key, row := rowKey(tableDevice, d.User, d.Device), rowOfDevice(d)
+	old, err := getRow[deviceRow](t, key, "device", d.Device)
+	switch {
+	case err == nil:
+		row.Created, row.Name = old.Created, old.Name
+	case !protocol.Code_NOT_FOUND.Is(err):
+		return err
+	default:
+		devices, err := t.s.Devices(ctx, d.User)
+		if err != nil {
+			return err
+		}
+		for i := most - 1; i >= 0 && i < len(devices); i++ {
+			if err := t.removeDevice(d.User, devices[i].Device); err != nil {
+				return err
+			}
+		}
+	}
+	return putRow(t, key, row)
 }
 
 // removeDevice ends a device's row, and how it is woken.

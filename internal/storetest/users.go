@@ -35,6 +35,7 @@ func Users(t *testing.T, open func(t *testing.T) userctr.Store) {
 		{"OfManyRotationsOneIsTheChild", oneChild},
 		{"TokenOfNobodyHasNoChild", noChildOfNobody},
 		{"DeviceKeepsItsFirstTime", deviceKeepsItsFirstTime},
+		{"DevicesAreSeenTogether", devicesAreSeenTogether},
 		{"SweepRemovesWhatHasEnded", sweepRemoves},
 		{"NamesAreIndexedWithTheirRows", namesAreIndexed},
 		{"SubjectsKeepTheirUsers", subjectsKeepTheirUsers},
@@ -353,6 +354,30 @@ func deviceKeepsItsFirstTime(t *testing.T, s userctr.Store) {
 	must(t, s.SeenDevice(ctx, "u_1", "none", began))
 	must(t, s.RemoveDevice(ctx, "u_1", "phone"))
 	if got := names(); !slices.Equal(got, []string{"desk 1m0s 2h0m0s Phone"}) {
+		t.Errorf("devices = %q", got)
+	}
+}
+
+func devicesAreSeenTogether(t *testing.T, s userctr.Store) {
+	ctx := t.Context()
+	seen := func(user protocol.UserID, device string, at time.Duration) *userctr.DeviceRow {
+		return &userctr.DeviceRow{User: user, Device: device, Platform: "web", Created: began.Add(at), LastSeen: began.Add(at)}
+	}
+	names := func(user protocol.UserID) (names []string) {
+		rows, err := s.Devices(ctx, user)
+		must(t, err)
+		for _, d := range rows {
+			names = append(names, fmt.Sprint(d.Device, " ", d.Created.Sub(began), " ", d.LastSeen.Sub(began)))
+		}
+		return names
+	}
+	must(t, s.SeeDevices(ctx, []*userctr.DeviceRow{
+		seen("u_1", "a", 1), seen("u_2", "a", 2), seen("u_1", "b", 3), seen("u_1", "a", 4), seen("u_1", "c", 5), seen("u_1", "d", 6),
+	}, 3))
+	if got := names("u_1"); !slices.Equal(got, []string{"d 6ns 6ns", "c 5ns 5ns", "a 1ns 4ns"}) {
+		t.Errorf("devices = %q, want the last three", got)
+	}
+	if got := names("u_2"); !slices.Equal(got, []string{"a 2ns 2ns"}) {
 		t.Errorf("devices = %q", got)
 	}
 }
