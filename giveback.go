@@ -12,7 +12,7 @@ import (
 // people have signed in, what their signing in took is garbage that nothing
 // collects, as nothing is allocated any more: the process would keep twice what it
 // needs for minutes.
-func giveBack(ctx context.Context, log *slog.Logger) {
+func giveBack(ctx context.Context, flush func() error, log *slog.Logger) {
 	const (
 		pause = time.Second
 		quiet = 1 << 20 // bytes allocated a second: below this nobody notices a collection
@@ -40,6 +40,9 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 		rate := (allocated - before) / uint64(pause/time.Second)
 		before = allocated
 		if rate < quiet && held > live+live/16+worth {
+			if err := flush(); err != nil {
+				log.Warn("memory: the store could not write what it holds", "err", err)
+			}
 			debug.FreeOSMemory()
 			log.Debug("memory given back", "held", held, "live", live)
 		}

@@ -55,6 +55,7 @@ var tree = map[string][]string{
 // alone names libraries that one package is to hide from all others.
 var alone = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"actors"},
+	"github.com/orcaman/concurrent-map": {"actors"},
 	"github.com/lxzan/gws":              {"gateway", "internal/load/floor"}, // the floor is what gws alone costs
 	"github.com/cockroachdb/pebble":     {"internal/pebblestore", "cmd/chaos/dump"},
 	"go.mongodb.org/mongo-driver":       {"internal/mongostore"},

@@ -99,7 +99,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		}
 	})
 	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
-	s.housekeeping.Go(func() { giveBack(keeping, log) })
+	s.housekeeping.Go(func() { giveBack(keeping, s.store.Trim, log) })
 	s.housekeeping.Go(func() { s.operator().goOnErasing(keeping) })
 	go func() {
 		if err := s.gateway.Serve(s.public); err != nil {

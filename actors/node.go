@@ -157,6 +157,7 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	if a, ok := users.(Applications); ok {
 		n.applications = a
 	}
+	oneShard()
 	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{log.Handler()})
 	}))

@@ -82,6 +82,8 @@ type Store struct {
 
 	logEpoch   string // of every log in here
 	epochFloor int64  // of every activation's epoch: see backup.go
+
+	trimmed uint64 // bytes that had been written at the last Trim
 }
 
 // Open opens the store in dir, and makes it if dir is not there or empty. A
@@ -184,6 +186,21 @@ func pebbleOptions(fs vfs.FS, lock *pebble.Lock) *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return o
+}
+
+// Trim writes what memory holds of rows into tables, so that its room is free again: after
+// a crowd has come, some 700 bytes for each. Less than 256 KiB stay where they are. One
+// goroutine calls it.
+func (s *Store) Trim() error {
+	written := s.db.Metrics().WAL.BytesIn
+	if written-s.trimmed < 256<<10 {
+		return nil
+	}
+	s.trimmed = written
+	if err := s.db.Flush(); err != nil {
+		return fmt.Errorf("pebblestore: %s: %w", s.dir, err)
+	}
+	return nil
 }
 
 // errClosed is what a writer is told after Close.
