@@ -49,7 +49,8 @@ type (
 		Name string `json:"name"`
 	}
 	backupTo struct {
-		Dir string `json:"dir"`
+		Dir   string `json:"dir"`
+		Files bool   `json:"files,omitempty"` // those of a bucket as well
 	}
 	adminError struct {
 		Error string `json:"error"`
@@ -60,7 +61,7 @@ type (
 type administrator interface {
 	status() status
 	createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error)
-	backup(dir string) error
+	backup(ctx context.Context, dir string, bucket bool) (backedUp, error)
 	notify(ctx context.Context, n newNotice) (sentNotice, error)
 	noticed(ctx context.Context, id string) (sentNotice, error)
 	operator() *operator
@@ -151,7 +152,8 @@ func serveAdmin(l net.Listener, a administrator, log *slog.Logger) {
 			answer(w, nil, protocol.BadRequest("the body names no absolute directory"))
 			return
 		}
-		answer(w, struct{}{}, a.backup(b.Dir))
+		done, err := a.backup(r.Context(), b.Dir, b.Files)
+		answer(w, done, err)
 	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

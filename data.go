@@ -29,6 +29,8 @@ type data struct {
 	users *userctr.Center
 	files *filectr.Center
 	blobs filectr.Blobs
+
+	bucket string // where contents are, "": in dir
 }
 
 // openData opens c's data directory, and makes it when there is none. It fails
@@ -48,6 +50,9 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	d := &data{dir: c.Data, store: store, users: users}
+	if c.Files.S3.Endpoint != "" {
+		d.bucket = c.Files.S3.Bucket
+	}
 	if d.blobs, err = openBlobs(&c.Files); err == nil {
 		files := c.Files
 		files.Key = users.Derive("links of files")
@@ -71,42 +76,60 @@ func openBlobs(c *filectr.Config) (filectr.Blobs, error) {
 
 func (d *data) close() error { return d.store.Close() }
 
+// backedUp says what became of the contents of files in a backup.
+type backedUp struct {
+	filectr.Collected
+	Bucket string `json:"bucket,omitempty"` // they stayed there
+}
+
 // backup copies everything into dir, which must not exist or be empty, so that
-// dir can stand in the place of the data directory.
-func (d *data) backup(dir string) error {
+// dir can stand in the place of the data directory. Contents that are in a bucket are
+// copied as well where bucket says so; else it is looked whether they are there.
+func (d *data) backup(ctx context.Context, dir string, bucket bool) (done backedUp, err error) {
 	switch entries, err := os.ReadDir(dir); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return err
+		return done, err
 	case len(entries) > 0:
-		return fmt.Errorf("%s is not empty", dir)
+		return done, fmt.Errorf("%s is not empty", dir)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	kept := filepath.Join(dir, filesDir, filectr.BlobsDir)
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		return done, err
+	}
+	here, local := d.blobs.(*filectr.Directory)
+	var to *filectr.Directory
+	if !local && bucket {
+		if to, err = filectr.NewDirectory(kept); err != nil {
+			return done, err
+		}
+	}
+	err = d.files.Still(func() error {
+		err := d.store.Backup(filepath.Join(dir, storeDir), func(each func(func(filectr.Sum) error) error) (err error) {
+			if local {
+				if err := here.CopyTo(kept); err != nil {
+					return err
+				}
+			}
+			done.Collected, err = d.files.Collect(ctx, false, to, each)
+			return err
+		})
 		return err
-	}
-	err := d.files.Still(func() error {
-		if err := d.store.Backup(filepath.Join(dir, storeDir)); err != nil {
-			return err
-		}
-		if err := os.Mkdir(filepath.Join(dir, filesDir), 0o700); err != nil {
-			return err
-		}
-		if here, ok := d.blobs.(*filectr.Directory); ok { // a bucket has its own backups
-			return here.CopyTo(filepath.Join(dir, filesDir, filectr.BlobsDir))
-		}
-		return nil
 	})
 	if err != nil {
-		return err
+		return done, err
+	}
+	if !local && to == nil {
+		done.Bucket = d.bucket
 	}
 	secrets, err := os.ReadFile(filepath.Join(d.dir, userctr.SecretsFile))
 	if err != nil {
-		return err
+		return done, err
 	}
 	if err := writeDurably(filepath.Join(dir, userctr.SecretsFile), secrets); err != nil {
-		return err
+		return done, err
 	}
-	return syncDir(dir)
+	return done, errors.Join(syncDir(filepath.Join(dir, filesDir)), syncDir(dir))
 }
 
 func writeDurably(file string, text []byte) error {

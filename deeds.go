@@ -159,6 +159,9 @@ func deedOf(name string) deed {
 	if d := deeds[name]; d != nil {
 		return d
 	}
+	if d := deedsOfFiles[name]; d != nil {
+		return d
+	}
 	return deedsOfApps[name]
 }
 

@@ -27,6 +27,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   key …            make, list, revoke
   app …            make, list, secret, revoke, remove
   audit …          list, export, verify: what was done, and that nothing of it was changed
+  files …          check, put: the contents of files, in the data directory or a bucket
   backup DIR       copy everything that is kept into DIR, while the server runs or not
   chat             chat from this terminal
   load             drive a running server, and check and measure it
@@ -88,7 +89,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit", "key", "app"}, word) && !strings.HasPrefix(args[0], "-") {
+	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit", "files", "key", "app"}, word) && !strings.HasPrefix(args[0], "-") {
 		word, args = word+" "+args[0], args[1:]
 	}
 	if word == "serve" && len(args) == 1 {
@@ -129,7 +130,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	if len(args) > 0 && slices.Contains([]string{"user", "session", "audit", "key", "app"}, word) { // "troupe user --help"
+	if len(args) > 0 && slices.Contains([]string{"user", "session", "audit", "files", "key", "app"}, word) { // "troupe user --help"
 		help := manageUsage
 		if word == "key" || word == "app" {
 			help = manageAppsUsage

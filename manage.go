@@ -33,6 +33,8 @@ const manageUsage = `usage:
   troupe audit list [--limit N]   what was done, the newest first
   troupe audit export             all of it, as JSON lines, the oldest first
   troupe audit verify [--file FILE]   whether a row was changed or taken away; FILE is an export
+  troupe files check [--deep]     whether the contents of all files are there; --deep: and undamaged
+  troupe files put DIR            keep contents that files have and that DIR has, like BACKUP/files/blobs
 
 USER is an id or a name. A running server does it, asked through DATA/admin.sock; of
 a stopped one the data directory is opened.`
@@ -43,11 +45,12 @@ var managing = map[string][2]int{
 	"user admin": {1, 1}, "user export": {2, 2}, "user erase": {1, 1},
 	"session find": {1, 1}, "session show": {1, 1}, "session dissolve": {1, 1}, "session recall": {1, 1},
 	"audit list": {0, 0}, "audit export": {0, 0}, "audit verify": {0, 0},
+	"files check": {0, 0}, "files put": {1, 1},
 }
 
 // manage does what administrators do at the command line.
 func (p *program) manage(ctx context.Context, command string, args []string) error {
-	var revoke, yes bool
+	var revoke, yes, deep bool
 	var messages, file string
 	limit := 50
 	l, err := p.settings(args, manageUsage, func(f *flag.FlagSet) {
@@ -59,6 +62,8 @@ func (p *program) manage(ctx context.Context, command string, args []string) err
 			f.StringVar(&messages, "messages", "", "tombstone or keep, by default as the setting erase-messages says")
 		case "audit verify":
 			f.StringVar(&file, "file", "", "an export to check, in the place of the log itself")
+		case "files check":
+			f.BoolVar(&deep, "deep", false, "read all of them, and compare their sums")
 		case "audit list":
 			f.IntVar(&limit, "limit", limit, "rows")
 		}
@@ -117,6 +122,8 @@ func (p *program) manage(ctx context.Context, command string, args []string) err
 		return say(p.do(ctx, c, "session-dissolve", aboutSession{Session: arg[0]}, &struct{}{}), "%s is dissolved", arg[0])
 	case "session recall":
 		return say(p.do(ctx, c, "session-recall", aboutSession{Message: arg[0]}, &struct{}{}), "%s is taken away", arg[0])
+	case "files check", "files put":
+		return p.filesOf(ctx, c, arg[0], deep)
 	case "audit list":
 		return p.auditList(ctx, c, limit)
 	case "audit export":

@@ -209,7 +209,7 @@ func (s *testServer) command(args ...string) (string, error) {
 		s.t.Fatal(err)
 	}
 	c := exec.Command(built, args...)
-	c.Env = append(cleanEnv(), "TROUPE_DATA="+s.data)
+	c.Env = append(append(cleanEnv(), "TROUPE_DATA="+s.data), s.env...)
 	out, err := c.CombinedOutput()
 	return string(out), err
 }

@@ -195,7 +195,7 @@ func TestALongDataDirectoryHasAnAdminSocketToo(t *testing.T) {
 	}
 	go serveAdmin(l, nil, newLog(t.Output(), &Config{Log: "error"}))
 	defer l.Close()
-	err = askAdmin(t.Context(), dir, "POST", "/backup", backupTo{"relative"}, &struct{}{})
+	err = askAdmin(t.Context(), dir, "POST", "/backup", backupTo{Dir: "relative"}, &struct{}{})
 	if err == nil || !strings.Contains(err.Error(), "absolute") {
 		t.Errorf("error = %v, want one about the directory", err)
 	}

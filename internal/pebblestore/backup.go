@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/troupe-im/troupe/filectr"
 )
 
 // backupName is a file that only a backup has: its content names the backup. A
@@ -22,7 +24,9 @@ const backupDraft = "backup.draft"
 // Writing pauses while tables are linked and the last log is copied, some tens of
 // milliseconds; all else is done beside it. Where dir is on the store's own file
 // system tables stay links: to survive the disk, the copy must be copied on.
-func (s *Store) Backup(dir string) (err error) {
+// contents, where it is not nil, is called with what calls it with each content that the
+// copy's files have, once; when it fails the copy is none.
+func (s *Store) Backup(dir string, contents func(each func(func(filectr.Sum) error) error) error) (err error) {
 	s.backups.Lock()
 	defer s.backups.Unlock()
 	fs := s.opts.FS
@@ -41,10 +45,11 @@ func (s *Store) Backup(dir string) (err error) {
 	if err := errors.Join(fs.RemoveAll(draft), s.db.Flush()); err != nil {
 		return err
 	}
-	least, err := s.checkpoint(draft)
+	least, at, err := s.checkpoint(draft)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, at.Close()) }()
 	if err := moveFiles(fs, draft, dir); err != nil {
 		return err
 	}
@@ -62,6 +67,12 @@ func (s *Store) Backup(dir string) (err error) {
 	if err := syncFiles(fs, dir); err != nil {
 		return err
 	}
+	if contents != nil {
+		err := contents(func(each func(filectr.Sum) error) error { return eachContent(at, s.dir, each) })
+		if err != nil {
+			return err
+		}
+	}
 	// The mark comes last: without it a copy that was broken off is not opened.
 	f, err := writeMark(fs, dir, found)
 	if err != nil {
@@ -70,16 +81,19 @@ func (s *Store) Backup(dir string) (err error) {
 	return errors.Join(f.Close(), syncDir(fs, fs.PathDir(dir)))
 }
 
-// checkpoint makes Pebble's copy, and gives the number of its newest change. Nothing
-// may write meanwhile: Pebble copies its log bit by bit, and what is written behind
-// the place it has come to makes that look like damage before it.
-func (s *Store) checkpoint(dir string) (counter int64, err error) {
+// checkpoint makes Pebble's copy, and gives the number of its newest change and a view of
+// what it has. Nothing may write meanwhile: Pebble copies its log bit by bit, and what is
+// written behind the place it has come to makes that look like damage before it.
+func (s *Store) checkpoint(dir string) (counter int64, at *pebble.Snapshot, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := s.broken(); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return s.counter, s.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return 0, nil, err
+	}
+	return s.counter, s.db.NewSnapshot(), nil
 }
 
 // moveFiles gives the files of one directory to another, which may be on another disk.

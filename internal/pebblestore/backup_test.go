@@ -46,7 +46,7 @@ func TestABackupDuringWritesIsOneMomentOfThem(t *testing.T) {
 	for i := range 3 {
 		least := acked.Load()
 		dir := fmt.Sprint("backup", i)
-		if err := s.Backup(dir); err != nil {
+		if err := s.Backup(dir, nil); err != nil {
 			t.Fatal(err)
 		}
 		copied, err := Open(dir, small(fs))
@@ -70,7 +70,7 @@ func TestARestoredStoreTakesANewLogEpochOnce(t *testing.T) {
 	s := openIn(t, fs)
 	makeRoom(t, s, someRoom)
 	say(t, s, someRoom, 1, 10)
-	if err := s.Backup("backup"); err != nil {
+	if err := s.Backup("backup", nil); err != nil {
 		t.Fatal(err)
 	}
 	backup := read(t, fs, "backup")
@@ -125,11 +125,11 @@ func TestABackupGoesNowhereButIntoAnEmptyDirectory(t *testing.T) {
 	if err := fs.MkdirAll("empty", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Backup("empty"); err != nil {
+	if err := s.Backup("empty", nil); err != nil {
 		t.Errorf("into an empty directory: %v", err)
 	}
 	for _, dir := range []string{"empty", "data"} {
-		if err := s.Backup(dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+		if err := s.Backup(dir, nil); err == nil || !strings.Contains(err.Error(), "not empty") {
 			t.Errorf("into %s: %v, want a refusal", dir, err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestABackupThatWasBrokenOffIsNotOpened(t *testing.T) {
 	s := openIn(t, fs)
 	defer s.Close()
 	makeRoom(t, s, someRoom)
-	if err := s.Backup("backup"); err != nil {
+	if err := s.Backup("backup", nil); err != nil {
 		t.Fatal(err)
 	}
 	d := read(t, fs, "backup")
@@ -154,7 +154,7 @@ func TestASessionMadeInARestoredStoreIsWrittenAtOnce(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openIn(t, fs)
 	makeRoom(t, s, someRoom)
-	if err := errors.Join(s.Backup("backup"), s.Close()); err != nil {
+	if err := errors.Join(s.Backup("backup", nil), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open("backup", quiet(fs))

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -154,6 +157,25 @@ func (s *Store) Doubtful(_ context.Context, before time.Time, limit int) (sums [
 func (s *Store) HasContent(_ context.Context, sum filectr.Sum) (has bool, err error) {
 	err = s.scanPrefix(blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
 	return has, err
+}
+
+// Contents calls each with every content that a file has, once.
+func (s *Store) Contents(each func(filectr.Sum) error) error { return eachContent(s.db, s.dir, each) }
+
+func eachContent(r pebble.Reader, dir string, each func(filectr.Sum) error) error {
+	var last filectr.Sum
+	none := true
+	return scan(r, dir, []byte{tableBlob}, []byte{tableBlob + 1}, func(key, _ []byte) error {
+		if len(key) < 1+len(last) {
+			return fmt.Errorf("pebblestore: %s: row %x: %w", dir, key, errShort)
+		}
+		sum := filectr.Sum(key[1 : 1+len(last)])
+		if !none && sum == last {
+			return nil
+		}
+		last, none = sum, false
+		return each(sum)
+	})
 }
 
 // Forget fills filectr.Store.
