@@ -56,6 +56,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	if d.blobs, err = openBlobs(&c.Files); err == nil {
 		files := c.Files
 		files.Key = users.Derive("links of files")
+		files.Apps = appLimits{users}
 		d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
 	}
 	if err != nil {
@@ -147,4 +148,19 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// appLimits is the user centre as the file centre asks for applications' limits.
+type appLimits struct{ *userctr.Center }
+
+func (a appLimits) FileLimits(app string) filectr.AppLimits {
+	l := a.Center.FileLimits(app)
+	out := filectr.AppLimits{Types: l.Types, Max: map[filectr.Kind]int64{}, Quota: l.Quota, QuotaGuests: l.QuotaGuests}
+	for _, k := range l.Kinds {
+		out.Kinds = append(out.Kinds, filectr.Kind(k))
+	}
+	for k, n := range l.Max {
+		out.Max[filectr.Kind(k)] = n
+	}
+	return out
 }

@@ -38,6 +38,50 @@ type (
 	}
 )
 
+// aboutLimits names an application, and which of its files' limits are to be others.
+type aboutLimits struct {
+	App         string            `json:"app"`
+	Lift        bool              `json:"lift,omitempty"` // all of them, first
+	Kinds       *[]string         `json:"kinds,omitempty"`
+	Types       *[]string         `json:"types,omitempty"`
+	Max         *map[string]int64 `json:"max,omitempty"`
+	Quota       *int64            `json:"quota,omitempty"`
+	QuotaGuests *int64            `json:"quotaGuests,omitempty"`
+}
+
+func (in aboutLimits) into(l *userctr.FileLimits) {
+	if in.Lift {
+		*l = userctr.FileLimits{}
+	}
+	if in.Kinds != nil {
+		l.Kinds = *in.Kinds
+	}
+	if in.Types != nil {
+		l.Types = *in.Types
+	}
+	if in.Max != nil {
+		l.Max = *in.Max
+	}
+	if in.Quota != nil {
+		l.Quota = *in.Quota
+	}
+	if in.QuotaGuests != nil {
+		l.QuotaGuests = *in.QuotaGuests
+	}
+}
+
+// says whether anything is to be changed.
+func (in aboutLimits) says() bool {
+	return in.Lift || in.Kinds != nil || in.Types != nil || in.Max != nil || in.Quota != nil || in.QuotaGuests != nil
+}
+
+// appFiles is what bounds the files of those who came by an application, and what they take.
+type appFiles struct {
+	userctr.FileLimits
+	Used         int64 `json:"used"`
+	UsedByGuests int64 `json:"usedByGuests"`
+}
+
 // The operator is nobody's identity: userctr.AsOperator says who asks.
 var nobody protocol.Identity
 
@@ -85,6 +129,18 @@ var deedsOfApps = map[string]deed{
 			}
 			out.Rows = append(out.Rows, row)
 		}
+		return out, err
+	}),
+	"app-limits": of(func(ctx context.Context, o *operator, in aboutLimits) (any, error) {
+		a, err := o.users.App(in.App)
+		if err == nil && in.says() {
+			a, err = o.users.ChangeApp(userctr.AsOperator(ctx), nobody, in.App, func(a *userctr.App) error { in.into(&a.Files); return nil })
+		}
+		if err != nil {
+			return nil, err
+		}
+		out := appFiles{FileLimits: a.Files}
+		out.Used, out.UsedByGuests, err = o.files.UsedIn(ctx, in.App)
 		return out, err
 	}),
 	"app-secret": of(func(ctx context.Context, o *operator, in aboutKey) (any, error) {

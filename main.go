@@ -25,7 +25,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   user …           find, show, disable, enable, reset, admin, export, erase
   session …        find, show, dissolve, recall
   key …            make, list, revoke
-  app …            make, list, secret, revoke, remove
+  app …            make, list, limits, secret, revoke, remove
   audit …          list, export, verify: what was done, and that nothing of it was changed
   files …          check, put: the contents of files, in the data directory or a bucket
   backup DIR       copy everything that is kept into DIR, while the server runs or not

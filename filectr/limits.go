@@ -1,6 +1,8 @@
 package filectr
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -113,4 +115,16 @@ func (c *Center) quota(app string, guest bool) Quota {
 		q.User, q.All, q.Guests = min(c.cfg.Quota, c.cfg.QuotaGuest), c.cfg.QuotaAll-c.cfg.QuotaAll/10, l.QuotaGuests
 	}
 	return q
+}
+
+// UsedIn is how many bytes the files take of those who came by an application, and how
+// many of them those of its visitors.
+func (c *Center) UsedIn(ctx context.Context, app string) (all, guests int64, err error) {
+	if all, err = c.store.UsedIn(ctx, app, false); err == nil {
+		guests, err = c.store.UsedIn(ctx, app, true)
+	}
+	if err != nil {
+		err = fmt.Errorf("filectr: room of %s: %w", app, err)
+	}
+	return all, guests, err
 }

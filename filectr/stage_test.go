@@ -98,6 +98,7 @@ type words struct{ gateway.Authenticator }
 
 func (words) Authenticate(_ context.Context, token string) (protocol.Identity, error) {
 	who := protocol.Identity{User: token}
+	_, who.App, _ = strings.Cut(token, "@") // USER@APP came by an application
 	if strings.HasPrefix(token, "visitor") {
 		who.Kind = access.KindGuest
 	}

@@ -84,6 +84,7 @@ type AppSettings struct {
 	Origins   []string        `json:"origins"`
 	Members   []string        `json:"members" doc:"Who answer its visitors"`
 	PublicKey string          `json:"publicKey,omitempty"`
+	Files     FileLimits      `json:"files" doc:"What bounds the files of those who came by it"`
 	Secrets   []AppSecretView `json:"secrets"`
 	CreatedBy string          `json:"createdBy"`
 	CreatedAt time.Time       `json:"createdAt"`
@@ -92,7 +93,7 @@ type AppSettings struct {
 func settingsOf(a *App) AppSettings {
 	s := AppSettings{
 		AppView: pageView(a), Origins: append([]string{}, a.Origins...), Members: append([]string{}, a.Members...),
-		PublicKey: a.PublicKey, Secrets: []AppSecretView{}, CreatedBy: a.By, CreatedAt: a.Created.UTC(),
+		PublicKey: a.PublicKey, Files: a.Files, Secrets: []AppSecretView{}, CreatedBy: a.By, CreatedAt: a.Created.UTC(),
 	}
 	for _, row := range a.Secrets {
 		s.Secrets = append(s.Secrets, AppSecretView{row.ID, row.Created.UTC()})
@@ -110,6 +111,7 @@ type AppBody struct {
 	Members   *[]string          `json:"members,omitempty" maxItems:"100" doc:"Ids of the users who answer its visitors"`
 	Guests    *bool              `json:"guests,omitempty" doc:"Visitors may come without a name"`
 	PublicKey *string            `json:"publicKey,omitempty" maxLength:"4096" doc:"PEM, of the key that signs its users' tokens; a secret does too"`
+	Files     *FileLimits        `json:"files,omitempty" doc:"What bounds the files of those who came by it, all of it: {} bounds nothing"`
 }
 
 func (b AppBody) into(a *App) error {
@@ -121,6 +123,7 @@ func (b AppBody) into(a *App) error {
 	set(&a.Members, b.Members)
 	set(&a.Guests, b.Guests)
 	set(&a.PublicKey, b.PublicKey)
+	set(&a.Files, b.Files)
 	return nil
 }
 

@@ -27,6 +27,7 @@ type App struct {
 	Features  []string
 	Members   []protocol.UserID // who answer its visitors
 	Guests    bool              // visitors may come without a name
+	Files     FileLimits        // of those who came by it
 	PublicKey string            // PEM: signs its users' tokens, besides the secrets; "": there is none
 	Secrets   []AppSecret       // two at most
 	By        protocol.UserID
@@ -285,6 +286,9 @@ func (c *Center) checkApp(ctx context.Context, a *App) error {
 		if _, err := parsePublic(a.PublicKey); err != nil {
 			return err
 		}
+	}
+	if err := a.Files.check(); err != nil {
+		return err
 	}
 	a.Members = slices.Compact(slices.Sorted(slices.Values(a.Members)))
 	unknown, err := c.Unknown(ctx, a.Members)

@@ -29,9 +29,12 @@ type appRow struct {
 	Members   []string          `json:"members,omitempty"`
 	Guests    bool              `json:"guests,omitempty"`
 	PublicKey string            `json:"publicKey,omitempty"`
-	Secrets   []appSecretRow    `json:"secrets,omitempty"`
-	By        string            `json:"by"`
-	Created   int64             `json:"created"`
+
+	Files userctr.FileLimits `json:"files,omitzero"`
+
+	Secrets []appSecretRow `json:"secrets,omitempty"`
+	By      string         `json:"by"`
+	Created int64          `json:"created"`
 }
 
 type appSecretRow struct {
@@ -43,7 +46,7 @@ type appSecretRow struct {
 func rowOfApp(a *userctr.App) appRow {
 	r := appRow{
 		Version: a.Version, Name: a.Name, Origins: a.Origins, Colours: a.Colours, Texts: a.Texts, Features: a.Features, Members: a.Members,
-		Guests: a.Guests, PublicKey: a.PublicKey, By: a.By, Created: nanos(a.Created),
+		Guests: a.Guests, PublicKey: a.PublicKey, Files: a.Files, By: a.By, Created: nanos(a.Created),
 	}
 	for _, s := range a.Secrets {
 		r.Secrets = append(r.Secrets, appSecretRow{s.ID, s.Sealed, nanos(s.Created)})
@@ -54,7 +57,7 @@ func rowOfApp(a *userctr.App) appRow {
 func (r appRow) app(id string) *userctr.App {
 	a := &userctr.App{
 		ID: id, Version: r.Version, Name: r.Name, Origins: r.Origins, Colours: r.Colours, Texts: r.Texts, Features: r.Features, Members: r.Members,
-		Guests: r.Guests, PublicKey: r.PublicKey, By: r.By, Created: fromNanos(r.Created),
+		Guests: r.Guests, PublicKey: r.PublicKey, Files: r.Files, By: r.By, Created: fromNanos(r.Created),
 	}
 	for _, s := range r.Secrets {
 		a.Secrets = append(a.Secrets, userctr.AppSecret{ID: s.ID, Sealed: s.Sealed, Created: fromNanos(s.Created)})
