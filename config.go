@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
+	"github.com/troupe-im/troupe/previewctr"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -38,9 +39,11 @@ type Config struct {
 	Gateway gateway.Config
 	Users   userctr.Config
 	Files   filectr.Config
+	Links   previewctr.Config
 	Egress  egress.Config // how others on the web are asked
 
 	S3Secret userctr.Secret // of Files.S3
+	Previews string         // of Links: on or off
 	Store    pebblestore.Options
 }
 
@@ -63,7 +66,8 @@ func (c *Config) settle() {
 	if release != "" {
 		c.Egress.Agent += "/" + strings.TrimPrefix(release, "v")
 	}
-	c.Users.Egress = c.Egress
+	c.Users.Egress, c.Links.Egress = c.Egress, c.Egress
+	c.Links.Data, c.Links.Off = filepath.Join(c.Data, previewsDir), c.Previews == "off"
 	c.Users.Data = c.Data
 	c.Files.S3.Secret = string(c.S3Secret)
 	c.Files.Data = filepath.Join(c.Data, filesDir)

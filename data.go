@@ -22,6 +22,9 @@ const storeDir = "store"
 // filesDir is the file centre's part: contents, and uploads under way.
 const filesDir = "files"
 
+// previewsDir has the pictures of link previews. They can be had again, so no backup has them.
+const previewsDir = "previews"
+
 // data is an open data directory: what is kept, and the user centre on it.
 type data struct {
 	dir   string

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/previewctr"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
 	webembed "github.com/troupe-im/troupe/web-embed"
@@ -26,6 +27,7 @@ type server struct {
 	started time.Time
 
 	*data
+	links   *previewctr.Center
 	node    *actors.Node
 	gateway *gateway.Server
 	public  net.Listener
@@ -54,6 +56,9 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 			err = errors.Join(err, s.stop(context.Background()))
 		}
 	}()
+	if s.links, err = previewctr.New(cfg.Links, s.store, time.Now, log); err != nil {
+		return nil, err
+	}
 	s.node = actors.New(cfg.Actors, s.store, pushctr.NewLocal(), s.users, log)
 	s.users.OnRevoke(func(user protocol.UserID, login string, code protocol.Code) {
 		s.node.Kick(user, login, code, "the login has ended")
@@ -126,6 +131,7 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	if err := s.files.Register(g.API()); err != nil {
 		return nil, err
 	}
+	s.links.Register(g.API())
 	s.registerAdmin(g.API())
 	return g, g.Rows()
 }

@@ -95,6 +95,7 @@ func settings(c *Config) []setting {
 		text("s3-prefix", "", "`PREFIX` of all names in the bucket", &f.S3.Prefix),
 		text("files-origin", "", "`ORIGIN` of signed links, like https://files.example.com, which leads here too", &f.Origin),
 
+		text("link-previews", "on", "`on`: members see what a link leads to, which the server asks; or off", &c.Previews, "on", "off"),
 		prefixes("egress-allow", "", "`NETWORKS` that links in messages may lead the server to, besides the public web", &c.Egress.Allow),
 		prefixes("egress-deny", "", "`NETWORKS` that the server never asks anything, whoever wants it", &c.Egress.Deny),
 		ports("egress-ports", "80,443", "`PORTS` that links in messages may lead the server to", &c.Egress.Ports),

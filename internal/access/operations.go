@@ -84,6 +84,10 @@ var operations = map[string][]Action{
 	"get-file-by-link":  {Follow},
 	"head-file-by-link": {Follow},
 
+	"preview-link":         {Preview},
+	"get-preview-picture":  {Follow},
+	"head-preview-picture": {Follow},
+
 	"send-notice": {Notices},
 	"get-notice":  {Notices},
 

@@ -22,6 +22,7 @@ const (
 	Home
 	Upload
 	Follow
+	Preview
 
 	// In a session.
 	Read
@@ -119,6 +120,7 @@ var table = [actions]row{
 	Create:   person("make a session", sign, policy, yes, deny, sessions, yes),
 	Upload:   person("upload files", sign, yes, yes, send, messages, yes),
 	Follow:   person("follow a signed link", yes, yes, yes, yes, yes, yes),
+	Preview:  person("read previews of links", sign, yes, yes, yes, deny, yes),
 	Home:     person("list one's sessions", sign, yes, yes, yes, reads, yes),
 
 	//                                                          guest   member  moderator owner bot       key
