@@ -48,6 +48,7 @@ bench:
 	./troupe load --spawn --repeat 3 catchup
 	./troupe load --spawn --settle 30s --connections 19000 idle
 	./troupe load --spawn history
+	./troupe load --spawn files
 
 generate:
 	go generate ./...

@@ -40,6 +40,7 @@ type options struct {
 	connections              int
 	payload                  int
 	entries, readers, fill   int
+	large                    int
 	rate                     float64
 	coalesce                 bool
 	duration, warmup, settle time.Duration
@@ -60,7 +61,7 @@ func (o *options) flowWindow() int {
 
 const usage = `usage: troupe load [flags] SCENARIO...
 
-Scenarios: p2p, group, idle, catchup, history. The server is one that runs (--url and
+Scenarios: p2p, group, idle, catchup, history, files. The server is one that runs (--url and
 --identity-secret, which must be its TROUPE_IDENTITY_SECRET; start it with TROUPE_RATE=0)
 or one started here for each run (--spawn). With --floor each run alternates with one on
 the floor: a bare durable relay without JSON. Exit status 1: a check failed.
@@ -147,6 +148,7 @@ func parse(args []string, stdout io.Writer) (*options, []string, error) {
 	f.IntVar(&o.entries, "entries", 1000, "catchup: entries to read")
 	f.IntVar(&o.readers, "readers", 20, "catchup: devices that read them, one after the other")
 	f.IntVar(&o.fill, "fill", 1_000_000, "history: entries in the store")
+	f.IntVar(&o.large, "large", 100, "files: of 100 MB, uploaded all at once; no more than leave half of the disk's room; 0: none")
 	f.Float64Var(&o.rate, "rate", 0, "messages a second over all senders, by the clock (open loop); 0: as answers come")
 	f.BoolVar(&o.coalesce, "coalesce", false, "let frames to send leave in one write, which people's clients do not do")
 	f.DurationVar(&o.duration, "duration", 5*time.Second, "how long to measure")
@@ -212,6 +214,13 @@ var scenarios = map[string]*scenario{
 		shape: func(o *options) string { return fmt.Sprintf("%d entries", o.fill) },
 		run: func(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
 			return history(ctx, o, t, w.(*troupeWire))
+		},
+		onlyTroupe: true,
+	},
+	"files": {
+		shape: func(o *options) string { return fmt.Sprintf("of 100 KB, %d of 100 MB, a picture", o.large) },
+		run: func(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
+			return files(ctx, o, t, w.(*troupeWire))
 		},
 		onlyTroupe: true,
 	},

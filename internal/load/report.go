@@ -38,7 +38,17 @@ type Result struct {
 	CPUPerPage    float64 `json:"cpuPerPage,omitempty"`
 	ColdStart     float64 `json:"coldStartMs,omitempty"`
 
+	Files *Files `json:"files,omitempty"`
+
 	Checks Checks `json:"checks"`
+}
+
+// files is r.Files, or none of their figures.
+func (r *Result) files() Files {
+	if r.Files == nil {
+		return Files{}
+	}
+	return *r.Files
 }
 
 // figure is one number of a result that is compared with the floor's.
@@ -64,6 +74,12 @@ var figures = []figure{
 	{"history page p50", "ms", func(r *Result) float64 { return r.Page.P50 }},
 	{"history page p99", "ms", func(r *Result) float64 { return r.Page.P99 }},
 	{"CPU per history page", "µs", func(r *Result) float64 { return r.CPUPerPage }},
+	{"uploads of 100 KB", "/s", func(r *Result) float64 { return r.files().SmallUploads }},
+	{"downloads of 100 KB", "/s", func(r *Result) float64 { return r.files().SmallDownloads }},
+	{"uploads of 100 MB", "/s", func(r *Result) float64 { return r.files().LargeUploads }},
+	{"downloads of 100 MB", "/s", func(r *Result) float64 { return r.files().LargeDownloads }},
+	{"memory while they come", "MB", func(r *Result) float64 { return float64(r.files().LargestUp) / 1e6 }},
+	{"picture of 12 megapixels", "ms", func(r *Result) float64 { return r.files().Picture }},
 	{"cold start after SIGKILL", "ms", func(r *Result) float64 { return r.ColdStart }},
 }
 
@@ -88,6 +104,16 @@ func (r *Result) print(w io.Writer) {
 	if r.Page.P50 > 0 {
 		fmt.Fprintf(w, "  pages      %10d entries in the store   CPU %.0f µs each   p50 %.2f  p99 %.2f  max %.1f ms   cold start %.0f ms\n",
 			r.Entries, r.CPUPerPage, r.Page.P50, r.Page.P99, r.Page.Max, r.ColdStart)
+	}
+	if f := r.Files; f != nil {
+		fmt.Fprintf(w, "  100 KB     %10.0f uploads/s, %.0f downloads/s (%d at once)\n", f.SmallUploads, f.SmallDownloads, smallAtOnce)
+		if f.Large > 0 {
+			fmt.Fprintf(w, "  100 MB     %10.2f uploads/s (%.0f MB/s, %d at once), %.2f downloads/s (%.0f MB/s, %d at once)\n",
+				f.LargeUploads, f.LargeUploads*100, f.Large, f.LargeDownloads, f.LargeDownloads*100, largeReads)
+			fmt.Fprintf(w, "  memory     %10.0f MB before, %.0f MB at most while they came, %.0f MB while they went (PSS)\n",
+				float64(f.Before)/1e6, float64(f.LargestUp)/1e6, float64(f.LargestDown)/1e6)
+		}
+		fmt.Fprintf(w, "  picture    %10.0f ms until one of 12 megapixels is kept, cleaned and with its smaller ones\n", f.Picture)
 	}
 	if err := r.Checks.Err(); err != nil {
 		fmt.Fprintf(w, "  FAILED     %v\n", err)
