@@ -7,3 +7,5 @@ var Cleaned = func(name string, head []byte) (string, string, Kind) {
 }
 
 var Packed = packed
+
+var InTime = inTime

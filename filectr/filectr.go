@@ -114,7 +114,8 @@ type Center struct {
 	now      func() time.Time
 	log      *slog.Logger
 	holding  stripes
-	uploads  chan struct{} // a place for each upload at once
+	uploads  *places
+	begun    unfinished
 	decoding chan struct{} // and for each that is decoded
 
 	tools *ffmpeg.Tools // nil: FFmpeg is not installed, or not asked
@@ -134,7 +135,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	case cfg.Origin != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != ""):
 		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
 	}
-	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: make(chan struct{}, cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: newPlaces(cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if cfg.FFmpeg != "off" {
 		c.tools = ffmpeg.Find()
 	}

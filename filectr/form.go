@@ -45,38 +45,32 @@ func (in *uploadInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// A body has to come at this pace at least, and never pause for longer than that.
-const (
-	pace  = 16 << 10 // bytes per second
-	pause = 30 * time.Second
-)
-
 // paced reads a request's body. Each read gets a new deadline, so that what is long
-// may take long, and what stands still does not.
+// may take long, and what stands still or drips does not.
 type paced struct {
 	r        io.Reader
 	deadline func(time.Time)
-	end      time.Time
+	begin    time.Time
+	n        int64
 	set      time.Time
 }
 
-func newPaced(r *http.Request, deadline func(time.Time), most int64) *paced {
-	if r.ContentLength > 0 {
-		most = min(most, r.ContentLength)
-	}
-	return &paced{r: r.Body, deadline: deadline, end: time.Now().Add(pause + time.Duration(most/pace)*time.Second)}
+func newPaced(r *http.Request, deadline func(time.Time)) *paced {
+	return &paced{r: r.Body, deadline: deadline, begin: time.Now()}
 }
 
 func (p *paced) Read(b []byte) (int, error) {
 	if now := time.Now(); now.Sub(p.set) > time.Second {
 		p.set = now
 		t := now.Add(pause)
-		if p.end.Before(t) {
-			t = p.end
+		if end := due(p.begin, p.n); end.Before(t) {
+			t = end
 		}
 		p.deadline(t)
 	}
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
 }
 
 // takeForm keeps the file of a form's part "file". What stands behind it is not read.
@@ -85,7 +79,7 @@ func (c *Center) takeForm(ctx context.Context, who *protocol.Identity, r *http.R
 	if err != nil || typ != "multipart/form-data" || params["boundary"] == "" {
 		return nil, huma.NewError(http.StatusUnsupportedMediaType, "a multipart/form-data body with a part named file is needed")
 	}
-	body := newPaced(r, deadline, c.cfg.largest()+(1<<20))
+	body := newPaced(r, deadline)
 	told := toldOf(r.Header)
 	var all io.Reader = body
 	if told != nil {

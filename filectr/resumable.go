@@ -44,7 +44,11 @@ func (c *Center) begin(ctx context.Context, u *resumable) error {
 	if most := c.largest(u.App); u.Size > most.bytes {
 		return most.tooLarge()
 	}
+	if err := c.begun.add(u.Owner, r.ID, unfinishedMost); err != nil {
+		return err
+	}
 	if err := c.reserveRoom(ctx, r); err != nil {
+		c.begun.remove(r.ID)
 		return err
 	}
 	u.ID, u.since = r.ID, c.now()
@@ -85,6 +89,7 @@ func (c *Center) end(id string) {
 			err = errors.Join(err, e)
 		}
 	}
+	c.begun.remove(id)
 	if err != nil {
 		c.log.Error("an upload could not be removed before the next start", "upload", id, "err", err)
 	}
@@ -227,12 +232,11 @@ func (c *Center) finish(ctx context.Context, u *resumable) error {
 }
 
 func (c *Center) whole(ctx context.Context, u *resumable) error {
-	select {
-	case c.uploads <- struct{}{}:
-		defer func() { <-c.uploads }()
-	case <-ctx.Done():
-		return ctx.Err()
+	leave, err := c.uploads.wait(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	path := c.resumable(u.ID)
 	f, err := os.Open(path)
 	if err != nil {
@@ -314,6 +318,9 @@ func (c *Center) resume(reserved map[string]bool) error {
 	}
 	for id := range reserved {
 		u, err := c.read(id)
+		if err == nil && there[id] {
+			err = c.begun.add(u.Owner, id, len(reserved))
+		}
 		switch {
 		case !there[id], err != nil:
 			c.end(id)

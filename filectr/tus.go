@@ -192,6 +192,8 @@ func tusCode(status int) protocol.Code {
 		return protocol.Code_CONFLICT
 	case http.StatusRequestEntityTooLarge:
 		return protocol.Code_TOO_LARGE
+	case http.StatusNotImplemented: // an extension
+		return protocol.Code_UNSUPPORTED
 	}
 	if status >= 500 {
 		return protocol.Code_BUSY
@@ -308,12 +310,12 @@ func (i *inParts) GetInfo(context.Context) (tus.FileInfo, error) {
 func (i *inParts) WriteChunk(ctx context.Context, offset int64, r io.Reader) (int64, error) {
 	k := callOf(ctx)
 	c := i.p.c
-	select {
-	case c.uploads <- struct{}{}:
-		defer func() { <-c.uploads }()
-	default:
-		return 0, i.p.fail(ctx, protocol.Errorf(protocol.Code_BUSY, "%d uploads are under way, which are as many as are taken at once", cap(c.uploads)))
+	leave, err := c.uploads.take(i.u.Owner, i.u.Guest)
+	if err != nil {
+		return 0, i.p.fail(ctx, err)
 	}
+	defer leave()
+	r = inTime(r, time.Now)
 	n, err := c.write(i.u, r, k.check)
 	if protocol.Code_TOO_LARGE.Is(err) || protocol.Code_UNSUPPORTED.Is(err) {
 		c.end(i.u.ID)
@@ -324,6 +326,19 @@ func (i *inParts) WriteChunk(ctx context.Context, offset int64, r io.Reader) (in
 	i.u.offset += n
 	k.expires = c.now().Add(c.cfg.Unsent)
 	return n, nil
+}
+
+// inTime ends a body that drips; tusd ends one that stands still. What has come is kept.
+func inTime(r io.Reader, now func() time.Time) io.Reader {
+	begin, n := now(), int64(0)
+	return readerFunc(func(b []byte) (int, error) {
+		if now().After(due(begin, n)) {
+			return 0, protocol.Errorf(protocol.Code_BUSY, "the bytes come too slowly; go on from the Upload-Offset")
+		}
+		got, err := r.Read(b)
+		n += int64(got)
+		return got, err
+	})
 }
 
 func (i *inParts) GetReader(ctx context.Context) (io.ReadCloser, error) {

@@ -27,12 +27,11 @@ type Upload struct {
 // byte is read, and given back when anything fails. QUOTA, TOO_LARGE, BAD_REQUEST
 // (another sum, cut off), UNSUPPORTED, BUSY; errors of r come back as they are.
 func (c *Center) Take(ctx context.Context, u Upload, r io.Reader) (*File, error) {
-	select {
-	case c.uploads <- struct{}{}:
-		defer func() { <-c.uploads }()
-	default:
-		return nil, protocol.Errorf(protocol.Code_BUSY, "%d uploads are under way, which are as many as are taken at once", cap(c.uploads))
+	leave, err := c.uploads.take(u.Owner, u.Guest)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	res, err := c.reserve(ctx, u)
 	if err != nil {
 		return nil, err

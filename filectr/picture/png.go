@@ -15,6 +15,7 @@ var keptPNG = map[string]bool{
 
 func cleanPNG(in []byte) (h head, out []byte, err error) {
 	h = head{frames: 1, orientation: 1}
+	moving := 0
 	if len(in) < 8 {
 		return h, nil, errCut
 	}
@@ -40,6 +41,13 @@ func cleanPNG(in []byte) (h head, out []byte, err error) {
 			return h, nil, errCut
 		case name == "acTL" && len(body) >= 4:
 			h.frames = max(h.frames, int(min(binary.BigEndian.Uint32(body), 1<<20)))
+		case name == "fcTL": // some count these, whatever acTL says
+			if moving++; moving > h.frames {
+				h.frames = moving
+			}
+			if moving > MaxFrames {
+				return h, nil, ErrTooLarge
+			}
 		case name == "eXIf":
 			h.orientation = orientation(body)
 		}
