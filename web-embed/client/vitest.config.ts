@@ -4,8 +4,10 @@ export default defineConfig({
   test: {
     name: 'client',
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/setup.ts'],
     environment: 'node',
     testTimeout: 60_000,
     hookTimeout: 180_000,
+    maxWorkers: 2,
   },
 })

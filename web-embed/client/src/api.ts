@@ -670,7 +670,7 @@ export interface WireContent {
 export interface Outgoing {
   readonly clientId: string
   readonly message: Live<Message>
-  /** When it is durable. Fails when it was refused or given up; nobody has to look at it. */
+  /** When it is durable. Fails when it was refused or given up; nobody has to look at it. After `retry` it is another one. */
   readonly sent: Promise<Message>
   readonly progress: Live<number>
   retry(): void
