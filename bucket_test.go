@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -172,9 +173,6 @@ func TestFilesInABucketAreBackedUpAndPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	blobs := filepath.Join(whole, "files", "blobs")
-	if err := os.WriteFile(filepath.Join(dir, "stray"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	s.data = whole // the copy in its place, which in the end has its contents in the bucket
 	run("2 contents of files are there", false, "files", "put", blobs)
 	s.start()
@@ -189,6 +187,27 @@ func TestFilesInABucketAreBackedUpAndPutBack(t *testing.T) {
 			}
 		}
 	}
+	read()
+	spoilt := 0
+	err := filepath.WalkDir(filepath.Join(b.buckets, "files"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || spoilt > 0 {
+			return err
+		}
+		spoilt++
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte("X"), 0)
+			f.Close()
+		}
+		return err
+	})
+	if err != nil || spoilt == 0 {
+		t.Fatal(err, spoilt)
+	}
+	run("2 contents of files are there", false, "files", "check")
+	run("1 contents are missing or damaged", true, "files", "check", "--deep")
+	run("2 contents of files are there", false, "files", "put", blobs, "--deep")
+	run("2 contents of files are there", false, "files", "check", "--deep")
 	read()
 
 	// The same copy also stands alone, without a bucket.

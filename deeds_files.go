@@ -14,7 +14,8 @@ type (
 		Deep bool `json:"deep,omitempty"`
 	}
 	filesFrom struct {
-		Dir string `json:"dir"`
+		Dir  string `json:"dir"`
+		Deep bool   `json:"deep,omitempty"`
 	}
 )
 
@@ -27,7 +28,7 @@ var deedsOfFiles = map[string]deed{
 		if !filepath.IsAbs(in.Dir) {
 			return nil, protocol.BadRequest("%s is no absolute path", in.Dir)
 		}
-		return o.files.PutBack(ctx, in.Dir)
+		return o.files.PutBack(ctx, in.Dir, in.Deep)
 	}),
 }
 
@@ -41,7 +42,7 @@ func (p *program) filesOf(ctx context.Context, c *Config, dir string, deep bool)
 	if err != nil {
 		return err
 	}
-	return p.tellFiles(p.do(ctx, c, "files-put", filesFrom{dir}, &got), &got)
+	return p.tellFiles(p.do(ctx, c, "files-put", filesFrom{dir, deep}, &got), &got)
 }
 
 func (p *program) tellFiles(err error, got *filectr.Collected) error {

@@ -34,7 +34,8 @@ const manageUsage = `usage:
   troupe audit export             all of it, as JSON lines, the oldest first
   troupe audit verify [--file FILE]   whether a row was changed or taken away; FILE is an export
   troupe files check [--deep]     whether the contents of all files are there; --deep: and undamaged
-  troupe files put DIR            keep contents that files have and that DIR has, like BACKUP/files/blobs
+  troupe files put DIR [--deep]   keep contents that files lack and that DIR has, like BACKUP/files/blobs;
+                                  --deep: also in the place of damaged ones
 
 USER is an id or a name. A running server does it, asked through DATA/admin.sock; of
 a stopped one the data directory is opened.`
@@ -62,7 +63,7 @@ func (p *program) manage(ctx context.Context, command string, args []string) err
 			f.StringVar(&messages, "messages", "", "tombstone or keep, by default as the setting erase-messages says")
 		case "audit verify":
 			f.StringVar(&file, "file", "", "an export to check, in the place of the log itself")
-		case "files check":
+		case "files check", "files put":
 			f.BoolVar(&deep, "deep", false, "read all of them, and compare their sums")
 		case "audit list":
 			f.IntVar(&limit, "limit", limit, "rows")

@@ -117,8 +117,8 @@ func judge(sum Sum, h hash.Hash, err error) error {
 
 // PutBack keeps contents that lie in dir as in a Directory, like those of a backup, and
 // that files have. Passed are those that no file has; lacking are those whose bytes are
-// others. What is there already is looked at no further.
-func (c *Center) PutBack(ctx context.Context, dir string) (got Collected, err error) {
+// others. What is there already is replaced where it has another size or, deep, is damaged.
+func (c *Center) PutBack(ctx context.Context, dir string, deep bool) (got Collected, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return errors.Join(err, ctx.Err())
@@ -127,7 +127,7 @@ func (c *Center) PutBack(ctx context.Context, dir string) (got Collected, err er
 		if !ok {
 			return nil
 		}
-		n, passed, err := c.putBack(ctx, sum, path)
+		n, passed, err := c.putBack(ctx, sum, path, deep)
 		var no lacking
 		switch {
 		case errors.As(err, &no):
@@ -146,15 +146,20 @@ func (c *Center) PutBack(ctx context.Context, dir string) (got Collected, err er
 	return got, err
 }
 
-func (c *Center) putBack(ctx context.Context, sum Sum, path string) (n int64, passed bool, err error) {
+func (c *Center) putBack(ctx context.Context, sum Sum, path string, deep bool) (n int64, passed bool, err error) {
 	release := c.holding.hold([]Sum{sum})
 	defer release()
 	if has, err := c.store.HasContent(ctx, sum); err != nil || !has {
 		return 0, !has, err
 	}
-	if blob, err := c.blobs.Open(ctx, sum); err == nil {
-		return blob.Size(), false, blob.Close()
-	} else if !errors.Is(err, ErrNoBlob) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false, fmt.Errorf("filectr: %w", err)
+	}
+	var no lacking
+	if n, err := c.collect(ctx, sum, deep, nil); err == nil && n == info.Size() {
+		return n, false, nil
+	} else if err != nil && !errors.As(err, &no) {
 		return 0, false, err
 	}
 	near := c.draft(protocol.NewFileID())

@@ -39,7 +39,7 @@ func (c *Center) look(ctx context.Context, f *File, head []byte, path string) ([
 
 // scrub takes out of a video or a voice message what it says besides, under whatever name
 // it goes. It is done in the draft itself; broken off, it may be done again.
-func (c *Center) scrub(f *File, head []byte, path string) error {
+func (c *Center) scrub(ctx context.Context, f *File, head []byte, path string) error {
 	content := sniff(head)
 	if !scrub.Known(content) {
 		return nil
@@ -49,7 +49,13 @@ func (c *Center) scrub(f *File, head []byte, path string) error {
 		return fmt.Errorf("filectr: %w", err)
 	}
 	defer draft.Close()
+	select { // one per core, as files that mean harm take seconds
+	case c.decoding <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	changed, err := scrub.Clean(draft, f.Size, content)
+	<-c.decoding
 	var no *scrub.Refused
 	if errors.As(err, &no) {
 		return protocol.Errorf(protocol.Code_UNSUPPORTED, "%s", no.Reason)

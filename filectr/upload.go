@@ -228,7 +228,7 @@ func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
 	if err := c.scan(ctx, a.path); err != nil {
 		return nil, err
 	}
-	if err := c.scrub(f, a.head, a.path); err != nil {
+	if err := c.scrub(ctx, f, a.head, a.path); err != nil {
 		return nil, err
 	}
 	parts, err := c.look(ctx, f, a.head, a.path)

@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sort"
 )
@@ -19,8 +20,8 @@ type box struct {
 func (j *job) boxes(from, to int64, each func(b box) error) (end int64, err error) {
 	at := from
 	for at+8 <= to {
-		if err := j.count(); err != nil {
-			return at, err
+		if j.boxed++; j.boxed > maxBoxes {
+			return at, &Refused{fmt.Sprintf("the file has more than %d boxes", maxBoxes)}
 		}
 		h, err := j.head(at, 16)
 		if err != nil || len(h) < 8 {

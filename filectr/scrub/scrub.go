@@ -46,6 +46,7 @@ type job struct {
 	f       File
 	size    int64
 	parts   int // seen so far
+	boxed   int
 	written int64
 	changed bool
 
@@ -55,9 +56,12 @@ type job struct {
 	block  [64 << 10]byte
 }
 
-// maxParts is how many boxes or elements are looked at. A recording in pieces of a
-// second has two or three a second; one of unknown length some hundred.
+// maxParts is how many elements or samples are looked at: a recording of unknown length
+// has some hundred elements a second, one of what was measured as many samples.
 const maxParts = 4 << 20
+
+// maxBoxes is the same of boxes: a recording in pieces of a second has two or three a second.
+const maxBoxes = 1 << 18
 
 // count is called once for each part.
 func (j *job) count() error {

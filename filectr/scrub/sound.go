@@ -87,6 +87,9 @@ func (j *job) wav() error {
 		kind, size := string(h[:4]), int64(binary.LittleEndian.Uint32(h[4:]))
 		body := at + 8
 		end := min(body+size, j.size)
+		if !printable(kind) || kind == "data" && size == 0 { // sound to its end, by who did not come to say so
+			return nil
+		}
 		if !slices.Contains(inWave, kind) {
 			if kind != "JUNK" {
 				if err := j.write(at, []byte("JUNK")); err != nil {
