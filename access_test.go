@@ -385,6 +385,7 @@ func (d doorman) Logout(context.Context, protocol.Identity) error { return nil }
 var forms = map[string]string{
 	"create-session":          `{"sessionType":"group"}`,
 	"change-session":          `{"name":"new"}`,
+	"set-session-avatar":      `{"file":"f_aaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
 	"mark-read":               `{"seq":1}`,
 	"mark-received":           `{"seq":1}`,
 	"send-message":            `{"clientMsgId":"c1","content":{"type":"text","text":"hi"}}`,

@@ -61,6 +61,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 		files.Key = users.Derive("links of files")
 		files.Apps = appLimits{users}
 		d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
+		users.UseAvatars(d.files)
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

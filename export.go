@@ -21,9 +21,9 @@ func (o *operator) mayExport(ctx context.Context, by string, user protocol.UserI
 	return o.users.Exported(ctx, by, user)
 }
 
-// export writes all that is kept of one person as a ZIP: profile.json, and one JSON
-// object a line in contacts, requests, sessions, messages (those that it wrote) and files
-// (those that it uploaded), whose contents follow.
+// export writes all that is kept of one person as a ZIP: profile.json, avatar.jpg, and
+// one JSON object a line in contacts, requests, sessions, messages (those that it wrote)
+// and files (those that it uploaded), whose contents follow.
 func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Writer) error {
 	u, err := o.users.User(ctx, user)
 	if err != nil {
@@ -50,6 +50,9 @@ func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Write
 			Fields map[string]string `json:"fields,omitempty"`
 		}{view, u.Avatar, u.Fields})
 	})
+	if err == nil {
+		err = o.exportAvatar(ctx, u.Avatar, z)
+	}
 	part("contacts.jsonl", func(add func(any) error) error { return o.exportContacts(ctx, user, add) })
 	part("requests.jsonl", func(add func(any) error) error { return o.exportRequests(ctx, user, add) })
 	part("sessions.jsonl", func(add func(any) error) error {
@@ -161,4 +164,24 @@ func (o *operator) exportRequests(ctx context.Context, user protocol.UserID, add
 			return nil
 		}
 	}
+}
+
+// exportAvatar writes avatar.jpg, where the user has chosen a picture.
+func (o *operator) exportAvatar(ctx context.Context, avatar string, z *zip.Writer) error {
+	if _, chosen := protocol.ChosenAvatar(avatar); !chosen {
+		return nil
+	}
+	picture, err := o.files.OpenAvatar(ctx, avatar)
+	if protocol.Code_NOT_FOUND.Is(err) { // changed meanwhile
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer picture.Close()
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "avatar.jpg", Method: zip.Store, Modified: time.Now().UTC()})
+	if err == nil {
+		_, err = io.Copy(w, picture)
+	}
+	return err
 }

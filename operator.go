@@ -183,6 +183,9 @@ func (o *operator) goOn(ctx context.Context, e *userctr.Erasure) error {
 	if err := o.users.Shut(ctx, e.User); err != nil { // a crash may have come before that
 		return failed("shutting it out", err)
 	}
+	if err := o.users.Hide(ctx, e.User); err != nil {
+		return failed("its pictures", err)
+	}
 	ids, err := o.store.SessionsOf(ctx, e.User)
 	if err != nil {
 		return failed("its sessions", err)
@@ -212,6 +215,9 @@ func (o *operator) goOn(ctx context.Context, e *userctr.Erasure) error {
 		if err := o.users.Forget(ctx, id); err != nil && !(id != e.User && protocol.Code_NOT_FOUND.Is(err)) {
 			return failed("its profile", err)
 		}
+	}
+	if err := o.files.Sweep(ctx); err != nil {
+		return failed("its pictures' contents", err)
 	}
 	if err := o.users.EndErasure(ctx, e.User); err != nil {
 		return failed("what is left in files", err)

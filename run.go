@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/filectr/face"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/previewctr"
@@ -66,6 +68,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.notices = actors.NewNotices(s.node, s.store, everybody{s.data}, log)
 	s.users.FollowActivity(activity{s})
 	s.node.UseFiles(s.files)
+	s.files.UseFaces(shown{s})
 	s.users.FollowSessions(s.node)
 	s.users.OnDevice(func(user protocol.UserID, device string, code protocol.Code) {
 		s.node.KickDevice(user, device, code, "the device is signed out")
@@ -217,18 +220,51 @@ func (s *server) createUser(ctx context.Context, n userctr.NewUser) (*userctr.Us
 type profiles struct{ *userctr.Center }
 
 func (p profiles) Avatars(ctx context.Context, ids []protocol.UserID) (map[protocol.UserID]string, error) {
-	avatars := map[protocol.UserID]string{}
-	for _, id := range ids {
-		u, err := p.User(ctx, id)
-		switch {
-		case protocol.Code_NOT_FOUND.Is(err):
-		case err != nil:
-			return nil, err
-		case u.Avatar != "":
-			avatars[id] = u.Avatar
-		}
+	found, err := p.Profiles(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	avatars := make(map[protocol.UserID]string, len(found))
+	for _, f := range found {
+		avatars[f.UserId] = f.Avatar
 	}
 	return avatars, nil
+}
+
+// shown is who shows what, as the file centre asks for it.
+type shown struct{ s *server }
+
+func (f shown) Person(ctx context.Context, who *protocol.Identity, user protocol.UserID) (*filectr.Shown, error) {
+	if f.s.users.MayKnow(who, user) {
+		found, err := f.s.users.Profiles(ctx, []protocol.UserID{user})
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			return &filectr.Shown{ID: user, Avatar: found[0].Avatar}, nil
+		}
+	}
+	return nil, protocol.NotFound("user %.64q", user)
+}
+
+func (f shown) Session(ctx context.Context, who *protocol.Identity, session protocol.SessionID) (*filectr.Group, error) {
+	frame, err := f.s.node.Ask(ctx, *who, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, Limit: face.MaxTiles}}})
+	if err != nil {
+		return nil, err
+	}
+	r := frame.GetSessionGetReply()
+	g := &filectr.Group{Shown: filectr.Shown{ID: session, Avatar: r.Info.Avatar}}
+	faces := make(map[protocol.UserID]string, len(r.Users))
+	for _, p := range r.Users {
+		faces[p.UserId] = p.Avatar
+	}
+	for _, m := range r.Info.Members {
+		g.Members = append(g.Members, filectr.Shown{ID: m.User, Avatar: faces[m.User]})
+		if r.Info.SessionType == protocol.SessionType_P2P && m.User != who.User {
+			g.Peer = &g.Members[len(g.Members)-1]
+		}
+	}
+	return g, nil
 }
 
 // activity is what the user centre asks about who talks with whom.

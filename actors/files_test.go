@@ -28,6 +28,16 @@ func (f *theirs) Readable(_ context.Context, user protocol.UserID, names []strin
 	return nil
 }
 
+// SessionAvatar makes of ann's file a the picture of a session.
+func (f *theirs) SessionAvatar(ctx context.Context, user protocol.UserID, session protocol.SessionID, file protocol.FileID) (string, error) {
+	if err := f.Readable(ctx, user, []string{file}); err != nil {
+		return "", err
+	}
+	return protocol.NewAvatar(), nil
+}
+
+func (*theirs) Pass(user protocol.UserID) string { return user + ".pass" }
+
 func picture(session protocol.SessionID, id string, files ...string) *protocol.Frame {
 	f := send(session, id, "")
 	f.GetMsgSend().Content = &protocol.Content{Type: protocol.ContentType_IMAGE, File: files[0], Files: files[1:]}

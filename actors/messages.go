@@ -15,6 +15,7 @@ type request struct {
 	frame *protocol.Frame
 	link  Link // of the sender's connection, with a request to a User
 
+	drawn  bool    // a session_set whose avatar's picture was made just now
 	notice *notice // not nil: the installation itself speaks, and no right is asked for
 }
 

@@ -87,7 +87,9 @@ func (s *Session) committed(m *committed) {
 		}
 		if p.Create {
 			s.logEpoch, s.epoch = p.LogEpoch, p.Epoch
-			p.answer = s.created()
+			if p.req != nil { // nobody asked for the system's
+				p.answer = s.created(p.req.who.User)
+			}
 			s.making, made = false, true
 		}
 		s.answer(p, &out)

@@ -96,6 +96,7 @@ func (s *Session) present(r *request, reply *protocol.SessionGetReply) {
 	for i, m := range reply.Info.Members {
 		ids[i] = m.User
 	}
+	s.node.dressFor(reply.Info, r.who.User)
 	s.node.face(ids, func(users []*protocol.Profile) {
 		reply.Users = users
 		s.reply(r, &protocol.Frame{Body: &protocol.Frame_SessionGetReply{SessionGetReply: reply}})

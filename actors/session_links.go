@@ -328,7 +328,7 @@ func (s *Session) withCode(r *request, l *LinkRow) {
 		s.fail(r, expired())
 	case get != nil:
 		s.reply(r, &protocol.Frame{Body: &protocol.Frame_LinkGetReply{LinkGetReply: &protocol.LinkGetReply{
-			Session: s.id, Name: s.info.Name, Avatar: s.info.Avatar, MemberCount: int64(len(s.members)),
+			Session: s.id, Name: s.info.Name, Avatar: protocol.ShownAvatar(s.info.Avatar, s.id), MemberCount: int64(len(s.members)),
 			By: l.By, ExpiresAt: l.ExpiresAt, Member: in,
 		}}})
 	case in:

@@ -21,19 +21,29 @@ func (s *Session) create(r *request, m *protocol.SessionCreate) {
 			s.fail(r, protocol.Conflict("clientMsgId %.64q was used for another session", m.ClientMsgId))
 			return
 		}
-		s.reply(r, s.created())
+		s.reply(r, s.created(r.who.User))
 		return
 	}
 	s.making = true // what comes until it is durable waits
-	s.vetMembers(r, m, func(err error) {
+	then := func(avatar string, err error) {
 		if err == nil {
-			s.made(r, m)
+			s.made(r, m, avatar)
 			return
 		}
 		s.making = false
-		s.fail(r, err)
+		s.fail(r, protocol.AsError(err))
 		s.unstash()
 		s.vanish()
+	}
+	s.vetMembers(r, m, func(err error) {
+		switch {
+		case err != nil || m.SessionType == protocol.SessionType_P2P:
+			then("", err)
+		case s.node.drawsAvatar(m.Avatar):
+			s.draw(r, m.Avatar, then)
+		default:
+			then(protocol.KeptAvatar("", m.Avatar))
+		}
 	})
 }
 
@@ -63,13 +73,13 @@ func (n *Node) vet(ctx context.Context, ids []protocol.UserID) error {
 }
 
 // made writes a new session with its first members, the creator in front.
-func (s *Session) made(r *request, m *protocol.SessionCreate) {
+func (s *Session) made(r *request, m *protocol.SessionCreate, avatar string) {
 	now := time.Now().UnixMilli()
 	me := r.who.User
 	info := &protocol.SessionInfo{
 		Session: s.id, SessionType: m.SessionType, Name: m.Name, Creator: me, Owner: me,
 		CreatedAt: now, UpdatedAt: now, Temporary: m.Temporary || m.Until > 0, History: m.History, BusinessType: m.BusinessType,
-		Avatar: m.Avatar, JoinPolicy: m.JoinPolicy, InvitePolicy: m.InvitePolicy, ReadOnly: m.ReadOnly, Until: m.Until,
+		Avatar: avatar, JoinPolicy: m.JoinPolicy, InvitePolicy: m.InvitePolicy, ReadOnly: m.ReadOnly, Until: m.Until,
 	}
 	creator := &MemberRow{User: me, Role: protocol.Role_OWNER, Order: 1, JoinedAt: now}
 	if m.SessionType == protocol.SessionType_P2P {
@@ -106,9 +116,10 @@ func (s *Session) begin(info *protocol.SessionInfo, rows []*MemberRow) *pending 
 	return p
 }
 
-// created is the answer to session_create.
-func (s *Session) created() *protocol.Frame {
+// created is the answer to session_create by user.
+func (s *Session) created(user protocol.UserID) *protocol.Frame {
 	info, _ := s.about(0, s.node.cfg.MaxMembers)
+	s.node.dressFor(info, user)
 	return &protocol.Frame{Body: &protocol.Frame_SessionCreateReply{SessionCreateReply: &protocol.SessionCreateReply{
 		Entities: &protocol.Entities{Session: map[string]*protocol.SessionInfo{s.id: info}},
 		Model:    "session",

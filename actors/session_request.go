@@ -69,7 +69,7 @@ func (s *Session) askGroup(r *request, m *protocol.RequestSend, f *findings) (*d
 		return nil, protocol.Errorf(protocol.Code_BLOCKED, "%s has blocked you", m.User)
 	}
 	made := newRequest(from, m, rules.now, rules.life)
-	made.TargetName, made.TargetIcon = s.info.Name, s.info.Avatar
+	made.TargetName, made.TargetIcon = s.info.Name, protocol.ShownAvatar(s.info.Avatar, s.id)
 	change := RequestChange{Request: made}
 	if f.request != nil {
 		change.Instead = f.request.Id
@@ -113,7 +113,7 @@ func (s *Session) answerGroup(by protocol.UserID, f *findings, to int64) (*decis
 		change: &ContactChange{Requests: []RequestChange{{Request: next, Was: was.CallBackType}}},
 	}
 	if s.lives() {
-		next.TargetName, next.TargetIcon = s.info.Name, s.info.Avatar
+		next.TargetName, next.TargetIcon = s.info.Name, protocol.ShownAvatar(s.info.Avatar, s.id)
 	}
 	if to != accepted {
 		return d, nil

@@ -75,6 +75,25 @@ func (s *Session) set(r *request, me *MemberRow, m *protocol.SessionSet) {
 		s.fail(r, err)
 		return
 	}
+	if s.node.drawsAvatar(m.GetAvatar()) {
+		s.draw(r, *m.Avatar, func(path string, err error) {
+			if err != nil {
+				s.fail(r, protocol.AsError(err))
+				return
+			}
+			s.request(drawn(r, path))
+		})
+		return
+	}
+	if m.Avatar != nil && !r.drawn {
+		kept, err := protocol.KeptAvatar(s.info.Avatar, *m.Avatar)
+		if err != nil {
+			s.fail(r, err)
+			return
+		}
+		m = proto.CloneOf(m)
+		m.Avatar = &kept
+	}
 	reply := &protocol.SessionSetReply{Session: s.id}
 	p := &pending{req: r, answer: &protocol.Frame{Body: &protocol.Frame_SessionSetReply{SessionSetReply: reply}}}
 	s.setMine(p, me, m)

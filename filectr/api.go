@@ -52,6 +52,7 @@ func (c *Center) Register(api huma.API) error {
 		linked.Responses = bytesOf()
 		huma.Register(api, linked, c.getLinked)
 	}
+	c.registerAvatars(api, operation)
 	return c.registerTus(api, operation)
 }
 

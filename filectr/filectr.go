@@ -120,6 +120,10 @@ type Center struct {
 
 	tools *ffmpeg.Tools // nil: FFmpeg is not installed, or not asked
 
+	avatars  rate
+	faces    Faces // nil: nobody knows who shows what
+	composed composed
+
 	sweeping sync.Mutex // held while anything is deleted
 }
 
@@ -136,6 +140,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
 	}
 	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: newPlaces(cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	c.avatars = rate{burst: 10, every: 6 * time.Second}
 	if cfg.FFmpeg != "off" {
 		c.tools = ffmpeg.Find()
 	}

@@ -120,6 +120,8 @@ var ErrInUse = errors.New("it is in use")
 // writes an entry writes that in the same step, and ends it with an entry that names
 // the file no more.
 type Store interface {
+	AvatarStore
+
 	// Reserve takes room, or fails with ErrQuota and takes none. Of any number at
 	// once no more get room than there is. A taken id is protocol.Conflict.
 	Reserve(ctx context.Context, r *Reservation, q Quota) error

@@ -34,7 +34,7 @@ func (c *Center) Run(ctx context.Context) error {
 const sweepPage = 1000
 
 // Sweep removes uploads that were not sent in time, files that no entry names any
-// more, and contents that no file has.
+// more, avatars that nobody shows, and contents that no file has.
 func (c *Center) Sweep(ctx context.Context) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
@@ -53,6 +53,9 @@ func (c *Center) Sweep(ctx context.Context) error {
 			}
 		}
 		more = len(ids) == sweepPage
+	}
+	if err := c.sweepAvatars(ctx, now); err != nil {
+		return err
 	}
 	for more := true; more; {
 		sums, err := c.store.Doubtful(ctx, now.Add(time.Nanosecond-doubtKept), sweepPage)

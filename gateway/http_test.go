@@ -119,6 +119,7 @@ func (d *desk) last() *protocol.Frame {
 var bodies = map[string]string{
 	"create-session":          `{"sessionType":"group","members":["bob"]}`,
 	"change-session":          `{"name":"n"}`,
+	"set-session-avatar":      `{"file":"f_aaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
 	"mark-read":               `{"seq":3}`,
 	"mark-received":           `{"seq":3}`,
 	"send-message":            `{"clientMsgId":"c1","content":{"type":"text","text":"hi"}}`,

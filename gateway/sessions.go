@@ -20,7 +20,7 @@ type Home interface {
 
 // Profiles knows what people look like.
 type Profiles interface {
-	// Avatars gives the avatar (a link or a file id) of those of ids that have one.
+	// Avatars gives the avatars (paths or links) of those of ids that are users.
 	Avatars(ctx context.Context, ids []protocol.UserID) (map[protocol.UserID]string, error)
 }
 
@@ -87,7 +87,7 @@ func (s *sessions) register(api huma.API) {
 	huma.Register(api, operation("badge-no", get, "/application/badge_no", "Read the number for the application's badge"), s.badge)
 
 	create := operation("create-session", post, "/sessions", "Make a session; the same two people always get the same p2p session",
-		notFound, denied, conflict, outOfRange, tooLarge, tooMany)
+		notFound, denied, conflict, outOfRange, tooLarge, tooMany, unsupported)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(api, create, s.create)
 	huma.Register(api, operation("recent-sessions", get, "/sessions/recent", "List one's sessions, pinned ones first, then by activity"), s.recent)

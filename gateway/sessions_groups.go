@@ -17,8 +17,12 @@ func (s *sessions) registerGroups(api huma.API) {
 	const (
 		notFound, denied, expired     = protocol.Code_NOT_FOUND, protocol.Code_DENIED, protocol.Code_EXPIRED
 		outOfRange, tooLarge, tooMany = protocol.Code_OUT_OF_RANGE, protocol.Code_TOO_LARGE, protocol.Code_TOO_MANY
+
+		unsupported = protocol.Code_UNSUPPORTED
 	)
-	huma.Register(api, operation("change-session", http.MethodPut, one, "Change a session's settings or owner", denied, outOfRange, tooLarge), s.change)
+	huma.Register(api, operation("change-session", http.MethodPut, one, "Change a session's settings or owner", denied, outOfRange, tooLarge, unsupported), s.change)
+	huma.Register(api, operation("set-session-avatar", http.MethodPut, one+"/avatar", "Set a group's picture", denied, tooLarge, unsupported), s.setAvatar)
+	huma.Register(api, operation("remove-session-avatar", http.MethodDelete, one+"/avatar", "Take a group's picture away", denied), s.removeAvatar)
 	huma.Register(api, operation("dissolve-session", http.MethodDelete, one, "Dissolve a group: nobody is in it afterwards, and nobody reads it", denied), s.dissolve)
 	huma.Register(api, operation("join-session", http.MethodPost, one+"/join", "Join an open group", denied, tooMany), s.join)
 	huma.Register(api, operation("join-by-code", http.MethodPost, "/sessions/join", "Join a group by the code of a link", notFound, denied, expired, tooMany), s.joinByCode)
@@ -32,7 +36,7 @@ func (s *sessions) registerGroups(api huma.API) {
 
 // settings are what session_create and change-session have in common.
 type settings struct {
-	Avatar       *string `json:"avatar,omitempty" doc:"A link or a file id, of 1,024 bytes at most"`
+	Avatar       *string `json:"avatar,omitempty" doc:"The id of an uploaded picture, an http or https link, or what it is; empty: none"`
 	JoinPolicy   *string `json:"joinPolicy,omitempty" enum:"invite,ask,open" doc:"How those come in who are not invited: not at all, by a request, by themselves"`
 	InvitePolicy *string `json:"invitePolicy,omitempty" enum:"members,admins" doc:"Who may take others in"`
 	ReadOnly     *bool   `json:"readOnly,omitempty" doc:"A broadcast: only the owner and admins write"`
@@ -95,6 +99,22 @@ type changeInput struct {
 		SilenceAll   *bool   `json:"silenceAll,omitempty" doc:"Only the owner and admins write, for now"`
 		settings
 	}
+}
+
+func (s *sessions) setAvatar(ctx context.Context, in *struct {
+	InSession
+	Body struct {
+		File string `json:"file" minLength:"1" maxLength:"64" doc:"The id of an uploaded picture"`
+	}
+}) (*answer[changedView], error) {
+	if !protocol.IsFileID(in.Body.File) {
+		return nil, protocol.NotFound("file %.64q", in.Body.File)
+	}
+	return s.set(ctx, &protocol.SessionSet{Session: in.Session, Avatar: &in.Body.File})
+}
+
+func (s *sessions) removeAvatar(ctx context.Context, in *InSession) (*answer[changedView], error) {
+	return s.set(ctx, &protocol.SessionSet{Session: in.Session, Avatar: ptr("")})
 }
 
 type changedView struct {

@@ -204,7 +204,7 @@ func (s *sessions) replace(ctx context.Context, in *replaceInput) (*answer[moved
 
 type avatarView struct {
 	User   string `json:"user"`
-	Avatar string `json:"avatar,omitempty" doc:"A link or a file id; absent: none"`
+	Avatar string `json:"avatar,omitempty" doc:"A path of this server, or a link, for <img>"`
 }
 
 func (s *sessions) avatarsOf(ctx context.Context, users []string) ([]avatarView, error) {

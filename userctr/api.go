@@ -39,7 +39,10 @@ func (c *Center) Register(api huma.API) {
 	huma.Register(api, logout, c.postLogout)
 
 	huma.Register(api, signed("get-me", http.MethodGet, "/users/me", "Read one's own user"), c.getMe)
-	huma.Register(api, signed("set-me", http.MethodPut, "/users/me", "Change nickname, avatar and fields, which everybody who sees this user is told", http.StatusTooManyRequests), c.putMe)
+	setMe := signed("set-me", http.MethodPut, "/users/me", "Change nickname, avatar and fields, which everybody who sees this user is told", http.StatusTooManyRequests)
+	setMe.Metadata = map[string]any{"codes": ofPictures}
+	huma.Register(api, setMe, c.putMe)
+	c.registerAvatar(api, signed)
 	huma.Register(api, signed("set-password", http.MethodPut, "/users/me/password",
 		"Change the password, which ends every login, and sign this device in again", http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests), c.putPassword)
 	huma.Register(api, signed("get-user", http.MethodGet, "/users/{id}", "Read a user's public profile", http.StatusNotFound), c.getUser)
@@ -132,7 +135,7 @@ func (c *Center) postUser(ctx context.Context, in *struct {
 		Name     string `json:"name" minLength:"1" maxLength:"64" doc:"To sign in with: letters, digits and . _ - + @"`
 		Password string `json:"password" minLength:"8" maxLength:"256"`
 		Nickname string `json:"nickname,omitempty" maxLength:"64" doc:"To be shown, the name by default"`
-		Avatar   string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
+		Avatar   string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link"`
 		Code     string `json:"code,omitempty" maxLength:"128" doc:"An invitation code"`
 		ClientBody
 	}

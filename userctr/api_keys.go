@@ -118,7 +118,7 @@ func (c *Center) postMint(ctx context.Context, in *struct {
 	Body struct {
 		ID       string  `json:"id,omitempty" maxLength:"128" doc:"Your own id of the user; absent: one is made"`
 		Nickname *string `json:"nickname,omitempty" maxLength:"64"`
-		Avatar   *string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
+		Avatar   *string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link"`
 	}
 }) (*mintAnswer, error) {
 	id, err := caller(ctx)

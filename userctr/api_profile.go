@@ -15,7 +15,7 @@ type Profile struct {
 	UserID   string            `json:"userId"`
 	Name     string            `json:"name,omitempty" doc:"To find the user by; none for a user of an outside system"`
 	Nickname string            `json:"nickname"`
-	Avatar   string            `json:"avatar,omitempty"`
+	Avatar   string            `json:"avatar,omitempty" doc:"A path of this server, or a link, for <img>"`
 	Kind     Kind              `json:"kind" enum:"human,bot,guest,device,system"`
 	Fields   map[string]string `json:"fields,omitempty" doc:"Whatever else is shown"`
 	Version  int64             `json:"version" doc:"Rises with every change: the higher one is the newer one"`
@@ -62,7 +62,7 @@ func (c *Center) getMe(ctx context.Context, _ *struct{}) (*meAnswer, error) {
 func (c *Center) putMe(ctx context.Context, in *struct {
 	Body struct {
 		Nickname *string `json:"nickname,omitempty" maxLength:"64"`
-		Avatar   *string `json:"avatar,omitempty" maxLength:"1024" doc:"An http or https link, or a file id"`
+		Avatar   *string `json:"avatar,omitempty" maxLength:"1024" doc:"The id of an uploaded picture, an http or https link, or what it is; empty: none"`
 
 		Findable *Findable `json:"findable,omitempty" enum:"everyone,exact,nobody" doc:"Who finds this user: by parts of its names, by its exact name alone, or nobody"`
 

@@ -54,9 +54,7 @@ func (c *Center) Exchange(ctx context.Context, app, token string, client Client)
 	if name, err := cleanNickname(claims.Name); err == nil {
 		as.Nickname, as.Outside = name, name
 	}
-	if checkAvatar(claims.Avatar) == nil {
-		as.Avatar = claims.Avatar
-	}
+	_ = as.keepAvatar(claims.Avatar) // what is none is left out, as with names
 	id, err := c.userOf(ctx, Subject{realm, claims.Subject}, as)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ type EraseStore interface {
 	Erasures(ctx context.Context) ([]*Erasure, error)
 	// EraseUser leaves of a user its id, kind and times, marked as gone: its name is
 	// free, its logins have ended, and its devices, subjects, contacts (others' rows of
-	// it too) and requests are removed. It may be done again.
+	// it too), requests and avatars are removed. It may be done again.
 	EraseUser(ctx context.Context, id protocol.UserID, now time.Time) error
 	// Purge makes sure that what was replaced or removed is in no file any more.
 	Purge(ctx context.Context) error
@@ -64,6 +64,22 @@ func (c *Center) BeginErasure(ctx context.Context, by string, id protocol.UserID
 	}
 	c.log.Info("a user is being erased", "user", id, "by", by, "messages", messages)
 	return e, c.Shut(ctx, id)
+}
+
+// Hide takes the pictures of a user away at once, also of the guests that it was: the
+// rest of an erasure may take a while.
+func (c *Center) Hide(ctx context.Context, id protocol.UserID) error {
+	all, err := c.MergedInto(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, id := range append(all, id) {
+		_, err := c.change(ctx, id, func(u *User) error { u.Avatar = ""; return nil })
+		if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Shut ends all that a user may do.

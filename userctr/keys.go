@@ -212,10 +212,7 @@ func (c *Center) MintUser(ctx context.Context, by protocol.Identity, m Mint) (u 
 			u.Nickname = clean
 		}
 		if m.Avatar != nil {
-			if err := checkAvatar(*m.Avatar); err != nil {
-				return err
-			}
-			u.Avatar = *m.Avatar
+			return u.keepAvatar(*m.Avatar)
 		}
 		return nil
 	}

@@ -117,10 +117,11 @@ func (c *Center) prepare(n NewUser) (*User, error) {
 	if nickname == "" {
 		nickname = n.Name
 	}
-	if err := checkAvatar(n.Avatar); err != nil {
+	u := &User{ID: protocol.NewUserID(), Name: n.Name, Folded: folded, Nickname: nickname, Created: c.now()}
+	if err := u.keepAvatar(n.Avatar); err != nil {
 		return nil, err
 	}
-	return &User{ID: protocol.NewUserID(), Name: n.Name, Folded: folded, Nickname: nickname, Avatar: n.Avatar, Created: c.now()}, nil
+	return u, nil
 }
 
 func (c *Center) add(ctx context.Context, u *User, password, invite string) error {

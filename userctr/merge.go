@@ -97,9 +97,13 @@ func (c *Center) finishMerge(ctx context.Context, m *Merge) error {
 	if err != nil {
 		return err
 	}
+	avatar, err := c.copied(ctx, user.Avatar, m.Guest)
+	if err != nil {
+		return fmt.Errorf("userctr: merge %s: %w", m.Guest, err)
+	}
 	// The guest is closed first: what it began before is in the sessions that are read then.
 	_, err = c.change(ctx, m.Guest, func(u *User) error {
-		u.Disabled, u.Nickname, u.Avatar = true, user.Nickname, user.Avatar // what it wrote is shown under the user's name
+		u.Disabled, u.Nickname, u.Avatar = true, user.Nickname, avatar // what it wrote is shown under the user's name
 		return nil
 	})
 	if err != nil && !protocol.Code_NOT_FOUND.Is(err) {

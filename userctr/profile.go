@@ -46,7 +46,7 @@ func checkFields(fields map[string]string) error {
 // shown is what others see of u.
 func shown(u *User) *protocol.Profile {
 	return &protocol.Profile{
-		UserId: u.ID, Nickname: u.Nickname, Avatar: u.Avatar, Kind: string(u.Kind), Name: u.Name,
+		UserId: u.ID, Nickname: u.Nickname, Avatar: protocol.ShownAvatar(u.Avatar, u.ID), Kind: string(u.Kind), Name: u.Name,
 		Fields: maps.Clone(u.Fields), Version: u.Version, Gone: u.Gone,
 	}
 }
@@ -160,7 +160,7 @@ type Looks struct {
 }
 
 // SetProfile changes what others see of a user, and has them told. BAD_REQUEST,
-// TOO_MANY, RATE_LIMITED, NOT_FOUND.
+// TOO_MANY, RATE_LIMITED, NOT_FOUND; of a picture also UNSUPPORTED, TOO_LARGE, BUSY.
 func (c *Center) SetProfile(ctx context.Context, id protocol.UserID, l Looks) (*User, error) {
 	var nickname string
 	var err error
@@ -183,12 +183,27 @@ func (c *Center) SetProfile(ctx context.Context, id protocol.UserID, l Looks) (*
 	if err := c.profileRate.take(id, c.now()); err != nil {
 		return nil, err
 	}
+	var avatar string
+	drawn := false
+	if l.Avatar != nil {
+		if avatar, drawn, err = c.drawAvatar(ctx, id, *l.Avatar); err != nil {
+			return nil, err
+		}
+	}
 	return c.change(ctx, id, func(u *User) error {
+		if u.Gone { // while a picture was drawn
+			return protocol.NotFound("user %s", id)
+		}
 		if l.Nickname != nil {
 			u.Nickname = nickname
 		}
-		if l.Avatar != nil {
-			u.Avatar = *l.Avatar
+		switch {
+		case drawn:
+			u.Avatar = avatar
+		case l.Avatar != nil:
+			if err := u.keepAvatar(avatar); err != nil {
+				return err
+			}
 		}
 		if l.Findable != nil {
 			u.Findable = *l.Findable

@@ -40,7 +40,7 @@ type User struct {
 	Name     string // to sign in with, as written; "" for a user of an outside system
 	Folded   string // Name as compared, unique where it is not ""
 	Nickname string // as shown
-	Avatar   string // a link or a file id
+	Avatar   string // a link, or the path of a picture; "": none was chosen, see protocol.ShownAvatar
 	Kind     Kind
 	Admin    bool
 	Disabled bool
@@ -241,6 +241,7 @@ type Center struct {
 
 	refusals refusals
 	looks    *looks
+	avatars  Avatars // nil: no files are kept
 
 	profileRate buckets // of changes of one's own profile
 	searchRate  buckets // of searches for people

@@ -10,6 +10,8 @@ var operations = map[string][]Action{
 
 	"get-me":         {Self},
 	"set-me":         {Self},
+	"set-avatar":     {Self},
+	"remove-avatar":  {Self},
 	"set-password":   {Password},
 	"list-devices":   {Devices},
 	"remove-device":  {Devices},
@@ -87,6 +89,12 @@ var operations = map[string][]Action{
 	"preview-link":         {Preview},
 	"get-preview-picture":  {Follow},
 	"head-preview-picture": {Follow},
+
+	"show-avatar":           {Follow},
+	"get-user-avatar":       {Profiles},
+	"get-session-avatar":    {Read},
+	"set-session-avatar":    {Rename},
+	"remove-session-avatar": {Rename},
 
 	"send-notice": {Notices},
 	"get-notice":  {Notices},

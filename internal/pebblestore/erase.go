@@ -68,6 +68,10 @@ func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time
 	if err != nil {
 		return err
 	}
+	avatars, err := s.avatarsOf(id)
+	if err != nil {
+		return err
+	}
 	return s.update(func(t *tx) error {
 		was, err := getRow[userRow](t, rowKey(tableUser, id), "user", id)
 		if err != nil {
@@ -94,6 +98,11 @@ func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time
 			return err
 		}
 		t.delete(rowKey(tableStanding, id))
+		for _, code := range avatars {
+			if err := t.removeAvatar(code, time.Time{}); err != nil { // doubtful for so long that the next sweep removes it
+				return err
+			}
+		}
 		for _, key := range found.logins {
 			if err := t.eraseLogin(key, now); err != nil {
 				return err

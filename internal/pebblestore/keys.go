@@ -32,7 +32,7 @@ const (
 	tableUsersFirst = 0x40
 	tableUsersLast  = 0x5f
 
-	// 0x70 to 0x77 and 0x7b belong to files.go: see files_rows.go; 0x7e to 0x80 to previews.go.
+	// 0x70 to 0x77 and 0x7b belong to files.go: see files_rows.go; 0x78 and 0x79 to avatars.go; 0x7e to 0x80 to previews.go.
 	// No session bit there.
 )
 

@@ -72,7 +72,7 @@ func (c *committer) writeLinks(k sessionKey, a *actors.Append) error {
 }
 
 // writeInfo writes a session's info, and when it ends.
-func (c *committer) writeInfo(k sessionKey, until int64, row []byte) error {
+func (c *committer) writeInfo(k sessionKey, until int64, avatar string, row []byte) error {
 	old, found, err := c.get(k.info())
 	if err != nil {
 		return err
@@ -91,6 +91,7 @@ func (c *committer) writeInfo(k sessionKey, until int64, row []byte) error {
 			c.put(k.until(until), nil)
 		}
 	}
+	c.avatarLeft(before.Avatar, avatar)
 	c.put(k.info(), row)
 	return nil
 }

@@ -187,6 +187,9 @@ func (s *Store) RemoveGuest(ctx context.Context, id protocol.UserID) error {
 				return err
 			}
 		}
+		if u, err := getRow[userRow](t, rowKey(tableUser, id), "user", id); err == nil {
+			t.avatarLeft(u.Avatar, "")
+		}
 		t.delete(rowKey(tableGuest, id))
 		t.delete(rowKey(tableUser, id))
 		return nil

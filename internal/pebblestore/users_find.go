@@ -34,6 +34,7 @@ func putUser(t *tx, id protocol.UserID, row userRow) error {
 	switch old, err := getRow[userRow](t, rowKey(tableUser, id), "user", id); {
 	case err == nil:
 		before = userctr.SearchTerms(old.user(id))
+		t.avatarLeft(old.Avatar, row.Avatar)
 	case !protocol.Code_NOT_FOUND.Is(err):
 		return err
 	}

@@ -2837,7 +2837,7 @@ type SessionInfo struct {
 	Epoch         string                 `protobuf:"bytes,14,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the log: changes only when history may have gone back
 	MemberCount   int64                  `protobuf:"varint,15,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`
 	Members       []*Member              `protobuf:"bytes,16,rep,name=members,proto3" json:"members,omitempty"` // the first of them in order of joining
-	Avatar        string                 `protobuf:"bytes,17,opt,name=avatar,proto3" json:"avatar,omitempty"`   // a link or a file id
+	Avatar        string                 `protobuf:"bytes,17,opt,name=avatar,proto3" json:"avatar,omitempty"`   // a path or a link, for <img>; of two people's: none
 	Announcement  string                 `protobuf:"bytes,18,opt,name=announcement,proto3" json:"announcement,omitempty"`
 	AnnouncedBy   string                 `protobuf:"bytes,19,opt,name=announced_by,json=announcedBy,proto3" json:"announced_by,omitempty"`
 	AnnouncedAt   int64                  `protobuf:"varint,20,opt,name=announced_at,json=announcedAt,proto3" json:"announced_at,omitempty"`
@@ -3068,7 +3068,7 @@ type Profile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Nickname      string                 `protobuf:"bytes,2,opt,name=nickname,proto3" json:"nickname,omitempty"`
-	Avatar        string                 `protobuf:"bytes,3,opt,name=avatar,proto3" json:"avatar,omitempty"`                                                                           // a link or a file id
+	Avatar        string                 `protobuf:"bytes,3,opt,name=avatar,proto3" json:"avatar,omitempty"`                                                                           // a path or a link, for <img>
 	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`                                                                               // human, bot, guest, device, system
 	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`                                                                               // to sign in with and be found by; not of an outside system's user
 	Fields        map[string]string      `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // whatever the installation likes to show
@@ -3285,7 +3285,7 @@ type SessionHead struct {
 	Mentioned     bool                   `protobuf:"varint,15,opt,name=mentioned,proto3" json:"mentioned,omitempty"` // an unread message mentions this user
 	BusinessType  int64                  `protobuf:"varint,16,opt,name=business_type,json=businessType,proto3" json:"business_type,omitempty"`
 	FloorSeq      int64                  `protobuf:"varint,17,opt,name=floor_seq,json=floorSeq,proto3" json:"floor_seq,omitempty"` // the first seq this user may read, when it is not 1
-	Avatar        string                 `protobuf:"bytes,18,opt,name=avatar,proto3" json:"avatar,omitempty"`                      // of the session
+	Avatar        string                 `protobuf:"bytes,18,opt,name=avatar,proto3" json:"avatar,omitempty"`                      // of the session: a path or a link, for <img>; of two people's: none
 	Role          Role                   `protobuf:"varint,19,opt,name=role,proto3,enum=troupe.v1.Role" json:"role,omitempty"`     // of this user
 	SilenceAll    bool                   `protobuf:"varint,20,opt,name=silence_all,json=silenceAll,proto3" json:"silence_all,omitempty"`
 	ReadOnly      bool                   `protobuf:"varint,21,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`

@@ -237,7 +237,7 @@ export interface SessionInfo {
   memberCount?: number
   /** the first of them in order of joining */
   members?: Member[]
-  /** a link or a file id */
+  /** a path or a link, for <img>; of two people's: none */
   avatar?: string
   announcement?: string
   announcedBy?: string
@@ -258,7 +258,7 @@ export interface SessionInfo {
 export interface Profile {
   userId: string
   nickname: string
-  /** a link or a file id */
+  /** a path or a link, for <img> */
   avatar?: string
   /** human, bot, guest, device, system */
   kind: string
@@ -311,7 +311,7 @@ export interface SessionHead {
   businessType?: number
   /** the first seq this user may read, when it is not 1 */
   floorSeq?: number
-  /** of the session */
+  /** of the session: a path or a link, for <img>; of two people's: none */
   avatar?: string
   /** of this user */
   role?: Role
