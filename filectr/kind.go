@@ -128,6 +128,8 @@ func sniff(head []byte) string {
 		return map[string]string{"WEBP": "image/webp", "WAVE": "audio/wav"}[string(head[8:12])]
 	case len(head) >= 12 && string(head[4:8]) == "ftyp":
 		return mp4(head)
+	case oldMovie(head):
+		return "video/quicktime"
 	case bytes.HasPrefix(head, []byte("\x1aE\xdf\xa3")):
 		return matroska(head)
 	case bytes.HasPrefix(head, []byte("OggS")):
@@ -178,6 +180,19 @@ func mp4(head []byte) string {
 		return "audio/mp4"
 	}
 	return "video/mp4"
+}
+
+// oldMovie tells a QuickTime file from before there was ftyp, by its first box, which
+// has less than 512 MiB: no text begins so.
+func oldMovie(head []byte) bool {
+	if len(head) < 12 || head[0] >= 0x20 {
+		return false
+	}
+	switch string(head[4:8]) {
+	case "moov", "mdat", "pnot":
+		return true
+	}
+	return string(head[:8]) == "\x00\x00\x00\x08wide"
 }
 
 // matroska tells a WebM or Matroska file by its document type and its tracks' codecs.

@@ -146,6 +146,13 @@ func TestAVideoSaysNothingOfWhereItWasTaken(t *testing.T) {
 			t.Errorf("%q has not the sum that is said", name)
 		}
 	}
+	old := s.upload("ann", "old.mov", []byte("\x00\x00\x00\x08wide"+string(content[20:])))
+	if r := s.get("ann", old.ID); old.Mime != "video/quicktime" || strings.Contains(string(r.body), place) {
+		t.Errorf("one from before there was ftyp: %+v %q", old, r.body)
+	}
+	if text := s.upload("ann", "a.txt", []byte("1.5 wide, moov and mdat")); text.Mime != "text/plain" {
+		t.Errorf("a text: %+v", text)
+	}
 	// In parts, with its checksum, and when it has been cleaned it cannot be kept: once
 	// it can, that its bytes are others by then does not matter.
 	broken := &brokenBlobs{Blobs: s.blobs, broken: true}
