@@ -61,6 +61,7 @@ export class Core implements TroupeClient, Conversations {
   #mode: Events['storage']['mode'] = 'memory'
   #watching = new Map<string, Id[]>() // whose presence other tabs want
   #reading = false
+  #leased = false
   #unlisten: (() => void) | null = null
   #readies: { yes(): void; no(e: TroupeError): void }[] = []
 
@@ -164,7 +165,7 @@ export class Core implements TroupeClient, Conversations {
     this.#ended = null
     this.#wanted = true
     this.#unlisten ??= this.env.net.subscribe(what => {
-      if (what === 'hide') this.#tabs?.part()
+      if (what === 'hide') { this.#tabs?.part(); void this.#yield() }
       else if (what === 'wake' && this.#wanted) this.#tabs?.join()
     })
     if (!this.#opening) this.#device = this.o.device?.id ?? newId(this.env.clock)
@@ -216,6 +217,7 @@ export class Core implements TroupeClient, Conversations {
       if (wipe) k.closed = true
       try {
         await k.flush()
+        await this.#yield()
         if (wipe) await k.storage.wipe()
       } catch { /* it is gone already */ }
       k.closed = true
@@ -541,9 +543,18 @@ export class Core implements TroupeClient, Conversations {
         had = l?.by === me
         return !l || l.by === me || l.until < now ? { by: me, until: now + leaseFor } : l
       })) as { by: string }
+      this.#leased = v.by === me
       if (v.by === me && !had) await this.out.reload() // what another tab has left
       return v.by === me
     } catch { return true }
+  }
+
+  /** Gives the lease back, so that the next tab need not wait for its end. */
+  async #yield(): Promise<void> {
+    const me = this.#tabs?.id
+    if (!this.#leased) return
+    this.#leased = false
+    await this.#keeper?.storage.update('meta', 'lease', v => ((v as { by: string } | undefined)?.by === me ? undefined : v)).catch(() => {})
   }
 
   // --- conversations

@@ -12,6 +12,8 @@ export interface Sending {
   clientId: string
   conversation: Id
   at: number
+  /** In which order it was written. */
+  n: number
   /** Since when it waits: its time is counted from here. */
   since: number
   content: Content
@@ -59,6 +61,7 @@ export class Outbox {
   #flushing = false
   #again = false
   #told = ''
+  #n = 0
 
   constructor(readonly core: Core) {}
 
@@ -73,7 +76,7 @@ export class Outbox {
     const w = this.#watch(clientId, conversation)
     if (!this.#items.has(clientId)) {
       this.#put({
-        clientId, conversation, at: now, since: now, content: p.content, state: 'queued', ...(p.mentions && { mentions: p.mentions }), ...(p.files && { files: p.files }),
+        clientId, conversation, at: now, n: (this.#n = Math.max(this.#n + 1, now * 1000)), since: now, content: p.content, state: 'queued', ...(p.mentions && { mentions: p.mentions }), ...(p.files && { files: p.files }),
         ...(o.replyTo && { replyTo: o.replyTo }), ...(o.expire && { expire: o.expire }), ...(deed(p.content) && { hidden: true }),
       })
     }
@@ -194,8 +197,7 @@ export class Outbox {
       const s = value as Sending
       if (!this.#items.has(s.clientId)) this.#put(s.state === 'sending' || s.state === 'uploading' ? { ...s, state: 'queued' } : s, true)
     }
-    // Ids rise with time: so they keep their order.
-    this.#items = new Map([...this.#items].sort(([, a], [, b]) => a.at - b.at || (a.clientId < b.clientId ? -1 : 1)))
+    this.#items = new Map([...this.#items].sort(([, a], [, b]) => a.n - b.n))
     this.interrupted()
   }
 

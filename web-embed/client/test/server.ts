@@ -62,6 +62,9 @@ export class Server {
     await ended
   }
 
+  /** With it one registers as the first administrator. */
+  get setupCode(): string { return /setup-[a-z0-9]+/.exec(this.#log)![0] }
+
   /** What a trusted outside system gives user. */
   token(user: string, seconds = 3600): string {
     const part = (o: object): string => Buffer.from(JSON.stringify(o)).toString('base64url')
