@@ -28,6 +28,8 @@ type Config struct {
 	TLSCert, TLSKey string // PEM files; both or none
 	BehindProxy     bool   // somebody in front of us speaks TLS
 
+	Playground string // on, off or auto: in profile dev
+
 	Log       string        // level: debug, info, warn, error
 	LogFormat string        // text or json
 	Memory    int64         // bytes the Go runtime tries to stay under; 0: from the machine

@@ -126,9 +126,9 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := webembed.Handler()
+	site := s.site()
 	for _, path := range webembed.Patterns {
-		g.Handle(path, page)
+		g.Handle(path, site)
 	}
 	s.users.Register(g.API())
 	if err := s.files.Register(g.API()); err != nil {

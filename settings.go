@@ -39,6 +39,7 @@ func settings(c *Config) []setting {
 		toggle("behind-proxy", "a proxy in front of us speaks TLS", &c.BehindProxy),
 		prefixes("trusted-proxies", "127.0.0.0/8,::1/128", "`NETWORKS` whose X-Forwarded-For is believed", &g.TrustedProxies),
 		list("origins", "web `ORIGINS` besides our own whose pages may connect, like https://example.com", &g.Origins),
+		text("playground", "auto", "whether /playground shows how to embed: `on`, off, or auto (on in profile dev)", &c.Playground, "auto", "on", "off"),
 		text("log", "info", "`LEVEL`: debug, info, warn or error", &c.Log, "debug", "info", "warn", "error"),
 		text("log-format", "text", "`text` or json", &c.LogFormat, "text", "json"),
 		size("memory", "0", "`BYTES` the Go runtime tries to stay under; 0: three quarters of what the machine gives us", &c.Memory),
