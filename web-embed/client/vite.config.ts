@@ -6,6 +6,6 @@ export default defineConfig({
     minify: true,
     sourcemap: true,
     lib: { entry: { index: 'src/index.ts', account: 'src/account.ts' }, formats: ['es'] },
-    rolldownOptions: { external: ['tus-js-client'], output: { minify: true } },
+    rolldownOptions: { output: { minify: true } },
   },
 })

@@ -118,6 +118,10 @@ export class Convo implements Conversation {
   /** Takes the row as the server has it. */
   adopt(h: SessionHead): void {
     if (this.#epoch && h.epoch && this.#epoch !== h.epoch) this.forget()
+    if (this.h && !this.gone && h.headSeq < this.head) { // it was read before the newest came
+      const { last, unread, mentioned, updatedAt, headSeq } = this.h
+      h = { ...h, unread, updatedAt, headSeq, ...(last && { last }), ...(mentioned && { mentioned }) }
+    }
     const ahead = this.read > h.readSeq && this.read >= h.headSeq // read here, and not told yet
     this.h = ahead ? { ...h, unread: 0, mentioned: false } : h
     if (this.h.last && this.seg?.entries.get(this.h.last.seq)?.recalled) this.h = { ...this.h, last: { ...this.h.last, content: undefined as never, recalled: true } }

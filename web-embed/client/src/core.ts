@@ -388,8 +388,8 @@ export class Core implements TroupeClient, Conversations {
   }
 
   /** Rows that were known before are read again; those that are nowhere any more are gone. */
-  async #rest(seen: Set<Id>): Promise<void> {
-    const before = this.#known().map(c => c.id).filter(id => !seen.has(id))
+  async #rest(seen: Set<Id>, known = this.#known().map(c => c.id)): Promise<void> {
+    const before = known.filter(id => !seen.has(id))
     let left = before.length
     try {
       while (this.#next && left > 0) {
@@ -404,13 +404,14 @@ export class Core implements TroupeClient, Conversations {
 
   /** A tab that hears of the connection for the first time reads where things stand. */
   async #catchUp(): Promise<void> {
+    const before = this.#known().map(c => c.id) // what comes meanwhile is newer than the list
     try {
       const [list, asked] = await Promise.all([this.ask('session_list', { limit: listPage }), this.ask('request_list', { waiting: true, limit: 100 })])
       this.people.take(list.users)
       this.friends.snapshot(asked.requests ?? [])
       const seen = new Set<Id>()
       this.#rows(list, seen)
-      await this.#rest(seen)
+      await this.#rest(seen, before)
       await this.friends.heard(-2)
     } catch { /* the connection broke: the next one tells */ }
   }

@@ -62,6 +62,7 @@ export class Outbox {
   #again = false
   #told = ''
   #n = 0
+  #hold = new Map<Id, number>() // until when nothing of a conversation ("": of any) is sent
 
   constructor(readonly core: Core) {}
 
@@ -226,6 +227,8 @@ export class Outbox {
 
   #round(): void {
     const now = this.core.serverNow, { ttlMs = 86_400_000, inFlight = 8 } = this.core.o.outbox ?? {}
+    const at = this.core.env.clock.now(), held = new Set<Id>()
+    if ((this.#hold.get('') ?? 0) > at) return
     const busy = new Set(this.all.filter(s => s.state === 'sending').map(s => s.conversation))
     let loads = this.all.filter(s => s.state === 'uploading').length
     for (const s of this.all) {
@@ -233,7 +236,8 @@ export class Outbox {
       if (now - s.since > ttlMs) this.#put({ ...s, state: 'failed', error: { code: 'EXPIRED', message: 'it waited too long' } })
       else if (s.files && s.content.file === undefined && !s.content.files) {
         if (loads < uploads) { loads++; void this.#upload(s) }
-      } else if (busy.size < inFlight && !busy.has(s.conversation)) {
+      } else if ((this.#hold.get(s.conversation) ?? 0) > at) held.add(s.conversation)
+      else if (busy.size < inFlight && !busy.has(s.conversation) && !held.has(s.conversation)) {
         busy.add(s.conversation)
         void this.#post(s)
       }
@@ -261,7 +265,10 @@ export class Outbox {
     if (e.retryable && !(e.code === 'INTERNAL' && n > troubles)) {
       const unknown = ['NETWORK', 'TIMEOUT', 'INTERNAL'].includes(e.code)
       this.#put({ ...s, state: 'queued', tried: unknown, troubles: e.code === 'INTERNAL' ? n : s.troubles ?? 0 })
-      this.#later(e.retryAfterMs ?? Math.min(1000 * n, 20_000))
+      const wait = e.retryAfterMs ?? Math.min(1000 * n, 20_000)
+      // What is sent too fast waits altogether; else the others of its conversation wait behind it.
+      if (e.code !== 'NETWORK' && e.code !== 'OFFLINE') this.#hold.set(e.code === 'RATE_LIMITED' ? '' : s.conversation, this.core.env.clock.now() + wait)
+      this.#later(wait)
     } else this.#put({ ...s, state: 'failed', tried: false, error: { code: e.code, message: e.message } })
   }
 
@@ -295,10 +302,10 @@ export class Outbox {
       const n = now()
       if (n) this.#put({ ...n, state: 'queued', progress: 1, content: name(n.content, metas) })
     } catch (e) {
-      const f = failure(e)
+      const f = failure(e, 'INTERNAL')
       const n = now()
       if (n) {
-        if (f.retryable) { this.#put({ ...n, state: 'queued', progress: 0 }); this.#later(f.retryAfterMs ?? 2000) }
+        if (f.retryable && f.code !== 'INTERNAL') { this.#put({ ...n, state: 'queued', progress: 0 }); this.#later(f.retryAfterMs ?? 2000) }
         else if (f.code !== 'CANCELLED') this.#put({ ...n, state: 'failed', error: { code: f.code, message: f.message } })
       }
     } finally {

@@ -23,7 +23,7 @@ interface Waiting {
   no(e: TroupeError): void
   timer: unknown
   bytes: number
-  at: number
+  heard: number
 }
 
 export interface WireHooks {
@@ -48,7 +48,7 @@ export class Wire {
   #ids = 0
   #waiting = new Map<string, Waiting>()
   #timers: Record<string, unknown> = {}
-  #heard = 0
+  #heard = 0 // frames so far
   #beatMs = 30_000
   #reason: 'initial' | 'expiring' | 'rejected' = 'initial'
   #refused = false // the newest token was refused before anything else
@@ -93,7 +93,7 @@ export class Wire {
     return new Promise((yes, no) => {
       const timer = this.env.clock.setTimeout(() => this.#unanswered(id), within)
       const text = JSON.stringify({ type, id, ...fields })
-      this.#waiting.set(id, { yes, no, timer, bytes: text.length, at: this.env.clock.now() })
+      this.#waiting.set(id, { yes, no, timer, bytes: text.length, heard: this.#heard })
       this.#write(text)
     })
   }
@@ -142,7 +142,7 @@ export class Wire {
   }
 
   #read(data: unknown): void {
-    this.#heard = this.env.clock.now()
+    this.#heard++
     let f: Any
     try {
       f = JSON.parse(String(data))
@@ -203,9 +203,9 @@ export class Wire {
 
   /** Asks for one. Its answer names the heads that moved, so that a lost last message is noticed. */
   async #beat(within: number): Promise<void> {
-    const round = this.#round, asked = this.env.clock.now()
+    const round = this.#round, before = this.#heard
     this.#timer('alive', within, () => {
-      if (this.#heard <= asked) void this.#dial() // nothing at all: the socket is dead
+      if (this.#heard === before) void this.#dial() // nothing at all: the socket is dead
     })
     this.#timer('beat', this.#beatMs * 0.8, () => void this.#beat(alive))
     try {
@@ -222,7 +222,7 @@ export class Wire {
     if (!w) return
     this.#waiting.delete(id)
     w.no(new TroupeError('TIMEOUT', 'no answer'))
-    if (this.#heard <= w.at) void this.#dial()
+    if (this.#heard === w.heard) void this.#dial()
   }
 
   // --- the token
