@@ -399,6 +399,7 @@ var forms = map[string]string{
 	"make-app":                `{"name":"shop"}`,
 	"set-app":                 `{"name":"shop"}`,
 	"exchange":                `{"token":"none"}`,
+	"make-release":            `{"platform":"android","version":"1","file":"none"}`,
 	"set-push":                `{"kind":"fcm","token":"t"}`,
 	"merge-guest":             `{"guestToken":"none"}`,
 }

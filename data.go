@@ -59,7 +59,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	if d.blobs, err = openBlobs(&c.Files); err == nil {
 		files := c.Files
 		files.Key = users.Derive("links of files")
-		files.Apps = appLimits{users}
+		files.Apps, files.Admins = appLimits{users}, users
 		d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
 		users.UseAvatars(d.files)
 	}
@@ -154,8 +154,13 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// appLimits is the user centre as the file centre asks for applications' limits.
+// appLimits is the user centre as the file centre asks about applications.
 type appLimits struct{ *userctr.Center }
+
+func (a appLimits) HasApp(app string) bool {
+	_, err := a.App(app)
+	return err == nil
+}
 
 func (a appLimits) FileLimits(app string) filectr.AppLimits {
 	l := a.Center.FileLimits(app)

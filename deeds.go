@@ -162,7 +162,10 @@ func deedOf(name string) deed {
 	if d := deedsOfFiles[name]; d != nil {
 		return d
 	}
-	return deedsOfApps[name]
+	if d := deedsOfApps[name]; d != nil {
+		return d
+	}
+	return deedsOfReleases[name]
 }
 
 // withUser finds the user that a deed is about.

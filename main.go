@@ -26,6 +26,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   session …        find, show, dissolve, recall
   key …            make, list, revoke
   app …            make, list, limits, secret, revoke, remove
+  release …        add, list, withdraw: versions of clients that are given out
   audit …          list, export, verify: what was done, and that nothing of it was changed
   files …          check, put: the contents of files, in the data directory or a bucket
   backup DIR       copy everything that is kept into DIR, while the server runs or not
@@ -89,7 +90,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit", "files", "key", "app"}, word) && !strings.HasPrefix(args[0], "-") {
+	if len(args) > 0 && slices.Contains([]string{"config", "user", "session", "audit", "files", "key", "app", "release"}, word) && !strings.HasPrefix(args[0], "-") {
 		word, args = word+" "+args[0], args[1:]
 	}
 	if word == "serve" && len(args) == 1 {
@@ -104,6 +105,9 @@ func (p *program) command(ctx context.Context, args []string) error {
 	}
 	if _, ok := managingApps[word]; ok {
 		return p.manageApps(ctx, word, args)
+	}
+	if _, ok := managingReleases[word]; ok {
+		return p.manageReleases(ctx, word, args)
 	}
 	if _, ok := managing[word]; ok {
 		return p.manage(ctx, word, args)
@@ -130,15 +134,18 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprint(p.out, usage)
 		return nil
 	}
-	if len(args) > 0 && slices.Contains([]string{"user", "session", "audit", "files", "key", "app"}, word) { // "troupe user --help"
+	if len(args) > 0 && slices.Contains([]string{"user", "session", "audit", "files", "key", "app", "release"}, word) { // "troupe user --help"
 		help := manageUsage
 		if word == "key" || word == "app" {
 			help = manageAppsUsage
 		}
+		if word == "release" {
+			help = manageReleasesUsage
+		}
 		fmt.Fprintln(p.out, help)
 		return nil
 	}
-	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
+	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

@@ -69,6 +69,8 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.users.FollowActivity(activity{s})
 	s.node.UseFiles(s.files)
 	s.files.UseFaces(shown{s})
+	s.node.UseReleases(s.files)
+	s.users.UseReleases(s.files)
 	s.users.FollowSessions(s.node)
 	s.users.OnDevice(func(user protocol.UserID, device string, code protocol.Code) {
 		s.node.KickDevice(user, device, code, "the device is signed out")

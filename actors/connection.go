@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -245,6 +246,9 @@ func (c *connection) welcome(f *protocol.Frame, renewed bool) *protocol.Frame {
 	}
 	if !c.who.Expires.IsZero() {
 		reply.ExpiresAt = c.who.Expires.UnixMilli()
+	}
+	if a := f.GetAuth(); c.node.releases != nil {
+		reply.Release = c.node.releases.Newer(c.who.App, cmp.Or(a.GetPlatform(), c.who.Platform), a.GetChannel(), cmp.Or(a.GetVersion(), c.who.Version))
 	}
 	return &protocol.Frame{Id: f.Id, Body: &protocol.Frame_AuthReply{AuthReply: reply}}
 }

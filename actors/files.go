@@ -68,3 +68,14 @@ func (n *Node) dressFor(info *protocol.SessionInfo, user protocol.UserID) {
 		info.Avatar = groupFace(info, n.files.Pass(user))
 	}
 }
+
+// Releases knows newer versions of clients.
+type Releases interface {
+	// Newer gives what is newer than the version that a client says it has; nil: nothing.
+	// It is answered from memory, at once.
+	Newer(app, platform, channel, version string) *protocol.Release
+}
+
+// UseReleases has clients told, as they sign in, of a newer version. It is called
+// before anybody connects.
+func (n *Node) UseReleases(r Releases) { n.releases = r }

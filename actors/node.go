@@ -98,7 +98,8 @@ type Node struct {
 	log     *slog.Logger
 
 	profiles Profiles
-	files    Files // nil: not asked
+	files    Files    // nil: not asked
+	releases Releases // nil: there are none
 	friends  Friends
 	presence *presence
 

@@ -53,6 +53,7 @@ func (c *Center) Register(api huma.API) error {
 		huma.Register(api, linked, c.getLinked)
 	}
 	c.registerAvatars(api, operation)
+	c.registerReleases(api, operation)
 	return c.registerTus(api, operation)
 }
 

@@ -2,6 +2,7 @@ package filectr
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"mime"
 	"net/http"
@@ -82,7 +83,8 @@ func (c *Center) stream(ctx context.Context, f *File, size string, save bool, sh
 			h.Set("Content-Disposition", how)
 		}
 		h.Set("ETag", `"`+what.sum.String()[:32]+`"`)
-		h.Set("Cache-Control", "private, no-cache") // asked anew each time, as it may be recalled meanwhile
+		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(what.sum[:])+":") // of all of it, whatever the range
+		h.Set("Cache-Control", "private, no-cache")                                          // asked anew each time, as it may be recalled meanwhile
 		h.Set("Vary", "Authorization")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")

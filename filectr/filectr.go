@@ -50,7 +50,8 @@ type Config struct {
 
 	S3 S3 // where contents are, instead of in Data
 
-	Apps Apps // knows the limits of applications; nil: none has any
+	Apps   Apps   // knows applications; nil: there are none
+	Admins Admins // nil: there are none, and nobody makes releases
 }
 
 func (c Config) withDefaults() Config {
@@ -123,6 +124,7 @@ type Center struct {
 	avatars  rate
 	faces    Faces // nil: nobody knows who shows what
 	composed composed
+	releases releases
 
 	sweeping sync.Mutex // held while anything is deleted
 }
@@ -147,6 +149,9 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	drafts := filepath.Join(cfg.Data, draftsDir)
 	if err := errors.Join(os.RemoveAll(drafts), os.MkdirAll(drafts, 0o700)); err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)
+	}
+	if err := c.releases.load(context.Background(), store); err != nil {
+		return nil, err
 	}
 	left, err := store.Reservations(context.Background())
 	if err != nil {

@@ -19,8 +19,9 @@ type AppLimits struct {
 	QuotaGuests int64          // and of those of its visitors, who are anonymous
 }
 
-// Apps knows the limits of applications.
+// Apps knows applications.
 type Apps interface {
+	HasApp(app string) bool
 	// FileLimits gives an application's limits; none where there is no such application.
 	FileLimits(app string) AppLimits
 }

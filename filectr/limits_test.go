@@ -17,6 +17,7 @@ import (
 type shops map[string]filectr.AppLimits
 
 func (s shops) FileLimits(app string) filectr.AppLimits { return s[app] }
+func (s shops) HasApp(app string) bool                  { _, ok := s[app]; return ok }
 
 // Users called NAME@APP came by that application: see words.
 

@@ -97,7 +97,7 @@ func (s *stage) wait(d time.Duration) {
 type words struct{ gateway.Authenticator }
 
 func (words) Authenticate(_ context.Context, token string) (protocol.Identity, error) {
-	who := protocol.Identity{User: token}
+	who := protocol.Identity{User: token, Admin: token == "root"}
 	_, who.App, _ = strings.Cut(token, "@") // USER@APP came by an application
 	if strings.HasPrefix(token, "visitor") {
 		who.Kind = access.KindGuest

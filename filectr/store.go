@@ -121,6 +121,7 @@ var ErrInUse = errors.New("it is in use")
 // the file no more.
 type Store interface {
 	AvatarStore
+	ReleaseStore
 
 	// Reserve takes room, or fails with ErrQuota and takes none. Of any number at
 	// once no more get room than there is. A taken id is protocol.Conflict.

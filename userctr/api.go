@@ -1,6 +1,7 @@
 package userctr
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -99,10 +100,11 @@ type ClientBody struct {
 	DeviceName string `json:"deviceName,omitempty" maxLength:"64" doc:"The device's name for people"`
 	Platform   string `json:"platform,omitempty" maxLength:"128" example:"web" doc:"web, ios, android, ..."`
 	Version    string `json:"version,omitempty" maxLength:"128" doc:"The client's version"`
+	Channel    string `json:"channel,omitempty" maxLength:"32" example:"stable" doc:"Of whose releases it wants to be told; stable when it isn't said"`
 }
 
 func (b ClientBody) client(address string) Client {
-	return Client{Device: b.Device, Name: b.DeviceName, Platform: b.Platform, Version: b.Version, Address: address}
+	return Client{Device: b.Device, Name: b.DeviceName, Platform: b.Platform, Version: b.Version, Channel: b.Channel, Address: address}
 }
 
 // grantBody is what a client gets to speak with.
@@ -113,6 +115,7 @@ type grantBody struct {
 	RefreshToken string            `json:"refreshToken" doc:"Good for one use, within 7 days"`
 	Device       string            `json:"device"`
 	Addresses    map[string]string `json:"addresses" doc:"Where to connect to"`
+	Release      *NewerRelease      `json:"release,omitempty" doc:"A newer version of the client, where it said its platform and version and there is one"`
 }
 
 type grantAnswer struct {
@@ -124,8 +127,13 @@ func (c *Center) answer(g *Grant, err error) (*grantAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var newer *NewerRelease
+	if r := c.releases.Load(); r != nil {
+		newer = viewOfRelease((*r).Newer(g.User.App, g.Platform, g.Channel, g.Version))
+	}
 	return &grantAnswer{CacheControl: "no-store", Body: grantBody{
-		UserID: g.User.ID, Token: g.Token, ExpiresAt: g.Expires, RefreshToken: g.Refresh, Device: g.Device, Addresses: c.cfg.Addresses,
+		Release: newer,
+		UserID:  g.User.ID, Token: g.Token, ExpiresAt: g.Expires, RefreshToken: g.Refresh, Device: g.Device, Addresses: c.cfg.Addresses,
 	}}, nil
 }
 
@@ -161,9 +169,16 @@ func (c *Center) postRefresh(ctx context.Context, in *struct {
 	Body struct {
 		RefreshToken string `json:"refreshToken" maxLength:"128"`
 		Device       string `json:"device,omitempty" maxLength:"128" doc:"When said, it has to be the device that signed in"`
+		Version      string `json:"version,omitempty" maxLength:"128" doc:"The client's, when it is not what it was at the sign-in"`
+		Channel      string `json:"channel,omitempty" maxLength:"32" doc:"Of whose releases it wants to be told; stable when it isn't said"`
 	}
 }) (*grantAnswer, error) {
-	return c.answer(c.Refresh(ctx, in.Body.RefreshToken, in.Body.Device))
+	g, err := c.Refresh(ctx, in.Body.RefreshToken, in.Body.Device)
+	if err == nil {
+		g.Version = cmp.Or(in.Body.Version, g.Version)
+		g.Channel = in.Body.Channel
+	}
+	return c.answer(g, err)
 }
 
 func (c *Center) postLogout(ctx context.Context, _ *struct{}) (*struct{}, error) {

@@ -212,6 +212,8 @@ const (
 	auditErased     = "user-erased"
 	auditRecalled   = "message-recalled"
 	auditDissolved  = "session-dissolved"
+	auditReleased   = "release-made"
+	auditWithdrawn  = "release-withdrawn"
 	auditStarted    = "started"
 )
 
@@ -306,7 +308,7 @@ func (c *Center) ExportAudit(ctx context.Context, each func(text []byte) error) 
 	return err
 }
 
-// Recalled, Dissolved and Exported write down what administrators did elsewhere.
+// Recalled, Dissolved, Exported, ReleaseMade and ReleaseWithdrawn write down what administrators did elsewhere.
 func (c *Center) Recalled(ctx context.Context, by, message string) error {
 	return c.Record(ctx, Record{Action: auditRecalled, By: by, About: message})
 }
@@ -317,6 +319,14 @@ func (c *Center) Dissolved(ctx context.Context, by string, session protocol.Sess
 
 func (c *Center) Exported(ctx context.Context, by string, user protocol.UserID) error {
 	return c.Record(ctx, Record{Action: auditExported, By: by, About: user})
+}
+
+func (c *Center) ReleaseMade(ctx context.Context, by, release, note string) error {
+	return c.Record(ctx, Record{Action: auditReleased, By: by, About: release, Note: note})
+}
+
+func (c *Center) ReleaseWithdrawn(ctx context.Context, by, release, note string) error {
+	return c.Record(ctx, Record{Action: auditWithdrawn, By: by, About: release, Note: note})
 }
 
 // whom is who an identity is in the audit log.

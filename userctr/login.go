@@ -27,6 +27,7 @@ type Client struct {
 	Name     string // of the device, for people
 	Platform string
 	Version  string
+	Channel  string // of whose releases it wants to be told
 	Address  string // "host:port" it comes from, for the limits
 }
 
@@ -37,6 +38,8 @@ type Grant struct {
 	Token   string
 	Expires time.Time // of Token
 	Refresh string
+
+	Platform, Version, Channel string // of the client, as it said it
 }
 
 // maxLogins is what one user may have at a time; one more ends the oldest.
@@ -275,7 +278,11 @@ func (c *Center) open(ctx context.Context, u *User, client Client) (*Grant, erro
 	if err := c.Record(ctx, Record{Action: auditSignIn, By: u.ID, About: l.ID}); err != nil {
 		return nil, err
 	}
-	return c.grant(l, is, text)
+	g, err := c.grant(l, is, text)
+	if err == nil {
+		g.Channel = client.Channel
+	}
+	return g, err
 }
 
 // settle ends what the new login l takes the place of. Of logins made at the same
@@ -325,5 +332,5 @@ func (c *Center) grant(l *Login, u *User, refresh string) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Grant{User: u, Device: l.Device, Token: token, Expires: expires, Refresh: refresh}, nil
+	return &Grant{User: u, Device: l.Device, Token: token, Expires: expires, Refresh: refresh, Platform: l.Platform, Version: l.Version}, nil
 }

@@ -262,6 +262,7 @@ type Center struct {
 	onRevoke func(user protocol.UserID, login string, code protocol.Code)
 	activity atomic.Pointer[Activity]
 
+	releases  atomic.Pointer[Releases]
 	onApp     atomic.Pointer[func(app string)]
 	onProfile atomic.Pointer[func(*protocol.Profile)]
 }

@@ -96,6 +96,15 @@ var operations = map[string][]Action{
 	"set-session-avatar":    {Rename},
 	"remove-session-avatar": {Rename},
 
+	"make-release":      {AdminReleases},
+	"list-releases":     {AdminReleases},
+	"withdraw-release":  {AdminReleases},
+	"latest-release":    {Releases},
+	"get-release":       {Releases},
+	"get-release-file":  {Releases},
+	"head-release-file": {Releases},
+	"get-app-files":     {AdminApps},
+
 	"send-notice": {Notices},
 	"get-notice":  {Notices},
 

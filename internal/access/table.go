@@ -23,6 +23,7 @@ const (
 	Upload
 	Follow
 	Preview
+	Releases
 
 	// In a session.
 	Read
@@ -58,6 +59,7 @@ const (
 	AdminSessions
 	AdminKeys
 	AdminApps
+	AdminReleases
 	Export
 	Erase
 	Audit
@@ -121,6 +123,7 @@ var table = [actions]row{
 	Upload:   person("upload files", sign, yes, yes, send, messages, yes),
 	Follow:   person("follow a signed link", yes, yes, yes, yes, yes, yes),
 	Preview:  person("read previews of links", sign, yes, yes, yes, deny, yes),
+	Releases: person("read what is released", yes, yes, yes, yes, yes, yes),
 	Home:     person("list one's sessions", sign, yes, yes, yes, reads, yes),
 
 	//                                                          guest   member  moderator owner bot       key
@@ -156,6 +159,7 @@ var table = [actions]row{
 	AdminSessions: admin("administer sessions", deny),
 	AdminKeys:     admin("administer keys and issuers", deny),
 	AdminApps:     admin("administer applications", deny),
+	AdminReleases: admin("make and withdraw releases", deny),
 	Export:        admin("export a user's data", deny),
 	Erase:         admin("erase a user", deny),
 	Audit:         admin("read the audit log", deny),

@@ -3538,6 +3538,7 @@ type Auth struct {
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	Resume        *Resume                `protobuf:"bytes,5,opt,name=resume,proto3" json:"resume,omitempty"`
 	Session       string                 `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"` // the session a client has open, as some clients say it at sign-in
+	Channel       string                 `protobuf:"bytes,7,opt,name=channel,proto3" json:"channel,omitempty"` // of whose releases the client wants to be told; stable when it isn't said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3614,6 +3615,13 @@ func (x *Auth) GetSession() string {
 	return ""
 }
 
+func (x *Auth) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 type AuthReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -3624,6 +3632,7 @@ type AuthReply struct {
 	Resumed       bool                   `protobuf:"varint,7,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	Snapshot      *Snapshot              `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	ExpiresAt     int64                  `protobuf:"varint,9,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Release       *Release               `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"` // newer than the version that the client said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3714,6 +3723,130 @@ func (x *AuthReply) GetExpiresAt() int64 {
 	return 0
 }
 
+func (x *AuthReply) GetRelease() *Release {
+	if x != nil {
+		return x.Release
+	}
+	return nil
+}
+
+// Release is a newer version of the client, as docs/files.md has it.
+type Release struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`     // available, or required: the client is below its minimum
+	Release       string                 `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"` // its id
+	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Build         int64                  `protobuf:"varint,4,opt,name=build,proto3" json:"build,omitempty"`
+	Minimum       string                 `protobuf:"bytes,5,opt,name=minimum,proto3" json:"minimum,omitempty"`                                                                       // clients below this version have to go on to it
+	Notes         map[string]string      `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // plain texts, by their languages
+	Name          string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`                                                                             // of the file
+	Size          int64                  `protobuf:"varint,8,opt,name=size,proto3" json:"size,omitempty"`                                                                            // bytes
+	Sha256        string                 `protobuf:"bytes,9,opt,name=sha256,proto3" json:"sha256,omitempty"`                                                                         // of the whole file, in hex
+	Url           string                 `protobuf:"bytes,10,opt,name=url,proto3" json:"url,omitempty"`                                                                              // of the file: a path of this server, or a link
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Release) Reset() {
+	*x = Release{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Release) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Release) ProtoMessage() {}
+
+func (x *Release) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Release.ProtoReflect.Descriptor instead.
+func (*Release) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Release) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Release) GetRelease() string {
+	if x != nil {
+		return x.Release
+	}
+	return ""
+}
+
+func (x *Release) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Release) GetBuild() int64 {
+	if x != nil {
+		return x.Build
+	}
+	return 0
+}
+
+func (x *Release) GetMinimum() string {
+	if x != nil {
+		return x.Minimum
+	}
+	return ""
+}
+
+func (x *Release) GetNotes() map[string]string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *Release) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Release) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Release) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Release) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
 type Snapshot struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Sessions        []*SessionHead         `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
@@ -3728,7 +3861,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3873,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3886,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{14}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Snapshot) GetSessions() []*SessionHead {
@@ -3806,7 +3939,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +3951,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +3964,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{15}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{16}
 }
 
 type HeartbeatReply struct {
@@ -3844,7 +3977,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3856,7 +3989,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3869,7 +4002,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{16}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HeartbeatReply) GetServerTime() int64 {
@@ -3894,7 +4027,7 @@ type Logout struct {
 
 func (x *Logout) Reset() {
 	*x = Logout{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +4039,7 @@ func (x *Logout) String() string {
 func (*Logout) ProtoMessage() {}
 
 func (x *Logout) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +4052,7 @@ func (x *Logout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logout.ProtoReflect.Descriptor instead.
 func (*Logout) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{17}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{18}
 }
 
 type LogoutReply struct {
@@ -3930,7 +4063,7 @@ type LogoutReply struct {
 
 func (x *LogoutReply) Reset() {
 	*x = LogoutReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3942,7 +4075,7 @@ func (x *LogoutReply) String() string {
 func (*LogoutReply) ProtoMessage() {}
 
 func (x *LogoutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3955,7 +4088,7 @@ func (x *LogoutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutReply.ProtoReflect.Descriptor instead.
 func (*LogoutReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{18}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{19}
 }
 
 type SessionCreate struct {
@@ -3978,7 +4111,7 @@ type SessionCreate struct {
 
 func (x *SessionCreate) Reset() {
 	*x = SessionCreate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3990,7 +4123,7 @@ func (x *SessionCreate) String() string {
 func (*SessionCreate) ProtoMessage() {}
 
 func (x *SessionCreate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4003,7 +4136,7 @@ func (x *SessionCreate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCreate.ProtoReflect.Descriptor instead.
 func (*SessionCreate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{19}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SessionCreate) GetSessionType() SessionType {
@@ -4101,7 +4234,7 @@ type SessionCreateReply struct {
 
 func (x *SessionCreateReply) Reset() {
 	*x = SessionCreateReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4113,7 +4246,7 @@ func (x *SessionCreateReply) String() string {
 func (*SessionCreateReply) ProtoMessage() {}
 
 func (x *SessionCreateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4126,7 +4259,7 @@ func (x *SessionCreateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCreateReply.ProtoReflect.Descriptor instead.
 func (*SessionCreateReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{20}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SessionCreateReply) GetEntities() *Entities {
@@ -4159,7 +4292,7 @@ type Entities struct {
 
 func (x *Entities) Reset() {
 	*x = Entities{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4171,7 +4304,7 @@ func (x *Entities) String() string {
 func (*Entities) ProtoMessage() {}
 
 func (x *Entities) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4184,7 +4317,7 @@ func (x *Entities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entities.ProtoReflect.Descriptor instead.
 func (*Entities) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{21}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Entities) GetSession() map[string]*SessionInfo {
@@ -4204,7 +4337,7 @@ type SessionAddUser struct {
 
 func (x *SessionAddUser) Reset() {
 	*x = SessionAddUser{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4216,7 +4349,7 @@ func (x *SessionAddUser) String() string {
 func (*SessionAddUser) ProtoMessage() {}
 
 func (x *SessionAddUser) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4229,7 +4362,7 @@ func (x *SessionAddUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAddUser.ProtoReflect.Descriptor instead.
 func (*SessionAddUser) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{22}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SessionAddUser) GetSession() string {
@@ -4257,7 +4390,7 @@ type SessionAddUserReply struct {
 
 func (x *SessionAddUserReply) Reset() {
 	*x = SessionAddUserReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4269,7 +4402,7 @@ func (x *SessionAddUserReply) String() string {
 func (*SessionAddUserReply) ProtoMessage() {}
 
 func (x *SessionAddUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4282,7 +4415,7 @@ func (x *SessionAddUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAddUserReply.ProtoReflect.Descriptor instead.
 func (*SessionAddUserReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{23}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SessionAddUserReply) GetSession() string {
@@ -4316,7 +4449,7 @@ type SessionRemoveUser struct {
 
 func (x *SessionRemoveUser) Reset() {
 	*x = SessionRemoveUser{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4328,7 +4461,7 @@ func (x *SessionRemoveUser) String() string {
 func (*SessionRemoveUser) ProtoMessage() {}
 
 func (x *SessionRemoveUser) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4341,7 +4474,7 @@ func (x *SessionRemoveUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRemoveUser.ProtoReflect.Descriptor instead.
 func (*SessionRemoveUser) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{24}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SessionRemoveUser) GetSession() string {
@@ -4369,7 +4502,7 @@ type SessionRemoveUserReply struct {
 
 func (x *SessionRemoveUserReply) Reset() {
 	*x = SessionRemoveUserReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4381,7 +4514,7 @@ func (x *SessionRemoveUserReply) String() string {
 func (*SessionRemoveUserReply) ProtoMessage() {}
 
 func (x *SessionRemoveUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4394,7 +4527,7 @@ func (x *SessionRemoveUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRemoveUserReply.ProtoReflect.Descriptor instead.
 func (*SessionRemoveUserReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{25}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SessionRemoveUserReply) GetSession() string {
@@ -4427,7 +4560,7 @@ type SessionExit struct {
 
 func (x *SessionExit) Reset() {
 	*x = SessionExit{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4439,7 +4572,7 @@ func (x *SessionExit) String() string {
 func (*SessionExit) ProtoMessage() {}
 
 func (x *SessionExit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4452,7 +4585,7 @@ func (x *SessionExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionExit.ProtoReflect.Descriptor instead.
 func (*SessionExit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{26}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SessionExit) GetSession() string {
@@ -4472,7 +4605,7 @@ type SessionExitReply struct {
 
 func (x *SessionExitReply) Reset() {
 	*x = SessionExitReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4484,7 +4617,7 @@ func (x *SessionExitReply) String() string {
 func (*SessionExitReply) ProtoMessage() {}
 
 func (x *SessionExitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4497,7 +4630,7 @@ func (x *SessionExitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionExitReply.ProtoReflect.Descriptor instead.
 func (*SessionExitReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{27}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SessionExitReply) GetSession() string {
@@ -4527,7 +4660,7 @@ type SessionList struct {
 
 func (x *SessionList) Reset() {
 	*x = SessionList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4539,7 +4672,7 @@ func (x *SessionList) String() string {
 func (*SessionList) ProtoMessage() {}
 
 func (x *SessionList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4552,7 +4685,7 @@ func (x *SessionList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionList.ProtoReflect.Descriptor instead.
 func (*SessionList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{28}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SessionList) GetCursor() string {
@@ -4602,7 +4735,7 @@ type SessionListReply struct {
 
 func (x *SessionListReply) Reset() {
 	*x = SessionListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4614,7 +4747,7 @@ func (x *SessionListReply) String() string {
 func (*SessionListReply) ProtoMessage() {}
 
 func (x *SessionListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4627,7 +4760,7 @@ func (x *SessionListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionListReply.ProtoReflect.Descriptor instead.
 func (*SessionListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{29}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SessionListReply) GetSessions() []*SessionHead {
@@ -4670,7 +4803,7 @@ type SessionGet struct {
 
 func (x *SessionGet) Reset() {
 	*x = SessionGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4682,7 +4815,7 @@ func (x *SessionGet) String() string {
 func (*SessionGet) ProtoMessage() {}
 
 func (x *SessionGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4695,7 +4828,7 @@ func (x *SessionGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionGet.ProtoReflect.Descriptor instead.
 func (*SessionGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{30}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SessionGet) GetSession() string {
@@ -4737,7 +4870,7 @@ type SessionGetReply struct {
 
 func (x *SessionGetReply) Reset() {
 	*x = SessionGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4749,7 +4882,7 @@ func (x *SessionGetReply) String() string {
 func (*SessionGetReply) ProtoMessage() {}
 
 func (x *SessionGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4762,7 +4895,7 @@ func (x *SessionGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionGetReply.ProtoReflect.Descriptor instead.
 func (*SessionGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{31}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SessionGetReply) GetInfo() *SessionInfo {
@@ -4810,7 +4943,7 @@ type SessionSet struct {
 
 func (x *SessionSet) Reset() {
 	*x = SessionSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4822,7 +4955,7 @@ func (x *SessionSet) String() string {
 func (*SessionSet) ProtoMessage() {}
 
 func (x *SessionSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4835,7 +4968,7 @@ func (x *SessionSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSet.ProtoReflect.Descriptor instead.
 func (*SessionSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{32}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SessionSet) GetSession() string {
@@ -4953,7 +5086,7 @@ type SessionSetReply struct {
 
 func (x *SessionSetReply) Reset() {
 	*x = SessionSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4965,7 +5098,7 @@ func (x *SessionSetReply) String() string {
 func (*SessionSetReply) ProtoMessage() {}
 
 func (x *SessionSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4978,7 +5111,7 @@ func (x *SessionSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSetReply.ProtoReflect.Descriptor instead.
 func (*SessionSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{33}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SessionSetReply) GetSession() string {
@@ -5009,7 +5142,7 @@ type MsgSend struct {
 
 func (x *MsgSend) Reset() {
 	*x = MsgSend{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5021,7 +5154,7 @@ func (x *MsgSend) String() string {
 func (*MsgSend) ProtoMessage() {}
 
 func (x *MsgSend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5034,7 +5167,7 @@ func (x *MsgSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgSend.ProtoReflect.Descriptor instead.
 func (*MsgSend) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{34}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MsgSend) GetSession() string {
@@ -5093,7 +5226,7 @@ type MsgSendReply struct {
 
 func (x *MsgSendReply) Reset() {
 	*x = MsgSendReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5105,7 +5238,7 @@ func (x *MsgSendReply) String() string {
 func (*MsgSendReply) ProtoMessage() {}
 
 func (x *MsgSendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5118,7 +5251,7 @@ func (x *MsgSendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgSendReply.ProtoReflect.Descriptor instead.
 func (*MsgSendReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{35}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MsgSendReply) GetSession() string {
@@ -5174,7 +5307,7 @@ type MsgRecv struct {
 
 func (x *MsgRecv) Reset() {
 	*x = MsgRecv{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5186,7 +5319,7 @@ func (x *MsgRecv) String() string {
 func (*MsgRecv) ProtoMessage() {}
 
 func (x *MsgRecv) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5199,7 +5332,7 @@ func (x *MsgRecv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRecv.ProtoReflect.Descriptor instead.
 func (*MsgRecv) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{36}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MsgRecv) GetSession() string {
@@ -5233,7 +5366,7 @@ type MsgRecvReply struct {
 
 func (x *MsgRecvReply) Reset() {
 	*x = MsgRecvReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5245,7 +5378,7 @@ func (x *MsgRecvReply) String() string {
 func (*MsgRecvReply) ProtoMessage() {}
 
 func (x *MsgRecvReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5258,7 +5391,7 @@ func (x *MsgRecvReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRecvReply.ProtoReflect.Descriptor instead.
 func (*MsgRecvReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{37}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MsgRecvReply) GetSession() string {
@@ -5285,7 +5418,7 @@ type MsgRead struct {
 
 func (x *MsgRead) Reset() {
 	*x = MsgRead{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5297,7 +5430,7 @@ func (x *MsgRead) String() string {
 func (*MsgRead) ProtoMessage() {}
 
 func (x *MsgRead) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5310,7 +5443,7 @@ func (x *MsgRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRead.ProtoReflect.Descriptor instead.
 func (*MsgRead) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{38}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MsgRead) GetSession() string {
@@ -5339,7 +5472,7 @@ type MsgReadReply struct {
 
 func (x *MsgReadReply) Reset() {
 	*x = MsgReadReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5351,7 +5484,7 @@ func (x *MsgReadReply) String() string {
 func (*MsgReadReply) ProtoMessage() {}
 
 func (x *MsgReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5364,7 +5497,7 @@ func (x *MsgReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReadReply.ProtoReflect.Descriptor instead.
 func (*MsgReadReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{39}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *MsgReadReply) GetSession() string {
@@ -5404,7 +5537,7 @@ type MsgEditing struct {
 
 func (x *MsgEditing) Reset() {
 	*x = MsgEditing{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5416,7 +5549,7 @@ func (x *MsgEditing) String() string {
 func (*MsgEditing) ProtoMessage() {}
 
 func (x *MsgEditing) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5429,7 +5562,7 @@ func (x *MsgEditing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditing.ProtoReflect.Descriptor instead.
 func (*MsgEditing) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{40}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MsgEditing) GetSession() string {
@@ -5450,7 +5583,7 @@ type MsgEditingReply struct {
 
 func (x *MsgEditingReply) Reset() {
 	*x = MsgEditingReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5462,7 +5595,7 @@ func (x *MsgEditingReply) String() string {
 func (*MsgEditingReply) ProtoMessage() {}
 
 func (x *MsgEditingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5475,7 +5608,7 @@ func (x *MsgEditingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditingReply.ProtoReflect.Descriptor instead.
 func (*MsgEditingReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{41}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MsgEditingReply) GetSession() string {
@@ -5502,7 +5635,7 @@ type MsgCancel struct {
 
 func (x *MsgCancel) Reset() {
 	*x = MsgCancel{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5514,7 +5647,7 @@ func (x *MsgCancel) String() string {
 func (*MsgCancel) ProtoMessage() {}
 
 func (x *MsgCancel) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5527,7 +5660,7 @@ func (x *MsgCancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgCancel.ProtoReflect.Descriptor instead.
 func (*MsgCancel) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{42}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MsgCancel) GetSession() string {
@@ -5555,7 +5688,7 @@ type MsgCancelReply struct {
 
 func (x *MsgCancelReply) Reset() {
 	*x = MsgCancelReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5567,7 +5700,7 @@ func (x *MsgCancelReply) String() string {
 func (*MsgCancelReply) ProtoMessage() {}
 
 func (x *MsgCancelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5580,7 +5713,7 @@ func (x *MsgCancelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgCancelReply.ProtoReflect.Descriptor instead.
 func (*MsgCancelReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{43}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MsgCancelReply) GetSession() string {
@@ -5615,7 +5748,7 @@ type MsgEdit struct {
 
 func (x *MsgEdit) Reset() {
 	*x = MsgEdit{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5627,7 +5760,7 @@ func (x *MsgEdit) String() string {
 func (*MsgEdit) ProtoMessage() {}
 
 func (x *MsgEdit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5640,7 +5773,7 @@ func (x *MsgEdit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEdit.ProtoReflect.Descriptor instead.
 func (*MsgEdit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{44}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MsgEdit) GetSession() string {
@@ -5675,7 +5808,7 @@ type MsgEditReply struct {
 
 func (x *MsgEditReply) Reset() {
 	*x = MsgEditReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5820,7 @@ func (x *MsgEditReply) String() string {
 func (*MsgEditReply) ProtoMessage() {}
 
 func (x *MsgEditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5833,7 @@ func (x *MsgEditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditReply.ProtoReflect.Descriptor instead.
 func (*MsgEditReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{45}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *MsgEditReply) GetSession() string {
@@ -5736,7 +5869,7 @@ type MsgReact struct {
 
 func (x *MsgReact) Reset() {
 	*x = MsgReact{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5748,7 +5881,7 @@ func (x *MsgReact) String() string {
 func (*MsgReact) ProtoMessage() {}
 
 func (x *MsgReact) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5761,7 +5894,7 @@ func (x *MsgReact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReact.ProtoReflect.Descriptor instead.
 func (*MsgReact) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{46}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MsgReact) GetSession() string {
@@ -5803,7 +5936,7 @@ type MsgReactReply struct {
 
 func (x *MsgReactReply) Reset() {
 	*x = MsgReactReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5815,7 +5948,7 @@ func (x *MsgReactReply) String() string {
 func (*MsgReactReply) ProtoMessage() {}
 
 func (x *MsgReactReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5828,7 +5961,7 @@ func (x *MsgReactReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReactReply.ProtoReflect.Descriptor instead.
 func (*MsgReactReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{47}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *MsgReactReply) GetSession() string {
@@ -5863,7 +5996,7 @@ type MsgAccept struct {
 
 func (x *MsgAccept) Reset() {
 	*x = MsgAccept{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5875,7 +6008,7 @@ func (x *MsgAccept) String() string {
 func (*MsgAccept) ProtoMessage() {}
 
 func (x *MsgAccept) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5888,7 +6021,7 @@ func (x *MsgAccept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgAccept.ProtoReflect.Descriptor instead.
 func (*MsgAccept) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{48}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *MsgAccept) GetSession() string {
@@ -5923,7 +6056,7 @@ type MsgAcceptReply struct {
 
 func (x *MsgAcceptReply) Reset() {
 	*x = MsgAcceptReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5935,7 +6068,7 @@ func (x *MsgAcceptReply) String() string {
 func (*MsgAcceptReply) ProtoMessage() {}
 
 func (x *MsgAcceptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5948,7 +6081,7 @@ func (x *MsgAcceptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgAcceptReply.ProtoReflect.Descriptor instead.
 func (*MsgAcceptReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{49}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MsgAcceptReply) GetSession() string {
@@ -5983,7 +6116,7 @@ type MsgRefuse struct {
 
 func (x *MsgRefuse) Reset() {
 	*x = MsgRefuse{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5995,7 +6128,7 @@ func (x *MsgRefuse) String() string {
 func (*MsgRefuse) ProtoMessage() {}
 
 func (x *MsgRefuse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6008,7 +6141,7 @@ func (x *MsgRefuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRefuse.ProtoReflect.Descriptor instead.
 func (*MsgRefuse) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{50}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MsgRefuse) GetSession() string {
@@ -6043,7 +6176,7 @@ type MsgRefuseReply struct {
 
 func (x *MsgRefuseReply) Reset() {
 	*x = MsgRefuseReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6055,7 +6188,7 @@ func (x *MsgRefuseReply) String() string {
 func (*MsgRefuseReply) ProtoMessage() {}
 
 func (x *MsgRefuseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6068,7 +6201,7 @@ func (x *MsgRefuseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRefuseReply.ProtoReflect.Descriptor instead.
 func (*MsgRefuseReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{51}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *MsgRefuseReply) GetSession() string {
@@ -6105,7 +6238,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6117,7 +6250,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6130,7 +6263,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{52}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Sync) GetSession() string {
@@ -6182,7 +6315,7 @@ type SyncReply struct {
 
 func (x *SyncReply) Reset() {
 	*x = SyncReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6194,7 +6327,7 @@ func (x *SyncReply) String() string {
 func (*SyncReply) ProtoMessage() {}
 
 func (x *SyncReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6207,7 +6340,7 @@ func (x *SyncReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncReply.ProtoReflect.Descriptor instead.
 func (*SyncReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{53}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SyncReply) GetSession() string {
@@ -6261,7 +6394,7 @@ type Gone struct {
 
 func (x *Gone) Reset() {
 	*x = Gone{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6273,7 +6406,7 @@ func (x *Gone) String() string {
 func (*Gone) ProtoMessage() {}
 
 func (x *Gone) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6286,7 +6419,7 @@ func (x *Gone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gone.ProtoReflect.Descriptor instead.
 func (*Gone) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{54}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Gone) GetUpTo() int64 {
@@ -6321,7 +6454,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6333,7 +6466,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6346,7 +6479,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{55}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Request) GetId() string {
@@ -6480,7 +6613,7 @@ type RequestSend struct {
 
 func (x *RequestSend) Reset() {
 	*x = RequestSend{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6492,7 +6625,7 @@ func (x *RequestSend) String() string {
 func (*RequestSend) ProtoMessage() {}
 
 func (x *RequestSend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6505,7 +6638,7 @@ func (x *RequestSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSend.ProtoReflect.Descriptor instead.
 func (*RequestSend) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{56}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RequestSend) GetTarget() string {
@@ -6545,7 +6678,7 @@ type RequestSendReply struct {
 
 func (x *RequestSendReply) Reset() {
 	*x = RequestSendReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6557,7 +6690,7 @@ func (x *RequestSendReply) String() string {
 func (*RequestSendReply) ProtoMessage() {}
 
 func (x *RequestSendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6570,7 +6703,7 @@ func (x *RequestSendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSendReply.ProtoReflect.Descriptor instead.
 func (*RequestSendReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{57}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RequestSendReply) GetRequest() *Request {
@@ -6590,7 +6723,7 @@ type RequestAnswer struct {
 
 func (x *RequestAnswer) Reset() {
 	*x = RequestAnswer{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6602,7 +6735,7 @@ func (x *RequestAnswer) String() string {
 func (*RequestAnswer) ProtoMessage() {}
 
 func (x *RequestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6615,7 +6748,7 @@ func (x *RequestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAnswer.ProtoReflect.Descriptor instead.
 func (*RequestAnswer) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{58}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RequestAnswer) GetRequest() string {
@@ -6641,7 +6774,7 @@ type RequestAnswerReply struct {
 
 func (x *RequestAnswerReply) Reset() {
 	*x = RequestAnswerReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6653,7 +6786,7 @@ func (x *RequestAnswerReply) String() string {
 func (*RequestAnswerReply) ProtoMessage() {}
 
 func (x *RequestAnswerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6666,7 +6799,7 @@ func (x *RequestAnswerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAnswerReply.ProtoReflect.Descriptor instead.
 func (*RequestAnswerReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{59}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RequestAnswerReply) GetRequest() *Request {
@@ -6689,7 +6822,7 @@ type RequestList struct {
 
 func (x *RequestList) Reset() {
 	*x = RequestList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6701,7 +6834,7 @@ func (x *RequestList) String() string {
 func (*RequestList) ProtoMessage() {}
 
 func (x *RequestList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6714,7 +6847,7 @@ func (x *RequestList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestList.ProtoReflect.Descriptor instead.
 func (*RequestList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{60}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RequestList) GetCursor() string {
@@ -6755,7 +6888,7 @@ type RequestListReply struct {
 
 func (x *RequestListReply) Reset() {
 	*x = RequestListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6767,7 +6900,7 @@ func (x *RequestListReply) String() string {
 func (*RequestListReply) ProtoMessage() {}
 
 func (x *RequestListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6780,7 +6913,7 @@ func (x *RequestListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestListReply.ProtoReflect.Descriptor instead.
 func (*RequestListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{61}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RequestListReply) GetRequests() []*Request {
@@ -6809,7 +6942,7 @@ type ContactList struct {
 
 func (x *ContactList) Reset() {
 	*x = ContactList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6821,7 +6954,7 @@ func (x *ContactList) String() string {
 func (*ContactList) ProtoMessage() {}
 
 func (x *ContactList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6834,7 +6967,7 @@ func (x *ContactList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactList.ProtoReflect.Descriptor instead.
 func (*ContactList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{62}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ContactList) GetCursor() string {
@@ -6869,7 +7002,7 @@ type ContactListReply struct {
 
 func (x *ContactListReply) Reset() {
 	*x = ContactListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6881,7 +7014,7 @@ func (x *ContactListReply) String() string {
 func (*ContactListReply) ProtoMessage() {}
 
 func (x *ContactListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6894,7 +7027,7 @@ func (x *ContactListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactListReply.ProtoReflect.Descriptor instead.
 func (*ContactListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{63}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ContactListReply) GetContacts() []*Contact {
@@ -6932,7 +7065,7 @@ type ContactSet struct {
 
 func (x *ContactSet) Reset() {
 	*x = ContactSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6944,7 +7077,7 @@ func (x *ContactSet) String() string {
 func (*ContactSet) ProtoMessage() {}
 
 func (x *ContactSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6957,7 +7090,7 @@ func (x *ContactSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactSet.ProtoReflect.Descriptor instead.
 func (*ContactSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{64}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ContactSet) GetUser() string {
@@ -7004,7 +7137,7 @@ type ContactSetReply struct {
 
 func (x *ContactSetReply) Reset() {
 	*x = ContactSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7016,7 +7149,7 @@ func (x *ContactSetReply) String() string {
 func (*ContactSetReply) ProtoMessage() {}
 
 func (x *ContactSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7029,7 +7162,7 @@ func (x *ContactSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactSetReply.ProtoReflect.Descriptor instead.
 func (*ContactSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{65}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ContactSetReply) GetContact() *Contact {
@@ -7049,7 +7182,7 @@ type ContactRemove struct {
 
 func (x *ContactRemove) Reset() {
 	*x = ContactRemove{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7061,7 +7194,7 @@ func (x *ContactRemove) String() string {
 func (*ContactRemove) ProtoMessage() {}
 
 func (x *ContactRemove) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7074,7 +7207,7 @@ func (x *ContactRemove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactRemove.ProtoReflect.Descriptor instead.
 func (*ContactRemove) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{66}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ContactRemove) GetUser() string {
@@ -7093,7 +7226,7 @@ type ContactRemoveReply struct {
 
 func (x *ContactRemoveReply) Reset() {
 	*x = ContactRemoveReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7105,7 +7238,7 @@ func (x *ContactRemoveReply) String() string {
 func (*ContactRemoveReply) ProtoMessage() {}
 
 func (x *ContactRemoveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7118,7 +7251,7 @@ func (x *ContactRemoveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactRemoveReply.ProtoReflect.Descriptor instead.
 func (*ContactRemoveReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{67}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ContactRemoveReply) GetUser() string {
@@ -7137,7 +7270,7 @@ type UserGet struct {
 
 func (x *UserGet) Reset() {
 	*x = UserGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7149,7 +7282,7 @@ func (x *UserGet) String() string {
 func (*UserGet) ProtoMessage() {}
 
 func (x *UserGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7162,7 +7295,7 @@ func (x *UserGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserGet.ProtoReflect.Descriptor instead.
 func (*UserGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{68}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *UserGet) GetUsers() []string {
@@ -7181,7 +7314,7 @@ type UserGetReply struct {
 
 func (x *UserGetReply) Reset() {
 	*x = UserGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7193,7 +7326,7 @@ func (x *UserGetReply) String() string {
 func (*UserGetReply) ProtoMessage() {}
 
 func (x *UserGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7206,7 +7339,7 @@ func (x *UserGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserGetReply.ProtoReflect.Descriptor instead.
 func (*UserGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{69}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *UserGetReply) GetUsers() []*Profile {
@@ -7226,7 +7359,7 @@ type PresenceSet struct {
 
 func (x *PresenceSet) Reset() {
 	*x = PresenceSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7238,7 +7371,7 @@ func (x *PresenceSet) String() string {
 func (*PresenceSet) ProtoMessage() {}
 
 func (x *PresenceSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7251,7 +7384,7 @@ func (x *PresenceSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceSet.ProtoReflect.Descriptor instead.
 func (*PresenceSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{70}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PresenceSet) GetStatus() string {
@@ -7270,7 +7403,7 @@ type PresenceSetReply struct {
 
 func (x *PresenceSetReply) Reset() {
 	*x = PresenceSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7282,7 +7415,7 @@ func (x *PresenceSetReply) String() string {
 func (*PresenceSetReply) ProtoMessage() {}
 
 func (x *PresenceSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7295,7 +7428,7 @@ func (x *PresenceSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceSetReply.ProtoReflect.Descriptor instead.
 func (*PresenceSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{71}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PresenceSetReply) GetStatus() string {
@@ -7316,7 +7449,7 @@ type SessionJoin struct {
 
 func (x *SessionJoin) Reset() {
 	*x = SessionJoin{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7328,7 +7461,7 @@ func (x *SessionJoin) String() string {
 func (*SessionJoin) ProtoMessage() {}
 
 func (x *SessionJoin) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7341,7 +7474,7 @@ func (x *SessionJoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionJoin.ProtoReflect.Descriptor instead.
 func (*SessionJoin) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{72}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SessionJoin) GetSession() string {
@@ -7368,7 +7501,7 @@ type SessionJoinReply struct {
 
 func (x *SessionJoinReply) Reset() {
 	*x = SessionJoinReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7380,7 +7513,7 @@ func (x *SessionJoinReply) String() string {
 func (*SessionJoinReply) ProtoMessage() {}
 
 func (x *SessionJoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7393,7 +7526,7 @@ func (x *SessionJoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionJoinReply.ProtoReflect.Descriptor instead.
 func (*SessionJoinReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{73}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SessionJoinReply) GetSession() string {
@@ -7420,7 +7553,7 @@ type SessionDissolve struct {
 
 func (x *SessionDissolve) Reset() {
 	*x = SessionDissolve{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7432,7 +7565,7 @@ func (x *SessionDissolve) String() string {
 func (*SessionDissolve) ProtoMessage() {}
 
 func (x *SessionDissolve) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7445,7 +7578,7 @@ func (x *SessionDissolve) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionDissolve.ProtoReflect.Descriptor instead.
 func (*SessionDissolve) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{74}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SessionDissolve) GetSession() string {
@@ -7465,7 +7598,7 @@ type SessionDissolveReply struct {
 
 func (x *SessionDissolveReply) Reset() {
 	*x = SessionDissolveReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7477,7 +7610,7 @@ func (x *SessionDissolveReply) String() string {
 func (*SessionDissolveReply) ProtoMessage() {}
 
 func (x *SessionDissolveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7490,7 +7623,7 @@ func (x *SessionDissolveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionDissolveReply.ProtoReflect.Descriptor instead.
 func (*SessionDissolveReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{75}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SessionDissolveReply) GetSession() string {
@@ -7524,7 +7657,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7536,7 +7669,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7549,7 +7682,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{76}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Link) GetLink() string {
@@ -7619,7 +7752,7 @@ type LinkCreate struct {
 
 func (x *LinkCreate) Reset() {
 	*x = LinkCreate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7631,7 +7764,7 @@ func (x *LinkCreate) String() string {
 func (*LinkCreate) ProtoMessage() {}
 
 func (x *LinkCreate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7644,7 +7777,7 @@ func (x *LinkCreate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkCreate.ProtoReflect.Descriptor instead.
 func (*LinkCreate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{77}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *LinkCreate) GetSession() string {
@@ -7677,7 +7810,7 @@ type LinkCreateReply struct {
 
 func (x *LinkCreateReply) Reset() {
 	*x = LinkCreateReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7689,7 +7822,7 @@ func (x *LinkCreateReply) String() string {
 func (*LinkCreateReply) ProtoMessage() {}
 
 func (x *LinkCreateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7702,7 +7835,7 @@ func (x *LinkCreateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkCreateReply.ProtoReflect.Descriptor instead.
 func (*LinkCreateReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{78}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *LinkCreateReply) GetLink() *Link {
@@ -7723,7 +7856,7 @@ type LinkList struct {
 
 func (x *LinkList) Reset() {
 	*x = LinkList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7735,7 +7868,7 @@ func (x *LinkList) String() string {
 func (*LinkList) ProtoMessage() {}
 
 func (x *LinkList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7748,7 +7881,7 @@ func (x *LinkList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkList.ProtoReflect.Descriptor instead.
 func (*LinkList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{79}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *LinkList) GetSession() string {
@@ -7782,7 +7915,7 @@ type LinkListReply struct {
 
 func (x *LinkListReply) Reset() {
 	*x = LinkListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7794,7 +7927,7 @@ func (x *LinkListReply) String() string {
 func (*LinkListReply) ProtoMessage() {}
 
 func (x *LinkListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7807,7 +7940,7 @@ func (x *LinkListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkListReply.ProtoReflect.Descriptor instead.
 func (*LinkListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{80}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *LinkListReply) GetLinks() []*Link {
@@ -7834,7 +7967,7 @@ type LinkRevoke struct {
 
 func (x *LinkRevoke) Reset() {
 	*x = LinkRevoke{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7846,7 +7979,7 @@ func (x *LinkRevoke) String() string {
 func (*LinkRevoke) ProtoMessage() {}
 
 func (x *LinkRevoke) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7859,7 +7992,7 @@ func (x *LinkRevoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRevoke.ProtoReflect.Descriptor instead.
 func (*LinkRevoke) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{81}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *LinkRevoke) GetSession() string {
@@ -7885,7 +8018,7 @@ type LinkRevokeReply struct {
 
 func (x *LinkRevokeReply) Reset() {
 	*x = LinkRevokeReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7897,7 +8030,7 @@ func (x *LinkRevokeReply) String() string {
 func (*LinkRevokeReply) ProtoMessage() {}
 
 func (x *LinkRevokeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7910,7 +8043,7 @@ func (x *LinkRevokeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRevokeReply.ProtoReflect.Descriptor instead.
 func (*LinkRevokeReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{82}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *LinkRevokeReply) GetLink() string {
@@ -7930,7 +8063,7 @@ type LinkGet struct {
 
 func (x *LinkGet) Reset() {
 	*x = LinkGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7942,7 +8075,7 @@ func (x *LinkGet) String() string {
 func (*LinkGet) ProtoMessage() {}
 
 func (x *LinkGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7955,7 +8088,7 @@ func (x *LinkGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkGet.ProtoReflect.Descriptor instead.
 func (*LinkGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{83}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *LinkGet) GetCode() string {
@@ -7980,7 +8113,7 @@ type LinkGetReply struct {
 
 func (x *LinkGetReply) Reset() {
 	*x = LinkGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7992,7 +8125,7 @@ func (x *LinkGetReply) String() string {
 func (*LinkGetReply) ProtoMessage() {}
 
 func (x *LinkGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8005,7 +8138,7 @@ func (x *LinkGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkGetReply.ProtoReflect.Descriptor instead.
 func (*LinkGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{84}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *LinkGetReply) GetSession() string {
@@ -8066,7 +8199,7 @@ type PresenceWatch struct {
 
 func (x *PresenceWatch) Reset() {
 	*x = PresenceWatch{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8078,7 +8211,7 @@ func (x *PresenceWatch) String() string {
 func (*PresenceWatch) ProtoMessage() {}
 
 func (x *PresenceWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8091,7 +8224,7 @@ func (x *PresenceWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatch.ProtoReflect.Descriptor instead.
 func (*PresenceWatch) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{85}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PresenceWatch) GetUsers() []string {
@@ -8110,7 +8243,7 @@ type PresenceWatchReply struct {
 
 func (x *PresenceWatchReply) Reset() {
 	*x = PresenceWatchReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8122,7 +8255,7 @@ func (x *PresenceWatchReply) String() string {
 func (*PresenceWatchReply) ProtoMessage() {}
 
 func (x *PresenceWatchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8135,7 +8268,7 @@ func (x *PresenceWatchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatchReply.ProtoReflect.Descriptor instead.
 func (*PresenceWatchReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{86}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PresenceWatchReply) GetUsers() []*Presence {
@@ -8163,7 +8296,7 @@ type MsgStream struct {
 
 func (x *MsgStream) Reset() {
 	*x = MsgStream{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8175,7 +8308,7 @@ func (x *MsgStream) String() string {
 func (*MsgStream) ProtoMessage() {}
 
 func (x *MsgStream) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8188,7 +8321,7 @@ func (x *MsgStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgStream.ProtoReflect.Descriptor instead.
 func (*MsgStream) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{87}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *MsgStream) GetSession() string {
@@ -8273,7 +8406,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8285,7 +8418,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8298,7 +8431,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{88}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Receipt) GetSession() string {
@@ -8343,7 +8476,7 @@ type SessionUpdate struct {
 
 func (x *SessionUpdate) Reset() {
 	*x = SessionUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8355,7 +8488,7 @@ func (x *SessionUpdate) String() string {
 func (*SessionUpdate) ProtoMessage() {}
 
 func (x *SessionUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8368,7 +8501,7 @@ func (x *SessionUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionUpdate.ProtoReflect.Descriptor instead.
 func (*SessionUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{89}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *SessionUpdate) GetSession() string {
@@ -8408,7 +8541,7 @@ type RequestUpdate struct {
 
 func (x *RequestUpdate) Reset() {
 	*x = RequestUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8420,7 +8553,7 @@ func (x *RequestUpdate) String() string {
 func (*RequestUpdate) ProtoMessage() {}
 
 func (x *RequestUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8433,7 +8566,7 @@ func (x *RequestUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestUpdate.ProtoReflect.Descriptor instead.
 func (*RequestUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{90}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *RequestUpdate) GetRequest() *Request {
@@ -8455,7 +8588,7 @@ type ContactUpdate struct {
 
 func (x *ContactUpdate) Reset() {
 	*x = ContactUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8467,7 +8600,7 @@ func (x *ContactUpdate) String() string {
 func (*ContactUpdate) ProtoMessage() {}
 
 func (x *ContactUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8480,7 +8613,7 @@ func (x *ContactUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactUpdate.ProtoReflect.Descriptor instead.
 func (*ContactUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{91}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ContactUpdate) GetContact() *Contact {
@@ -8514,7 +8647,7 @@ type UserUpdate struct {
 
 func (x *UserUpdate) Reset() {
 	*x = UserUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8526,7 +8659,7 @@ func (x *UserUpdate) String() string {
 func (*UserUpdate) ProtoMessage() {}
 
 func (x *UserUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8539,7 +8672,7 @@ func (x *UserUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserUpdate.ProtoReflect.Descriptor instead.
 func (*UserUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{92}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *UserUpdate) GetProfile() *Profile {
@@ -8560,7 +8693,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8572,7 +8705,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8585,7 +8718,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{93}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Presence) GetUserId() string {
@@ -8621,7 +8754,7 @@ type Unread struct {
 
 func (x *Unread) Reset() {
 	*x = Unread{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8633,7 +8766,7 @@ func (x *Unread) String() string {
 func (*Unread) ProtoMessage() {}
 
 func (x *Unread) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8646,7 +8779,7 @@ func (x *Unread) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unread.ProtoReflect.Descriptor instead.
 func (*Unread) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{94}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Unread) GetSession() string {
@@ -8689,7 +8822,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8701,7 +8834,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8714,7 +8847,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{95}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Call) GetSession() string {
@@ -8756,7 +8889,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8768,7 +8901,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8781,7 +8914,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{96}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Floor) GetSession() string {
@@ -8818,7 +8951,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8830,7 +8963,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8843,7 +8976,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{97}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Location) GetSession() string {
@@ -8891,7 +9024,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8903,7 +9036,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8916,7 +9049,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{98}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Notice) GetText() string {
@@ -8942,7 +9075,7 @@ type Goaway struct {
 
 func (x *Goaway) Reset() {
 	*x = Goaway{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8954,7 +9087,7 @@ func (x *Goaway) String() string {
 func (*Goaway) ProtoMessage() {}
 
 func (x *Goaway) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8967,7 +9100,7 @@ func (x *Goaway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goaway.ProtoReflect.Descriptor instead.
 func (*Goaway) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{99}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Goaway) GetRetryInMs() int64 {
@@ -8986,7 +9119,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8998,7 +9131,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9011,7 +9144,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{100}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{101}
 }
 
 // Error is what went wrong, for programs and for people.
@@ -9026,7 +9159,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9038,7 +9171,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9051,7 +9184,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{101}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Error) GetCode() Code {
@@ -9359,14 +9492,15 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x0esilenced_until\x18\x16 \x01(\x03R\rsilencedUntil\"B\n" +
 	"\x06Resume\x12\x1a\n" +
 	"\x05epoch\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05epoch\x12\x1c\n" +
-	"\x06offset\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x06offset\"\xb5\x01\n" +
+	"\x06offset\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x06offset\"\xcf\x01\n" +
 	"\x04Auth\x12\x1a\n" +
 	"\x05token\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05token\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x1a\n" +
 	"\bplatform\x18\x03 \x01(\tR\bplatform\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12)\n" +
 	"\x06resume\x18\x05 \x01(\v2\x11.troupe.v1.ResumeR\x06resume\x12\x18\n" +
-	"\asession\x18\x06 \x01(\tR\asession\"\xb2\x02\n" +
+	"\asession\x18\x06 \x01(\tR\asession\x12\x18\n" +
+	"\achannel\x18\a \x01(\tR\achannel\"\xe0\x02\n" +
 	"\tAuthReply\x12\x1d\n" +
 	"\auser_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x06userId\x12$\n" +
 	"\n" +
@@ -9379,7 +9513,25 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\aresumed\x18\a \x01(\bB\x04\x88\xb5\x18\x01R\aresumed\x12/\n" +
 	"\bsnapshot\x18\b \x01(\v2\x13.troupe.v1.SnapshotR\bsnapshot\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\t \x01(\x03R\texpiresAtJ\x04\b\x06\x10\a\"\x8c\x02\n" +
+	"expires_at\x18\t \x01(\x03R\texpiresAt\x12,\n" +
+	"\arelease\x18\n" +
+	" \x01(\v2\x12.troupe.v1.ReleaseR\areleaseJ\x04\b\x06\x10\a\"\xee\x02\n" +
+	"\aRelease\x12\x1a\n" +
+	"\x05state\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05state\x12\x1e\n" +
+	"\arelease\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\arelease\x12\x1e\n" +
+	"\aversion\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01R\aversion\x12\x14\n" +
+	"\x05build\x18\x04 \x01(\x03R\x05build\x12\x18\n" +
+	"\aminimum\x18\x05 \x01(\tR\aminimum\x123\n" +
+	"\x05notes\x18\x06 \x03(\v2\x1d.troupe.v1.Release.NotesEntryR\x05notes\x12\x18\n" +
+	"\x04name\x18\a \x01(\tB\x04\x88\xb5\x18\x01R\x04name\x12\x18\n" +
+	"\x04size\x18\b \x01(\x03B\x04\x88\xb5\x18\x01R\x04size\x12\x1c\n" +
+	"\x06sha256\x18\t \x01(\tB\x04\x88\xb5\x18\x01R\x06sha256\x12\x16\n" +
+	"\x03url\x18\n" +
+	" \x01(\tB\x04\x88\xb5\x18\x01R\x03url\x1a8\n" +
+	"\n" +
+	"NotesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x02\n" +
 	"\bSnapshot\x128\n" +
 	"\bsessions\x18\x01 \x03(\v2\x16.troupe.v1.SessionHeadB\x04\x88\xb5\x18\x01R\bsessions\x12'\n" +
 	"\funread_total\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\vunreadTotal\x124\n" +
@@ -9916,7 +10068,7 @@ func file_internal_protocol_troupe_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_protocol_troupe_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_internal_protocol_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 105)
+var file_internal_protocol_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
 var file_internal_protocol_troupe_proto_goTypes = []any{
 	(SessionType)(0),               // 0: troupe.v1.SessionType
 	(Role)(0),                      // 1: troupe.v1.Role
@@ -9940,184 +10092,186 @@ var file_internal_protocol_troupe_proto_goTypes = []any{
 	(*Resume)(nil),                 // 19: troupe.v1.Resume
 	(*Auth)(nil),                   // 20: troupe.v1.Auth
 	(*AuthReply)(nil),              // 21: troupe.v1.AuthReply
-	(*Snapshot)(nil),               // 22: troupe.v1.Snapshot
-	(*Heartbeat)(nil),              // 23: troupe.v1.Heartbeat
-	(*HeartbeatReply)(nil),         // 24: troupe.v1.HeartbeatReply
-	(*Logout)(nil),                 // 25: troupe.v1.Logout
-	(*LogoutReply)(nil),            // 26: troupe.v1.LogoutReply
-	(*SessionCreate)(nil),          // 27: troupe.v1.SessionCreate
-	(*SessionCreateReply)(nil),     // 28: troupe.v1.SessionCreateReply
-	(*Entities)(nil),               // 29: troupe.v1.Entities
-	(*SessionAddUser)(nil),         // 30: troupe.v1.SessionAddUser
-	(*SessionAddUserReply)(nil),    // 31: troupe.v1.SessionAddUserReply
-	(*SessionRemoveUser)(nil),      // 32: troupe.v1.SessionRemoveUser
-	(*SessionRemoveUserReply)(nil), // 33: troupe.v1.SessionRemoveUserReply
-	(*SessionExit)(nil),            // 34: troupe.v1.SessionExit
-	(*SessionExitReply)(nil),       // 35: troupe.v1.SessionExitReply
-	(*SessionList)(nil),            // 36: troupe.v1.SessionList
-	(*SessionListReply)(nil),       // 37: troupe.v1.SessionListReply
-	(*SessionGet)(nil),             // 38: troupe.v1.SessionGet
-	(*SessionGetReply)(nil),        // 39: troupe.v1.SessionGetReply
-	(*SessionSet)(nil),             // 40: troupe.v1.SessionSet
-	(*SessionSetReply)(nil),        // 41: troupe.v1.SessionSetReply
-	(*MsgSend)(nil),                // 42: troupe.v1.MsgSend
-	(*MsgSendReply)(nil),           // 43: troupe.v1.MsgSendReply
-	(*MsgRecv)(nil),                // 44: troupe.v1.MsgRecv
-	(*MsgRecvReply)(nil),           // 45: troupe.v1.MsgRecvReply
-	(*MsgRead)(nil),                // 46: troupe.v1.MsgRead
-	(*MsgReadReply)(nil),           // 47: troupe.v1.MsgReadReply
-	(*MsgEditing)(nil),             // 48: troupe.v1.MsgEditing
-	(*MsgEditingReply)(nil),        // 49: troupe.v1.MsgEditingReply
-	(*MsgCancel)(nil),              // 50: troupe.v1.MsgCancel
-	(*MsgCancelReply)(nil),         // 51: troupe.v1.MsgCancelReply
-	(*MsgEdit)(nil),                // 52: troupe.v1.MsgEdit
-	(*MsgEditReply)(nil),           // 53: troupe.v1.MsgEditReply
-	(*MsgReact)(nil),               // 54: troupe.v1.MsgReact
-	(*MsgReactReply)(nil),          // 55: troupe.v1.MsgReactReply
-	(*MsgAccept)(nil),              // 56: troupe.v1.MsgAccept
-	(*MsgAcceptReply)(nil),         // 57: troupe.v1.MsgAcceptReply
-	(*MsgRefuse)(nil),              // 58: troupe.v1.MsgRefuse
-	(*MsgRefuseReply)(nil),         // 59: troupe.v1.MsgRefuseReply
-	(*Sync)(nil),                   // 60: troupe.v1.Sync
-	(*SyncReply)(nil),              // 61: troupe.v1.SyncReply
-	(*Gone)(nil),                   // 62: troupe.v1.Gone
-	(*Request)(nil),                // 63: troupe.v1.Request
-	(*RequestSend)(nil),            // 64: troupe.v1.RequestSend
-	(*RequestSendReply)(nil),       // 65: troupe.v1.RequestSendReply
-	(*RequestAnswer)(nil),          // 66: troupe.v1.RequestAnswer
-	(*RequestAnswerReply)(nil),     // 67: troupe.v1.RequestAnswerReply
-	(*RequestList)(nil),            // 68: troupe.v1.RequestList
-	(*RequestListReply)(nil),       // 69: troupe.v1.RequestListReply
-	(*ContactList)(nil),            // 70: troupe.v1.ContactList
-	(*ContactListReply)(nil),       // 71: troupe.v1.ContactListReply
-	(*ContactSet)(nil),             // 72: troupe.v1.ContactSet
-	(*ContactSetReply)(nil),        // 73: troupe.v1.ContactSetReply
-	(*ContactRemove)(nil),          // 74: troupe.v1.ContactRemove
-	(*ContactRemoveReply)(nil),     // 75: troupe.v1.ContactRemoveReply
-	(*UserGet)(nil),                // 76: troupe.v1.UserGet
-	(*UserGetReply)(nil),           // 77: troupe.v1.UserGetReply
-	(*PresenceSet)(nil),            // 78: troupe.v1.PresenceSet
-	(*PresenceSetReply)(nil),       // 79: troupe.v1.PresenceSetReply
-	(*SessionJoin)(nil),            // 80: troupe.v1.SessionJoin
-	(*SessionJoinReply)(nil),       // 81: troupe.v1.SessionJoinReply
-	(*SessionDissolve)(nil),        // 82: troupe.v1.SessionDissolve
-	(*SessionDissolveReply)(nil),   // 83: troupe.v1.SessionDissolveReply
-	(*Link)(nil),                   // 84: troupe.v1.Link
-	(*LinkCreate)(nil),             // 85: troupe.v1.LinkCreate
-	(*LinkCreateReply)(nil),        // 86: troupe.v1.LinkCreateReply
-	(*LinkList)(nil),               // 87: troupe.v1.LinkList
-	(*LinkListReply)(nil),          // 88: troupe.v1.LinkListReply
-	(*LinkRevoke)(nil),             // 89: troupe.v1.LinkRevoke
-	(*LinkRevokeReply)(nil),        // 90: troupe.v1.LinkRevokeReply
-	(*LinkGet)(nil),                // 91: troupe.v1.LinkGet
-	(*LinkGetReply)(nil),           // 92: troupe.v1.LinkGetReply
-	(*PresenceWatch)(nil),          // 93: troupe.v1.PresenceWatch
-	(*PresenceWatchReply)(nil),     // 94: troupe.v1.PresenceWatchReply
-	(*MsgStream)(nil),              // 95: troupe.v1.MsgStream
-	(*Receipt)(nil),                // 96: troupe.v1.Receipt
-	(*SessionUpdate)(nil),          // 97: troupe.v1.SessionUpdate
-	(*RequestUpdate)(nil),          // 98: troupe.v1.RequestUpdate
-	(*ContactUpdate)(nil),          // 99: troupe.v1.ContactUpdate
-	(*UserUpdate)(nil),             // 100: troupe.v1.UserUpdate
-	(*Presence)(nil),               // 101: troupe.v1.Presence
-	(*Unread)(nil),                 // 102: troupe.v1.Unread
-	(*Call)(nil),                   // 103: troupe.v1.Call
-	(*Floor)(nil),                  // 104: troupe.v1.Floor
-	(*Location)(nil),               // 105: troupe.v1.Location
-	(*Notice)(nil),                 // 106: troupe.v1.Notice
-	(*Goaway)(nil),                 // 107: troupe.v1.Goaway
-	(*Fault)(nil),                  // 108: troupe.v1.Fault
-	(*Error)(nil),                  // 109: troupe.v1.Error
-	nil,                            // 110: troupe.v1.Profile.FieldsEntry
-	nil,                            // 111: troupe.v1.HeartbeatReply.HeadsEntry
-	nil,                            // 112: troupe.v1.Entities.SessionEntry
+	(*Release)(nil),                // 22: troupe.v1.Release
+	(*Snapshot)(nil),               // 23: troupe.v1.Snapshot
+	(*Heartbeat)(nil),              // 24: troupe.v1.Heartbeat
+	(*HeartbeatReply)(nil),         // 25: troupe.v1.HeartbeatReply
+	(*Logout)(nil),                 // 26: troupe.v1.Logout
+	(*LogoutReply)(nil),            // 27: troupe.v1.LogoutReply
+	(*SessionCreate)(nil),          // 28: troupe.v1.SessionCreate
+	(*SessionCreateReply)(nil),     // 29: troupe.v1.SessionCreateReply
+	(*Entities)(nil),               // 30: troupe.v1.Entities
+	(*SessionAddUser)(nil),         // 31: troupe.v1.SessionAddUser
+	(*SessionAddUserReply)(nil),    // 32: troupe.v1.SessionAddUserReply
+	(*SessionRemoveUser)(nil),      // 33: troupe.v1.SessionRemoveUser
+	(*SessionRemoveUserReply)(nil), // 34: troupe.v1.SessionRemoveUserReply
+	(*SessionExit)(nil),            // 35: troupe.v1.SessionExit
+	(*SessionExitReply)(nil),       // 36: troupe.v1.SessionExitReply
+	(*SessionList)(nil),            // 37: troupe.v1.SessionList
+	(*SessionListReply)(nil),       // 38: troupe.v1.SessionListReply
+	(*SessionGet)(nil),             // 39: troupe.v1.SessionGet
+	(*SessionGetReply)(nil),        // 40: troupe.v1.SessionGetReply
+	(*SessionSet)(nil),             // 41: troupe.v1.SessionSet
+	(*SessionSetReply)(nil),        // 42: troupe.v1.SessionSetReply
+	(*MsgSend)(nil),                // 43: troupe.v1.MsgSend
+	(*MsgSendReply)(nil),           // 44: troupe.v1.MsgSendReply
+	(*MsgRecv)(nil),                // 45: troupe.v1.MsgRecv
+	(*MsgRecvReply)(nil),           // 46: troupe.v1.MsgRecvReply
+	(*MsgRead)(nil),                // 47: troupe.v1.MsgRead
+	(*MsgReadReply)(nil),           // 48: troupe.v1.MsgReadReply
+	(*MsgEditing)(nil),             // 49: troupe.v1.MsgEditing
+	(*MsgEditingReply)(nil),        // 50: troupe.v1.MsgEditingReply
+	(*MsgCancel)(nil),              // 51: troupe.v1.MsgCancel
+	(*MsgCancelReply)(nil),         // 52: troupe.v1.MsgCancelReply
+	(*MsgEdit)(nil),                // 53: troupe.v1.MsgEdit
+	(*MsgEditReply)(nil),           // 54: troupe.v1.MsgEditReply
+	(*MsgReact)(nil),               // 55: troupe.v1.MsgReact
+	(*MsgReactReply)(nil),          // 56: troupe.v1.MsgReactReply
+	(*MsgAccept)(nil),              // 57: troupe.v1.MsgAccept
+	(*MsgAcceptReply)(nil),         // 58: troupe.v1.MsgAcceptReply
+	(*MsgRefuse)(nil),              // 59: troupe.v1.MsgRefuse
+	(*MsgRefuseReply)(nil),         // 60: troupe.v1.MsgRefuseReply
+	(*Sync)(nil),                   // 61: troupe.v1.Sync
+	(*SyncReply)(nil),              // 62: troupe.v1.SyncReply
+	(*Gone)(nil),                   // 63: troupe.v1.Gone
+	(*Request)(nil),                // 64: troupe.v1.Request
+	(*RequestSend)(nil),            // 65: troupe.v1.RequestSend
+	(*RequestSendReply)(nil),       // 66: troupe.v1.RequestSendReply
+	(*RequestAnswer)(nil),          // 67: troupe.v1.RequestAnswer
+	(*RequestAnswerReply)(nil),     // 68: troupe.v1.RequestAnswerReply
+	(*RequestList)(nil),            // 69: troupe.v1.RequestList
+	(*RequestListReply)(nil),       // 70: troupe.v1.RequestListReply
+	(*ContactList)(nil),            // 71: troupe.v1.ContactList
+	(*ContactListReply)(nil),       // 72: troupe.v1.ContactListReply
+	(*ContactSet)(nil),             // 73: troupe.v1.ContactSet
+	(*ContactSetReply)(nil),        // 74: troupe.v1.ContactSetReply
+	(*ContactRemove)(nil),          // 75: troupe.v1.ContactRemove
+	(*ContactRemoveReply)(nil),     // 76: troupe.v1.ContactRemoveReply
+	(*UserGet)(nil),                // 77: troupe.v1.UserGet
+	(*UserGetReply)(nil),           // 78: troupe.v1.UserGetReply
+	(*PresenceSet)(nil),            // 79: troupe.v1.PresenceSet
+	(*PresenceSetReply)(nil),       // 80: troupe.v1.PresenceSetReply
+	(*SessionJoin)(nil),            // 81: troupe.v1.SessionJoin
+	(*SessionJoinReply)(nil),       // 82: troupe.v1.SessionJoinReply
+	(*SessionDissolve)(nil),        // 83: troupe.v1.SessionDissolve
+	(*SessionDissolveReply)(nil),   // 84: troupe.v1.SessionDissolveReply
+	(*Link)(nil),                   // 85: troupe.v1.Link
+	(*LinkCreate)(nil),             // 86: troupe.v1.LinkCreate
+	(*LinkCreateReply)(nil),        // 87: troupe.v1.LinkCreateReply
+	(*LinkList)(nil),               // 88: troupe.v1.LinkList
+	(*LinkListReply)(nil),          // 89: troupe.v1.LinkListReply
+	(*LinkRevoke)(nil),             // 90: troupe.v1.LinkRevoke
+	(*LinkRevokeReply)(nil),        // 91: troupe.v1.LinkRevokeReply
+	(*LinkGet)(nil),                // 92: troupe.v1.LinkGet
+	(*LinkGetReply)(nil),           // 93: troupe.v1.LinkGetReply
+	(*PresenceWatch)(nil),          // 94: troupe.v1.PresenceWatch
+	(*PresenceWatchReply)(nil),     // 95: troupe.v1.PresenceWatchReply
+	(*MsgStream)(nil),              // 96: troupe.v1.MsgStream
+	(*Receipt)(nil),                // 97: troupe.v1.Receipt
+	(*SessionUpdate)(nil),          // 98: troupe.v1.SessionUpdate
+	(*RequestUpdate)(nil),          // 99: troupe.v1.RequestUpdate
+	(*ContactUpdate)(nil),          // 100: troupe.v1.ContactUpdate
+	(*UserUpdate)(nil),             // 101: troupe.v1.UserUpdate
+	(*Presence)(nil),               // 102: troupe.v1.Presence
+	(*Unread)(nil),                 // 103: troupe.v1.Unread
+	(*Call)(nil),                   // 104: troupe.v1.Call
+	(*Floor)(nil),                  // 105: troupe.v1.Floor
+	(*Location)(nil),               // 106: troupe.v1.Location
+	(*Notice)(nil),                 // 107: troupe.v1.Notice
+	(*Goaway)(nil),                 // 108: troupe.v1.Goaway
+	(*Fault)(nil),                  // 109: troupe.v1.Fault
+	(*Error)(nil),                  // 110: troupe.v1.Error
+	nil,                            // 111: troupe.v1.Profile.FieldsEntry
+	nil,                            // 112: troupe.v1.Release.NotesEntry
+	nil,                            // 113: troupe.v1.HeartbeatReply.HeadsEntry
+	nil,                            // 114: troupe.v1.Entities.SessionEntry
 }
 var file_internal_protocol_troupe_proto_depIdxs = []int32{
 	20,  // 0: troupe.v1.Frame.auth:type_name -> troupe.v1.Auth
 	21,  // 1: troupe.v1.Frame.auth_reply:type_name -> troupe.v1.AuthReply
-	23,  // 2: troupe.v1.Frame.heartbeat:type_name -> troupe.v1.Heartbeat
-	24,  // 3: troupe.v1.Frame.heartbeat_reply:type_name -> troupe.v1.HeartbeatReply
-	25,  // 4: troupe.v1.Frame.logout:type_name -> troupe.v1.Logout
-	26,  // 5: troupe.v1.Frame.logout_reply:type_name -> troupe.v1.LogoutReply
-	27,  // 6: troupe.v1.Frame.session_create:type_name -> troupe.v1.SessionCreate
-	28,  // 7: troupe.v1.Frame.session_create_reply:type_name -> troupe.v1.SessionCreateReply
-	30,  // 8: troupe.v1.Frame.session_add_user:type_name -> troupe.v1.SessionAddUser
-	31,  // 9: troupe.v1.Frame.session_add_user_reply:type_name -> troupe.v1.SessionAddUserReply
-	32,  // 10: troupe.v1.Frame.session_remove_user:type_name -> troupe.v1.SessionRemoveUser
-	33,  // 11: troupe.v1.Frame.session_remove_user_reply:type_name -> troupe.v1.SessionRemoveUserReply
-	34,  // 12: troupe.v1.Frame.session_exit:type_name -> troupe.v1.SessionExit
-	35,  // 13: troupe.v1.Frame.session_exit_reply:type_name -> troupe.v1.SessionExitReply
-	36,  // 14: troupe.v1.Frame.session_list:type_name -> troupe.v1.SessionList
-	37,  // 15: troupe.v1.Frame.session_list_reply:type_name -> troupe.v1.SessionListReply
-	38,  // 16: troupe.v1.Frame.session_get:type_name -> troupe.v1.SessionGet
-	39,  // 17: troupe.v1.Frame.session_get_reply:type_name -> troupe.v1.SessionGetReply
-	40,  // 18: troupe.v1.Frame.session_set:type_name -> troupe.v1.SessionSet
-	41,  // 19: troupe.v1.Frame.session_set_reply:type_name -> troupe.v1.SessionSetReply
-	42,  // 20: troupe.v1.Frame.msg_send:type_name -> troupe.v1.MsgSend
-	43,  // 21: troupe.v1.Frame.msg_send_reply:type_name -> troupe.v1.MsgSendReply
-	44,  // 22: troupe.v1.Frame.msg_recv:type_name -> troupe.v1.MsgRecv
-	45,  // 23: troupe.v1.Frame.msg_recv_reply:type_name -> troupe.v1.MsgRecvReply
-	46,  // 24: troupe.v1.Frame.msg_read:type_name -> troupe.v1.MsgRead
-	47,  // 25: troupe.v1.Frame.msg_read_reply:type_name -> troupe.v1.MsgReadReply
-	48,  // 26: troupe.v1.Frame.msg_editing:type_name -> troupe.v1.MsgEditing
-	49,  // 27: troupe.v1.Frame.msg_editing_reply:type_name -> troupe.v1.MsgEditingReply
-	50,  // 28: troupe.v1.Frame.msg_cancel:type_name -> troupe.v1.MsgCancel
-	51,  // 29: troupe.v1.Frame.msg_cancel_reply:type_name -> troupe.v1.MsgCancelReply
-	52,  // 30: troupe.v1.Frame.msg_edit:type_name -> troupe.v1.MsgEdit
-	53,  // 31: troupe.v1.Frame.msg_edit_reply:type_name -> troupe.v1.MsgEditReply
-	54,  // 32: troupe.v1.Frame.msg_react:type_name -> troupe.v1.MsgReact
-	55,  // 33: troupe.v1.Frame.msg_react_reply:type_name -> troupe.v1.MsgReactReply
-	56,  // 34: troupe.v1.Frame.msg_accept:type_name -> troupe.v1.MsgAccept
-	57,  // 35: troupe.v1.Frame.msg_accept_reply:type_name -> troupe.v1.MsgAcceptReply
-	58,  // 36: troupe.v1.Frame.msg_refuse:type_name -> troupe.v1.MsgRefuse
-	59,  // 37: troupe.v1.Frame.msg_refuse_reply:type_name -> troupe.v1.MsgRefuseReply
-	60,  // 38: troupe.v1.Frame.sync:type_name -> troupe.v1.Sync
-	61,  // 39: troupe.v1.Frame.sync_reply:type_name -> troupe.v1.SyncReply
-	64,  // 40: troupe.v1.Frame.request_send:type_name -> troupe.v1.RequestSend
-	65,  // 41: troupe.v1.Frame.request_send_reply:type_name -> troupe.v1.RequestSendReply
-	66,  // 42: troupe.v1.Frame.request_answer:type_name -> troupe.v1.RequestAnswer
-	67,  // 43: troupe.v1.Frame.request_answer_reply:type_name -> troupe.v1.RequestAnswerReply
-	93,  // 44: troupe.v1.Frame.presence_watch:type_name -> troupe.v1.PresenceWatch
-	94,  // 45: troupe.v1.Frame.presence_watch_reply:type_name -> troupe.v1.PresenceWatchReply
-	78,  // 46: troupe.v1.Frame.presence_set:type_name -> troupe.v1.PresenceSet
-	79,  // 47: troupe.v1.Frame.presence_set_reply:type_name -> troupe.v1.PresenceSetReply
-	68,  // 48: troupe.v1.Frame.request_list:type_name -> troupe.v1.RequestList
-	69,  // 49: troupe.v1.Frame.request_list_reply:type_name -> troupe.v1.RequestListReply
-	70,  // 50: troupe.v1.Frame.contact_list:type_name -> troupe.v1.ContactList
-	71,  // 51: troupe.v1.Frame.contact_list_reply:type_name -> troupe.v1.ContactListReply
-	72,  // 52: troupe.v1.Frame.contact_set:type_name -> troupe.v1.ContactSet
-	73,  // 53: troupe.v1.Frame.contact_set_reply:type_name -> troupe.v1.ContactSetReply
-	74,  // 54: troupe.v1.Frame.contact_remove:type_name -> troupe.v1.ContactRemove
-	75,  // 55: troupe.v1.Frame.contact_remove_reply:type_name -> troupe.v1.ContactRemoveReply
-	76,  // 56: troupe.v1.Frame.user_get:type_name -> troupe.v1.UserGet
-	77,  // 57: troupe.v1.Frame.user_get_reply:type_name -> troupe.v1.UserGetReply
-	80,  // 58: troupe.v1.Frame.session_join:type_name -> troupe.v1.SessionJoin
-	81,  // 59: troupe.v1.Frame.session_join_reply:type_name -> troupe.v1.SessionJoinReply
-	82,  // 60: troupe.v1.Frame.session_dissolve:type_name -> troupe.v1.SessionDissolve
-	83,  // 61: troupe.v1.Frame.session_dissolve_reply:type_name -> troupe.v1.SessionDissolveReply
-	85,  // 62: troupe.v1.Frame.link_create:type_name -> troupe.v1.LinkCreate
-	86,  // 63: troupe.v1.Frame.link_create_reply:type_name -> troupe.v1.LinkCreateReply
-	87,  // 64: troupe.v1.Frame.link_list:type_name -> troupe.v1.LinkList
-	88,  // 65: troupe.v1.Frame.link_list_reply:type_name -> troupe.v1.LinkListReply
-	89,  // 66: troupe.v1.Frame.link_revoke:type_name -> troupe.v1.LinkRevoke
-	90,  // 67: troupe.v1.Frame.link_revoke_reply:type_name -> troupe.v1.LinkRevokeReply
-	91,  // 68: troupe.v1.Frame.link_get:type_name -> troupe.v1.LinkGet
-	92,  // 69: troupe.v1.Frame.link_get_reply:type_name -> troupe.v1.LinkGetReply
+	24,  // 2: troupe.v1.Frame.heartbeat:type_name -> troupe.v1.Heartbeat
+	25,  // 3: troupe.v1.Frame.heartbeat_reply:type_name -> troupe.v1.HeartbeatReply
+	26,  // 4: troupe.v1.Frame.logout:type_name -> troupe.v1.Logout
+	27,  // 5: troupe.v1.Frame.logout_reply:type_name -> troupe.v1.LogoutReply
+	28,  // 6: troupe.v1.Frame.session_create:type_name -> troupe.v1.SessionCreate
+	29,  // 7: troupe.v1.Frame.session_create_reply:type_name -> troupe.v1.SessionCreateReply
+	31,  // 8: troupe.v1.Frame.session_add_user:type_name -> troupe.v1.SessionAddUser
+	32,  // 9: troupe.v1.Frame.session_add_user_reply:type_name -> troupe.v1.SessionAddUserReply
+	33,  // 10: troupe.v1.Frame.session_remove_user:type_name -> troupe.v1.SessionRemoveUser
+	34,  // 11: troupe.v1.Frame.session_remove_user_reply:type_name -> troupe.v1.SessionRemoveUserReply
+	35,  // 12: troupe.v1.Frame.session_exit:type_name -> troupe.v1.SessionExit
+	36,  // 13: troupe.v1.Frame.session_exit_reply:type_name -> troupe.v1.SessionExitReply
+	37,  // 14: troupe.v1.Frame.session_list:type_name -> troupe.v1.SessionList
+	38,  // 15: troupe.v1.Frame.session_list_reply:type_name -> troupe.v1.SessionListReply
+	39,  // 16: troupe.v1.Frame.session_get:type_name -> troupe.v1.SessionGet
+	40,  // 17: troupe.v1.Frame.session_get_reply:type_name -> troupe.v1.SessionGetReply
+	41,  // 18: troupe.v1.Frame.session_set:type_name -> troupe.v1.SessionSet
+	42,  // 19: troupe.v1.Frame.session_set_reply:type_name -> troupe.v1.SessionSetReply
+	43,  // 20: troupe.v1.Frame.msg_send:type_name -> troupe.v1.MsgSend
+	44,  // 21: troupe.v1.Frame.msg_send_reply:type_name -> troupe.v1.MsgSendReply
+	45,  // 22: troupe.v1.Frame.msg_recv:type_name -> troupe.v1.MsgRecv
+	46,  // 23: troupe.v1.Frame.msg_recv_reply:type_name -> troupe.v1.MsgRecvReply
+	47,  // 24: troupe.v1.Frame.msg_read:type_name -> troupe.v1.MsgRead
+	48,  // 25: troupe.v1.Frame.msg_read_reply:type_name -> troupe.v1.MsgReadReply
+	49,  // 26: troupe.v1.Frame.msg_editing:type_name -> troupe.v1.MsgEditing
+	50,  // 27: troupe.v1.Frame.msg_editing_reply:type_name -> troupe.v1.MsgEditingReply
+	51,  // 28: troupe.v1.Frame.msg_cancel:type_name -> troupe.v1.MsgCancel
+	52,  // 29: troupe.v1.Frame.msg_cancel_reply:type_name -> troupe.v1.MsgCancelReply
+	53,  // 30: troupe.v1.Frame.msg_edit:type_name -> troupe.v1.MsgEdit
+	54,  // 31: troupe.v1.Frame.msg_edit_reply:type_name -> troupe.v1.MsgEditReply
+	55,  // 32: troupe.v1.Frame.msg_react:type_name -> troupe.v1.MsgReact
+	56,  // 33: troupe.v1.Frame.msg_react_reply:type_name -> troupe.v1.MsgReactReply
+	57,  // 34: troupe.v1.Frame.msg_accept:type_name -> troupe.v1.MsgAccept
+	58,  // 35: troupe.v1.Frame.msg_accept_reply:type_name -> troupe.v1.MsgAcceptReply
+	59,  // 36: troupe.v1.Frame.msg_refuse:type_name -> troupe.v1.MsgRefuse
+	60,  // 37: troupe.v1.Frame.msg_refuse_reply:type_name -> troupe.v1.MsgRefuseReply
+	61,  // 38: troupe.v1.Frame.sync:type_name -> troupe.v1.Sync
+	62,  // 39: troupe.v1.Frame.sync_reply:type_name -> troupe.v1.SyncReply
+	65,  // 40: troupe.v1.Frame.request_send:type_name -> troupe.v1.RequestSend
+	66,  // 41: troupe.v1.Frame.request_send_reply:type_name -> troupe.v1.RequestSendReply
+	67,  // 42: troupe.v1.Frame.request_answer:type_name -> troupe.v1.RequestAnswer
+	68,  // 43: troupe.v1.Frame.request_answer_reply:type_name -> troupe.v1.RequestAnswerReply
+	94,  // 44: troupe.v1.Frame.presence_watch:type_name -> troupe.v1.PresenceWatch
+	95,  // 45: troupe.v1.Frame.presence_watch_reply:type_name -> troupe.v1.PresenceWatchReply
+	79,  // 46: troupe.v1.Frame.presence_set:type_name -> troupe.v1.PresenceSet
+	80,  // 47: troupe.v1.Frame.presence_set_reply:type_name -> troupe.v1.PresenceSetReply
+	69,  // 48: troupe.v1.Frame.request_list:type_name -> troupe.v1.RequestList
+	70,  // 49: troupe.v1.Frame.request_list_reply:type_name -> troupe.v1.RequestListReply
+	71,  // 50: troupe.v1.Frame.contact_list:type_name -> troupe.v1.ContactList
+	72,  // 51: troupe.v1.Frame.contact_list_reply:type_name -> troupe.v1.ContactListReply
+	73,  // 52: troupe.v1.Frame.contact_set:type_name -> troupe.v1.ContactSet
+	74,  // 53: troupe.v1.Frame.contact_set_reply:type_name -> troupe.v1.ContactSetReply
+	75,  // 54: troupe.v1.Frame.contact_remove:type_name -> troupe.v1.ContactRemove
+	76,  // 55: troupe.v1.Frame.contact_remove_reply:type_name -> troupe.v1.ContactRemoveReply
+	77,  // 56: troupe.v1.Frame.user_get:type_name -> troupe.v1.UserGet
+	78,  // 57: troupe.v1.Frame.user_get_reply:type_name -> troupe.v1.UserGetReply
+	81,  // 58: troupe.v1.Frame.session_join:type_name -> troupe.v1.SessionJoin
+	82,  // 59: troupe.v1.Frame.session_join_reply:type_name -> troupe.v1.SessionJoinReply
+	83,  // 60: troupe.v1.Frame.session_dissolve:type_name -> troupe.v1.SessionDissolve
+	84,  // 61: troupe.v1.Frame.session_dissolve_reply:type_name -> troupe.v1.SessionDissolveReply
+	86,  // 62: troupe.v1.Frame.link_create:type_name -> troupe.v1.LinkCreate
+	87,  // 63: troupe.v1.Frame.link_create_reply:type_name -> troupe.v1.LinkCreateReply
+	88,  // 64: troupe.v1.Frame.link_list:type_name -> troupe.v1.LinkList
+	89,  // 65: troupe.v1.Frame.link_list_reply:type_name -> troupe.v1.LinkListReply
+	90,  // 66: troupe.v1.Frame.link_revoke:type_name -> troupe.v1.LinkRevoke
+	91,  // 67: troupe.v1.Frame.link_revoke_reply:type_name -> troupe.v1.LinkRevokeReply
+	92,  // 68: troupe.v1.Frame.link_get:type_name -> troupe.v1.LinkGet
+	93,  // 69: troupe.v1.Frame.link_get_reply:type_name -> troupe.v1.LinkGetReply
 	11,  // 70: troupe.v1.Frame.msg_push:type_name -> troupe.v1.Entry
-	95,  // 71: troupe.v1.Frame.msg_stream:type_name -> troupe.v1.MsgStream
-	96,  // 72: troupe.v1.Frame.receipt:type_name -> troupe.v1.Receipt
-	97,  // 73: troupe.v1.Frame.session_update:type_name -> troupe.v1.SessionUpdate
-	98,  // 74: troupe.v1.Frame.request_update:type_name -> troupe.v1.RequestUpdate
-	101, // 75: troupe.v1.Frame.presence:type_name -> troupe.v1.Presence
-	102, // 76: troupe.v1.Frame.unread:type_name -> troupe.v1.Unread
-	103, // 77: troupe.v1.Frame.call:type_name -> troupe.v1.Call
-	104, // 78: troupe.v1.Frame.floor:type_name -> troupe.v1.Floor
-	105, // 79: troupe.v1.Frame.location:type_name -> troupe.v1.Location
-	106, // 80: troupe.v1.Frame.notice:type_name -> troupe.v1.Notice
-	107, // 81: troupe.v1.Frame.goaway:type_name -> troupe.v1.Goaway
-	108, // 82: troupe.v1.Frame.fault:type_name -> troupe.v1.Fault
-	99,  // 83: troupe.v1.Frame.contact_update:type_name -> troupe.v1.ContactUpdate
-	100, // 84: troupe.v1.Frame.user_update:type_name -> troupe.v1.UserUpdate
+	96,  // 71: troupe.v1.Frame.msg_stream:type_name -> troupe.v1.MsgStream
+	97,  // 72: troupe.v1.Frame.receipt:type_name -> troupe.v1.Receipt
+	98,  // 73: troupe.v1.Frame.session_update:type_name -> troupe.v1.SessionUpdate
+	99,  // 74: troupe.v1.Frame.request_update:type_name -> troupe.v1.RequestUpdate
+	102, // 75: troupe.v1.Frame.presence:type_name -> troupe.v1.Presence
+	103, // 76: troupe.v1.Frame.unread:type_name -> troupe.v1.Unread
+	104, // 77: troupe.v1.Frame.call:type_name -> troupe.v1.Call
+	105, // 78: troupe.v1.Frame.floor:type_name -> troupe.v1.Floor
+	106, // 79: troupe.v1.Frame.location:type_name -> troupe.v1.Location
+	107, // 80: troupe.v1.Frame.notice:type_name -> troupe.v1.Notice
+	108, // 81: troupe.v1.Frame.goaway:type_name -> troupe.v1.Goaway
+	109, // 82: troupe.v1.Frame.fault:type_name -> troupe.v1.Fault
+	100, // 83: troupe.v1.Frame.contact_update:type_name -> troupe.v1.ContactUpdate
+	101, // 84: troupe.v1.Frame.user_update:type_name -> troupe.v1.UserUpdate
 	4,   // 85: troupe.v1.Content.type:type_name -> troupe.v1.ContentType
 	10,  // 86: troupe.v1.Content.forwarded:type_name -> troupe.v1.Forwarded
 	5,   // 87: troupe.v1.Entry.kind:type_name -> troupe.v1.Kind
@@ -10133,56 +10287,58 @@ var file_internal_protocol_troupe_proto_depIdxs = []int32{
 	2,   // 97: troupe.v1.SessionInfo.join_policy:type_name -> troupe.v1.JoinPolicy
 	3,   // 98: troupe.v1.SessionInfo.invite_policy:type_name -> troupe.v1.InvitePolicy
 	14,  // 99: troupe.v1.SessionInfo.former:type_name -> troupe.v1.Member
-	110, // 100: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
+	111, // 100: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
 	16,  // 101: troupe.v1.Contact.profile:type_name -> troupe.v1.Profile
 	0,   // 102: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
 	11,  // 103: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
 	1,   // 104: troupe.v1.SessionHead.role:type_name -> troupe.v1.Role
 	19,  // 105: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
-	22,  // 106: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
-	18,  // 107: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
-	63,  // 108: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
-	16,  // 109: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
-	111, // 110: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
-	0,   // 111: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
-	2,   // 112: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 113: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
-	29,  // 114: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
-	112, // 115: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
-	0,   // 116: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
-	18,  // 117: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
-	16,  // 118: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
-	15,  // 119: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
-	16,  // 120: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
-	1,   // 121: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
-	2,   // 122: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 123: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
-	9,   // 124: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
-	9,   // 125: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
-	11,  // 126: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
-	62,  // 127: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
-	6,   // 128: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
-	6,   // 129: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
-	63,  // 130: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
-	63,  // 131: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
-	63,  // 132: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
-	17,  // 133: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
-	17,  // 134: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
-	16,  // 135: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
-	84,  // 136: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
-	84,  // 137: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
-	101, // 138: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
-	18,  // 139: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
-	63,  // 140: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
-	17,  // 141: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
-	16,  // 142: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
-	7,   // 143: troupe.v1.Error.code:type_name -> troupe.v1.Code
-	15,  // 144: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
-	145, // [145:145] is the sub-list for method output_type
-	145, // [145:145] is the sub-list for method input_type
-	145, // [145:145] is the sub-list for extension type_name
-	145, // [145:145] is the sub-list for extension extendee
-	0,   // [0:145] is the sub-list for field type_name
+	23,  // 106: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
+	22,  // 107: troupe.v1.AuthReply.release:type_name -> troupe.v1.Release
+	112, // 108: troupe.v1.Release.notes:type_name -> troupe.v1.Release.NotesEntry
+	18,  // 109: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
+	64,  // 110: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
+	16,  // 111: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
+	113, // 112: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
+	0,   // 113: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
+	2,   // 114: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 115: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
+	30,  // 116: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
+	114, // 117: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
+	0,   // 118: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
+	18,  // 119: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
+	16,  // 120: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
+	15,  // 121: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
+	16,  // 122: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
+	1,   // 123: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
+	2,   // 124: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 125: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
+	9,   // 126: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
+	9,   // 127: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
+	11,  // 128: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
+	63,  // 129: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
+	6,   // 130: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
+	6,   // 131: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
+	64,  // 132: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
+	64,  // 133: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
+	64,  // 134: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
+	17,  // 135: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
+	17,  // 136: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
+	16,  // 137: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
+	85,  // 138: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
+	85,  // 139: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
+	102, // 140: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
+	18,  // 141: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
+	64,  // 142: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
+	17,  // 143: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
+	16,  // 144: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
+	7,   // 145: troupe.v1.Error.code:type_name -> troupe.v1.Code
+	15,  // 146: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
+	147, // [147:147] is the sub-list for method output_type
+	147, // [147:147] is the sub-list for method input_type
+	147, // [147:147] is the sub-list for extension type_name
+	147, // [147:147] is the sub-list for extension extendee
+	0,   // [0:147] is the sub-list for field type_name
 }
 
 func init() { file_internal_protocol_troupe_proto_init() }
@@ -10279,16 +10435,16 @@ func file_internal_protocol_troupe_proto_init() {
 		(*Frame_UserUpdate)(nil),
 	}
 	file_internal_protocol_troupe_proto_msgTypes[4].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[32].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[52].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[64].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[33].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[53].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[65].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_protocol_troupe_proto_rawDesc), len(file_internal_protocol_troupe_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   105,
+			NumMessages:   107,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

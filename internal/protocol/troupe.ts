@@ -334,6 +334,8 @@ export interface Auth {
   resume?: Resume
   /** the session a client has open, as some clients say it at sign-in */
   session?: string
+  /** of whose releases the client wants to be told; stable when it isn't said */
+  channel?: string
 }
 
 export interface AuthReply {
@@ -345,6 +347,30 @@ export interface AuthReply {
   resumed: boolean
   snapshot?: Snapshot
   expiresAt?: number
+  /** newer than the version that the client said */
+  release?: Release
+}
+
+/** Release is a newer version of the client, as docs/files.md has it. */
+export interface Release {
+  /** available, or required: the client is below its minimum */
+  state: string
+  /** its id */
+  release: string
+  version: string
+  build?: number
+  /** clients below this version have to go on to it */
+  minimum?: string
+  /** plain texts, by their languages */
+  notes?: Record<string, string>
+  /** of the file */
+  name: string
+  /** bytes */
+  size: number
+  /** of the whole file, in hex */
+  sha256: string
+  /** of the file: a path of this server, or a link */
+  url: string
 }
 
 export interface Snapshot {

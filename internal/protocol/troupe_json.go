@@ -3083,6 +3083,9 @@ func (m *Auth) appendFields(b []byte) []byte {
 	if m.Session != "" {
 		b = appendString(append(b, `,"session":`...), m.Session)
 	}
+	if m.Channel != "" {
+		b = appendString(append(b, `,"channel":`...), m.Channel)
+	}
 	return b
 }
 
@@ -3093,6 +3096,7 @@ var namesAuth = []string{
 	"version",
 	"resume",
 	"session",
+	"channel",
 }
 
 func (*Auth) names() []string { return namesAuth }
@@ -3112,6 +3116,8 @@ func (*Auth) fieldOf(name []byte) int {
 		return 4
 	case "session":
 		return 5
+	case "channel":
+		return 6
 	}
 	return -1
 }
@@ -3131,6 +3137,8 @@ func (m *Auth) readField(r *reader, field int) {
 		r.object(m.Resume)
 	case 5:
 		m.Session = r.string()
+	case 6:
+		m.Channel = r.string()
 	}
 }
 
@@ -3176,6 +3184,9 @@ func (m *AuthReply) appendFields(b []byte) []byte {
 	if m.ExpiresAt != 0 {
 		b = appendInt(append(b, `,"expiresAt":`...), m.ExpiresAt)
 	}
+	if m.Release != nil {
+		b = appendObject(append(b, `,"release":`...), m.Release)
+	}
 	return b
 }
 
@@ -3188,6 +3199,7 @@ var namesAuthReply = []string{
 	"resumed",
 	"snapshot",
 	"expiresAt",
+	"release",
 }
 
 func (*AuthReply) names() []string { return namesAuthReply }
@@ -3211,6 +3223,8 @@ func (*AuthReply) fieldOf(name []byte) int {
 		return 6
 	case "expiresAt":
 		return 7
+	case "release":
+		return 8
 	}
 	return -1
 }
@@ -3234,6 +3248,9 @@ func (m *AuthReply) readField(r *reader, field int) {
 		r.object(m.Snapshot)
 	case 7:
 		m.ExpiresAt = r.int()
+	case 8:
+		m.Release = new(Release)
+		r.object(m.Release)
 	}
 }
 
@@ -3245,6 +3262,10 @@ func (m *AuthReply) check(r *reader) {
 		r.at("snapshot")
 	}
 	r.checkInt(m.GetExpiresAt(), "expiresAt")
+	if r.err == nil && m.Release != nil {
+		m.Release.check(r)
+		r.at("release")
+	}
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -3252,6 +3273,112 @@ func (m *AuthReply) MarshalJSON() ([]byte, error) { return appendObject(nil, m),
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *AuthReply) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- Release
+
+func (m *Release) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"state":`...), m.State)
+	b = appendString(append(b, `,"release":`...), m.Release)
+	b = appendString(append(b, `,"version":`...), m.Version)
+	if m.Build != 0 {
+		b = appendInt(append(b, `,"build":`...), m.Build)
+	}
+	if m.Minimum != "" {
+		b = appendString(append(b, `,"minimum":`...), m.Minimum)
+	}
+	if len(m.Notes) > 0 {
+		b = appendMap(append(b, `,"notes":`...), m.Notes, appendString)
+	}
+	b = appendString(append(b, `,"name":`...), m.Name)
+	b = appendInt(append(b, `,"size":`...), m.Size)
+	b = appendString(append(b, `,"sha256":`...), m.Sha256)
+	b = appendString(append(b, `,"url":`...), m.Url)
+	return b
+}
+
+var namesRelease = []string{
+	"state",
+	"release",
+	"version",
+	"build",
+	"minimum",
+	"notes",
+	"name",
+	"size",
+	"sha256",
+	"url",
+}
+
+func (*Release) names() []string { return namesRelease }
+func (*Release) needs() uint64   { return 0x3c7 }
+
+func (*Release) fieldOf(name []byte) int {
+	switch string(name) {
+	case "state":
+		return 0
+	case "release":
+		return 1
+	case "version":
+		return 2
+	case "build":
+		return 3
+	case "minimum":
+		return 4
+	case "notes":
+		return 5
+	case "name":
+		return 6
+	case "size":
+		return 7
+	case "sha256":
+		return 8
+	case "url":
+		return 9
+	}
+	return -1
+}
+
+func (m *Release) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.State = r.string()
+	case 1:
+		m.Release = r.string()
+	case 2:
+		m.Version = r.string()
+	case 3:
+		m.Build = r.int()
+	case 4:
+		m.Minimum = r.string()
+	case 5:
+		m.Notes = readMap(r, r.string)
+	case 6:
+		m.Name = r.string()
+	case 7:
+		m.Size = r.int()
+	case 8:
+		m.Sha256 = r.string()
+	case 9:
+		m.Url = r.string()
+	}
+}
+
+func (m *Release) check(r *reader) {
+	r.checkInt(m.GetBuild(), "build")
+	r.checkInt(m.GetSize(), "size")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *Release) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *Release) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }

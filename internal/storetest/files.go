@@ -45,6 +45,8 @@ func Files(t *testing.T, open func(t *testing.T) FileStore) {
 		{"LooseFilesAreThoseThatNobodyNames", looseFiles},
 		{"FileThatIsNamedIsNotRemoved", namedFile},
 		{"FilesOfAUserComeInPages", filesInPages},
+		{"ReleasedFileIsNobodysUntilItIsWithdrawn", releasedFile},
+		{"QuotaOfAnApplicationHoldsForAllWhoCameByIt", applicationsQuota},
 	} {
 		t.Run(c.says, func(t *testing.T) { c.test(t, open(t)) })
 	}
