@@ -307,6 +307,8 @@ export interface Conversation {
   timeline(o?: { at?: Seq | 'unread' | 'latest'; page?: number }): Timeline
   /** Sends. It returns at once and never throws for the network: see Outgoing. */
   send(draft: Draft, o?: SendOptions): Outgoing
+  /** The handle of a message that waits or has failed, also of an earlier start; null: it doesn't any more. */
+  outgoing(clientId: string): Outgoing | null
   /** A message by its id, from what is stored or from the server. */
   message(id: Id): Promise<Message>
   edit(id: Id, draft: Draft): Promise<void>

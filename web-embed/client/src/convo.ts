@@ -645,6 +645,8 @@ export class Convo implements Conversation {
     return this.core.out.add(this.id, prepare(draft), o)
   }
 
+  outgoing(clientId: string): Outgoing | null { return this.core.out.handle(clientId) }
+
   typing(on = true): void {
     const now = this.core.env.clock.now()
     if (!on) { this.#typed = 0; return }

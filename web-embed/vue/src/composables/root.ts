@@ -1,0 +1,79 @@
+import { computed, onScopeDispose, provide, ref, shallowRef, type Component, type ComputedRef, type Ref } from 'vue'
+import type { ConversationView, Id, Seq, TroupeClient, TroupeError } from '@troupe/client'
+import type { MessageKey, Translate } from '../i18n/i18n'
+import { clean } from '../text/plain'
+import { chatKey, useFileUrl, type Chat, type ComposerOptions, type Dialog, type Features, type Layout, type Panel, type Told } from './chat'
+import { useLive } from './live'
+import { usePeople } from './people'
+
+export interface Toast { readonly key: number; readonly text: string; readonly kind: 'plain' | 'bad' | 'good' }
+export interface RootState {
+  readonly chat: Chat
+  readonly at: Ref<{ at?: Seq | Id } | undefined>
+  readonly toasts: Readonly<Ref<readonly Toast[]>>
+  readonly said: Readonly<Ref<string>>
+}
+
+/** useRoot makes what all parts of a chat share, for the component that holds them all. */
+export function useRoot(o: {
+  client: TroupeClient; t: ComputedRef<Translate>; locale: ComputedRef<string>; features: ComputedRef<Features>; composer: ComputedRef<ComposerOptions>
+  cards: ComputedRef<Readonly<Record<string, Component>>>; readonly: ComputedRef<boolean>; linkTarget: ComputedRef<string>
+  layout: ComputedRef<Layout>; current: Ref<Id | null>; tell: Told; clock?: () => number
+}): RootState {
+  const { client } = o
+  const read = o.clock ?? (() => client.serverNow)
+  const now = ref(read())
+  const tick = setInterval(() => { now.value = read() }, 30_000)
+  onScopeDispose(() => clearInterval(tick))
+
+  const said = ref(''), toasts = shallowRef<readonly Toast[]>([])
+  const at = shallowRef<{ at?: Seq | Id }>()
+  const panel = ref<Panel>(null), dialog = shallowRef<Dialog | null>(null)
+  const people = usePeople(client)
+  let key = 0
+  const t: Translate = (k, v) => o.t.value(k, v)
+
+  const explain = (error: unknown): string => {
+    const code = (error as TroupeError | null)?.code
+    const known = code ? t(`error.${code}` as MessageKey) : ''
+    return known && known !== `error.${code}` ? known : t('error.other')
+  }
+  const toast = (text: string, kind: Toast['kind'] = 'plain') => {
+    const mine = { key: key++, text, kind }
+    toasts.value = [...toasts.value.slice(-2), mine]
+    announce(text)
+    setTimeout(() => { toasts.value = toasts.value.filter(x => x !== mine) }, kind === 'bad' ? 6000 : 3000)
+  }
+  // The same words again are said again: a reader speaks only of what has changed.
+  const announce = (text: string) => { said.value = text === said.value ? `${text}\u00a0` : text }
+
+  const chat: Chat = {
+    client, t, now, panel, dialog, explain, toast, announce,
+    locale: o.locale, features: o.features, composer: o.composer, cards: o.cards, readonly: o.readonly, linkTarget: o.linkTarget, layout: o.layout, current: o.current, tell: o.tell,
+    self: useLive(client.self),
+    open(id, where) {
+      at.value = where
+      panel.value = null
+      o.current.value = id
+    },
+    back() {
+      panel.value = null
+      o.current.value = null
+    },
+    person: people,
+    nameOf(view: ConversationView) {
+      const title = clean(view.title)
+      if (title) return title
+      if (view.kind === 'system') return t('system.title')
+      if (view.peer) return people(view.peer.id).name || t('person.gone')
+      return t('group.unnamed')
+    },
+    faceUrl: (picture, _id) => useFileUrl(client, () => picture() ? { id: picture(), size: 'small' } : undefined),
+    fail(error) {
+      o.tell.error(error as TroupeError)
+      toast(explain(error), 'bad')
+    },
+  }
+  provide(chatKey, chat)
+  return { chat, at, toasts, said: computed(() => said.value) }
+}

@@ -1,0 +1,6 @@
+export { default as TroupeChat } from './TroupeChat.vue'
+export type { Chat, ComposerOptions, Features, Layout } from './composables/chat'
+export { useChat } from './composables/chat'
+export { useLive, useLiveOf } from './composables/live'
+export { useTalk, type Talk } from './composables/talk'
+export { loadTable, resolveLocale, translator, type MessageKey, type Messages, type Translate } from './i18n/i18n'

@@ -1,0 +1,16 @@
+import vue from '@vitejs/plugin-vue'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  plugins: [vue()],
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  test: {
+    name: 'vue',
+    environment: 'happy-dom',
+    include: ['test/**/*.test.ts'],
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+  },
+})
