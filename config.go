@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/filectr/review"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
@@ -44,8 +45,11 @@ type Config struct {
 	Links   previewctr.Config
 	Egress  egress.Config // how others on the web are asked
 
-	S3Secret userctr.Secret // of Files.S3
-	Previews string         // of Links: on or off
+	S3Secret     userctr.Secret // of Files.S3
+	Review       review.Config  // who looks at files before others see them; no URL: nobody does
+	ReviewSecret userctr.Secret
+
+	Previews string // of Links: on or off
 	Store    pebblestore.Options
 }
 
@@ -73,6 +77,11 @@ func (c *Config) settle() {
 	c.Users.Data = c.Data
 	c.Files.S3.Secret = string(c.S3Secret)
 	c.Files.Data = filepath.Join(c.Data, filesDir)
+	c.Review.Secret, c.Review.Within, c.Review.Egress = string(c.ReviewSecret), c.Files.Reviews.Within, c.Egress
+	c.Review.Answer = c.Files.MaxImage*4/3 + 64<<10 // a picture in base64, and what is said beside it
+	if c.Review.URL == "" {
+		c.Files.Reviews.Kinds = nil
+	}
 	c.Users.Platform = c.Actors.Platforms
 	c.Actors.Heartbeat = c.Gateway.Heartbeat
 	c.Gateway.Version = version()
@@ -113,6 +122,11 @@ func (c *Config) check(from map[string]origin) error {
 	}
 	if err := userctr.CheckIssuers(c.Users.Issuers, c.Users.IdentitySecret != ""); err != nil {
 		refuse("issuers", "%v", err)
+	}
+	if c.Review.URL != "" {
+		if err := review.Check(c.Review.URL, c.Review.Secret); err != nil {
+			refuse("review-url", "%v", err)
+		}
 	}
 	for _, o := range c.Gateway.Origins {
 		if strings.Contains(o, "*") {

@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "previewctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/review", "previewctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -27,6 +27,7 @@ var tree = map[string][]string{
 	"gateway":               {"internal/protocol", "internal/access", "actors"},
 	"userctr":               {"internal/protocol", "internal/access", "internal/egress"}, // it asks issuers and callbacks
 	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/face", "filectr/ffmpeg", "filectr/picture", "filectr/scrub", "filectr/sound"},
+	"filectr/review":        {"filectr", "internal/egress"}, // it fills filectr.Reviewer
 	"filectr/ffmpeg":        {"filectr/child", "filectr/sound"},
 	"filectr/child":         {},
 	"filectr/face":          {},

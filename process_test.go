@@ -126,6 +126,7 @@ func (s *testServer) start() {
 	}()
 	s.ended = ended
 	if s.url == "" {
+		s.process = nil // nothing is left to be killed
 		s.t.Fatalf("the server did not start: %v\n%s%s", <-ended, s.printed, s.log)
 	}
 	s.listen = strings.TrimPrefix(s.url, "http://")

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/filectr/face"
+	"github.com/troupe-im/troupe/filectr/review"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/previewctr"
@@ -71,6 +72,12 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.files.UseFaces(shown{s})
 	s.node.UseReleases(s.files)
 	s.users.UseReleases(s.files)
+	if cfg.Review.URL != "" {
+		s.files.UseReviewer(review.New(cfg.Review, time.Now))
+	}
+	s.files.OnDeal(func(ctx context.Context, f *filectr.File, d *filectr.Deal) error {
+		return s.users.Dealt(ctx, d.By, f.ID, string(d.State), d.Reason)
+	})
 	s.users.FollowSessions(s.node)
 	s.users.OnDevice(func(user protocol.UserID, device string, code protocol.Code) {
 		s.node.KickDevice(user, device, code, "the device is signed out")

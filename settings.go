@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -86,6 +87,11 @@ func settings(c *Config) []setting {
 		size("files-min-free", "256MiB", "`BYTES` of disk that uploads leave free", &f.MinFree),
 		duration("unsent-life", "24h", "an upload that was not sent is kept for this `TIME`", &f.Unsent),
 		duration("link-life", "5m", "life of a signed link to a file, a `TIME`", &f.LinkLife),
+		text("review-url", "", "`ADDRESS` of a service of yours that looks at files before others see them: see docs/files.md, Moderation", &c.Review.URL),
+		hidden("review-secret", "signs what that service is sent, 32 bytes or more", &c.ReviewSecret),
+		kinds("review-kinds", "image,video", "`KINDS` of files that it looks at: image, voice, video, package, document", &f.Reviews.Kinds),
+		duration("review-within", "10s", "it has to answer within this `TIME`", &f.Reviews.Within),
+		text("review-when-down", filectr.Hold, "while it cannot say, files `hold` (wait, and it is asked again) or allow", &f.Reviews.WhenDown, filectr.Hold, filectr.Allow),
 		text("clamd", "", "`ADDRESS` of clamd (HOST:PORT, or the path of its socket), which looks at every file before anybody can read it", &f.Clamd),
 		text("ffmpeg", "auto", "auto: FFmpeg is asked about video and voice where it is installed; or `off`", &f.FFmpeg, "auto", "off"),
 		text("s3-endpoint", "", "`ENDPOINT` of the S3 store that keeps files' contents, like https://s3.example.com; none: they are in the data directory", &f.S3.Endpoint),

@@ -54,6 +54,7 @@ func (c *Center) Register(api huma.API) error {
 	}
 	c.registerAvatars(api, operation)
 	c.registerReleases(api, operation)
+	c.registerDeals(api, operation)
 	return c.registerTus(api, operation)
 }
 
@@ -108,6 +109,28 @@ type view struct {
 	Duration    int64       `json:"duration,omitempty" doc:"Milliseconds; absent: not known"`
 	Peaks       []int       `json:"peaks,omitempty" doc:"Loudness over time, 0 to 255; absent: not known"`
 	Thumbs      []thumbView `json:"thumbs,omitempty" doc:"Smaller pictures, smallest first"`
+
+	State  State  `json:"state,omitempty" enum:"pending,allowed,rejected,replaced" doc:"Absent: nobody looks at such files before others see them. While it is pending it is its uploader's alone; rejected, nobody's; of both, others are told id, kind and size in pixels. Replaced: what is told and read is what stands in its place"`
+	Reason string `json:"reason,omitempty" doc:"Why, for people"`
+}
+
+// outline is what is told of a file to who may know of it and not read it.
+func outline(f *File) view {
+	v := view{ID: f.ID, Kind: f.Kind, CreatedAt: f.Created.UTC(), Width: f.Width, Height: f.Height}
+	v.deal(f.Deal)
+	return v
+}
+
+func (v *view) deal(d *Deal) {
+	if d == nil {
+		return
+	}
+	if v.State = d.State; d.State == Held {
+		v.State = Pending
+	}
+	if d.State != Allowed {
+		v.Reason = d.Reason
+	}
 }
 
 type thumbView struct {
@@ -129,6 +152,7 @@ func viewOf(f *File) view {
 	for _, t := range f.Thumbs {
 		v.Thumbs = append(v.Thumbs, thumbView{t.Size, t.Mime, t.Bytes, t.Width, t.Height})
 	}
+	v.deal(f.Deal)
 	return v
 }
 
@@ -166,11 +190,15 @@ func (c *Center) getInfo(ctx context.Context, in *ByID) (*fileAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.Get(ctx, who, in.ID)
+	f, own, err := c.knows(ctx, who, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return answerOf(f), nil
+	seen, err := f.seen(own)
+	if err != nil {
+		return &fileAnswer{Location: "/api/v2/files/" + f.ID, Body: outline(f)}, nil
+	}
+	return answerOf(seen), nil
 }
 
 func (c *Center) removeOwn(ctx context.Context, in *ByID) (*struct{}, error) {
@@ -189,8 +217,29 @@ type Download struct {
 func (c *Center) get(ctx context.Context, in *struct {
 	ByID
 	Download
+	Original bool `query:"original" doc:"One's own file as it was uploaded, where something else stands in its place"`
 }) (*huma.StreamResponse, error) {
+	if in.Original {
+		return c.giveOriginal(ctx, in.ID, in.Download.Download)
+	}
 	return c.give(ctx, in.ID, "", in.Download.Download)
+}
+
+func (c *Center) giveOriginal(ctx context.Context, id string, save bool) (*huma.StreamResponse, error) {
+	who, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, own, err := c.knows(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	if f.state() != Replaced || !own {
+		if f, err = f.seen(own); err != nil {
+			return nil, err
+		}
+	}
+	return c.stream(ctx, f, "", save, "same-origin")
 }
 
 func (c *Center) getThumb(ctx context.Context, in *struct {
@@ -262,6 +311,13 @@ func (c *Center) getLinked(ctx context.Context, in *struct {
 	user, err := c.open(in.ID, in.Size, in.Code)
 	if err != nil {
 		return nil, err
+	}
+	if user == reviewerLink {
+		f, err := c.store.File(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return c.stream(ctx, f, "", in.Download.Download, "cross-origin")
 	}
 	f, err := c.Get(ctx, &protocol.Identity{User: user}, in.ID)
 	if err != nil {

@@ -64,7 +64,7 @@ const avatarKept = 10 * time.Minute
 
 // MakeAvatar cuts an avatar for a holder out of a picture that user may read, and gives
 // its path, which is to be written into the holder's row soon. NOT_FOUND; UNSUPPORTED,
-// it is no picture; RATE_LIMITED; BUSY.
+// it is no picture; RATE_LIMITED; BUSY, also while somebody has yet to look at it.
 func (c *Center) MakeAvatar(ctx context.Context, user protocol.UserID, file protocol.FileID, of Holder) (string, error) {
 	if err := c.Readable(ctx, user, []string{file}); err != nil {
 		return "", err
@@ -75,6 +75,9 @@ func (c *Center) MakeAvatar(ctx context.Context, user protocol.UserID, file prot
 	}
 	if f.Kind != Image {
 		return "", protocol.Errorf(protocol.Code_UNSUPPORTED, "an avatar is made of a picture, and file %s is none", file)
+	}
+	if f, err = f.decided(); err != nil {
+		return "", err
 	}
 	if err := c.avatars.take(user, c.now()); err != nil {
 		return "", err

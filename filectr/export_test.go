@@ -9,3 +9,6 @@ var Cleaned = func(name string, head []byte) (string, string, Kind) {
 var Packed = packed
 
 var InTime = inTime
+
+// NudgeReviews has the reviews looked through, as the clock of tests wakes nobody.
+func (c *Center) NudgeReviews() { c.nudge() }

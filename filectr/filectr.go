@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/troupe-im/troupe/filectr/ffmpeg"
-	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -47,6 +46,8 @@ type Config struct {
 
 	Clamd  string // HOST:PORT, or the path of a socket, of clamd, which looks at every file; "": nobody does
 	FFmpeg string // "off": it is not asked, though it is installed
+
+	Reviews Reviews // which files are looked at before others see them
 
 	S3 S3 // where contents are, instead of in Data
 
@@ -77,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Uploads == 0 {
 		c.Uploads = 256
+	}
+	if c.Reviews.Within == 0 {
+		c.Reviews.Within = 10 * time.Second
 	}
 	return c
 }
@@ -126,6 +130,9 @@ type Center struct {
 	composed composed
 	releases releases
 
+	reviewing reviewing
+	onDeal    func(ctx context.Context, f *File, d *Deal) error // nil: nobody is told
+
 	sweeping sync.Mutex // held while anything is deleted
 }
 
@@ -143,6 +150,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	}
 	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: newPlaces(cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	c.avatars = rate{burst: 10, every: 6 * time.Second}
+	c.reviewing.wake = make(chan struct{}, 1)
 	if cfg.FFmpeg != "off" {
 		c.tools = ffmpeg.Find()
 	}
@@ -187,29 +195,19 @@ func (c *Center) Readable(ctx context.Context, user protocol.UserID, names []str
 		if err != nil {
 			return err
 		}
-		if !at.May() {
+		if !at.May() || !at.State.reads(at.Owner) {
 			return protocol.NotFound("file %s", name)
 		}
 	}
 	return nil
 }
 
-// Get gives a file that who may read, or NOT_FOUND.
+// Get gives a file as who may read it: where something else stands in its place, that.
+// NOT_FOUND: who may not, or not yet.
 func (c *Center) Get(ctx context.Context, who *protocol.Identity, id protocol.FileID) (*File, error) {
-	if !protocol.IsFileID(id) {
-		return nil, protocol.NotFound("file %.64q", id)
+	f, own, err := c.knows(ctx, who, id)
+	if err != nil {
+		return nil, err
 	}
-	switch access.Asker(who) {
-	case access.Nobody:
-		return nil, protocol.Unauthorized("sign in first")
-	case access.Key: // is in no session, and reads all of them with the scope for it
-		if err := access.Decide(access.Read, access.Key, who); err != nil {
-			return nil, err
-		}
-	default:
-		if err := c.Readable(ctx, who.User, []string{id}); err != nil {
-			return nil, err
-		}
-	}
-	return c.store.File(ctx, id)
+	return f.seen(own)
 }

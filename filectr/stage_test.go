@@ -99,8 +99,13 @@ type words struct{ gateway.Authenticator }
 func (words) Authenticate(_ context.Context, token string) (protocol.Identity, error) {
 	who := protocol.Identity{User: token, Admin: token == "root"}
 	_, who.App, _ = strings.Cut(token, "@") // USER@APP came by an application
-	if strings.HasPrefix(token, "visitor") {
+	switch {
+	case strings.HasPrefix(token, "visitor"):
 		who.Kind = access.KindGuest
+	case strings.HasPrefix(token, "admin"):
+		who.Admin = true
+	case strings.HasPrefix(token, "key"): // keyread and keymoderate have the scope
+		who.Kind, who.Scopes = access.KindKey, []string{strings.TrimPrefix(token, "key")}
 	}
 	return who, nil
 }
@@ -177,6 +182,7 @@ type file struct {
 	Size, Duration                            int64
 	Width, Height, Frames                     int
 	Peaks                                     []int
+	State, Reason                             string
 	Thumbs                                    []struct {
 		Size, Mime    string
 		Width, Height int

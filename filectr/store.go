@@ -39,6 +39,8 @@ type File struct {
 	Duration      time.Duration // of voice and video, 0: not known
 	Peaks         []byte        // of voice: its loudness over time, none: not known
 	Thumbs        []Thumb       // smallest first
+
+	Deal *Deal // what was decided of it, nil: nobody looks at it
 }
 
 // Sizes of smaller pictures.
@@ -56,21 +58,31 @@ type Thumb struct {
 	Width, Height int
 }
 
-// Bytes is what f counts against quotas.
+// Bytes is what f counts against quotas, with what stands in its place.
 func (f *File) Bytes() int64 {
 	n := f.Size
 	for _, t := range f.Thumbs {
 		n += t.Bytes
 	}
+	if f.Deal != nil && f.Deal.Picture != nil {
+		n += f.Deal.Picture.Bytes()
+	}
 	return n
 }
 
-// Sums gives the contents that f is made of, each once.
+// Sums gives the contents that f and what stands in its place are made of, each once.
 func (f *File) Sums() []Sum {
 	sums := []Sum{f.Sum}
 	for _, t := range f.Thumbs {
 		if !slices.Contains(sums, t.Sum) {
 			sums = append(sums, t.Sum)
+		}
+	}
+	if f.Deal != nil && f.Deal.Picture != nil {
+		for _, sum := range f.Deal.Picture.Sums() {
+			if !slices.Contains(sums, sum) {
+				sums = append(sums, sum)
+			}
 		}
 	}
 	return sums
@@ -155,6 +167,14 @@ type Store interface {
 	Files(ctx context.Context, user protocol.UserID, after protocol.FileID, limit int) ([]*File, error)
 	// Standing says how user stands to a file that is there.
 	Standing(ctx context.Context, id protocol.FileID, user protocol.UserID, now time.Time) (Standing, error)
+	// PutDeal writes down what was decided of a file, or that it waits, where its state was
+	// was until now; else it is protocol.Conflict. What stands in its place counts against
+	// the room of who uploaded it, whatever its quota, and its contents are the file's until
+	// another deal is put.
+	PutDeal(ctx context.Context, id protocol.FileID, d *Deal, was State) error
+	// Reviews gives files whose deal is Pending and due at now or before, those first that
+	// wait for longest, and when the first of the others is due; zero: there is none.
+	Reviews(ctx context.Context, now time.Time, limit int) (ids []protocol.FileID, next time.Time, err error)
 	// Loose gives files to which no entry refers: those never sent and older than
 	// unsent, and those whose last entry let go of them before dropped.
 	Loose(ctx context.Context, unsent, dropped time.Time, limit int) ([]protocol.FileID, error)
@@ -169,11 +189,14 @@ type Standing struct {
 	Sent   bool // it was sent, at some time
 	Live   bool // some entry names it still
 	Reader bool // may read an entry that names it
+	State  State
 }
 
 // May says whether somebody who stands so to a file may read it: a file is its
 // uploader's until it is sent, and then of those who may read an entry with it. Its
 // uploader is one of them as long as there is such an entry.
+//
+// What was decided of it is asked besides: see State.
 func (s Standing) May() bool {
 	return s.Reader || s.Owner && (s.Live || !s.Sent)
 }

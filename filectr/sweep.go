@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -14,8 +15,12 @@ const droppedKept = time.Hour
 // doubtKept is how long a content may be on its way to its file.
 const doubtKept = time.Hour
 
-// Run keeps house until ctx ends: it removes what nobody can read.
+// Run keeps house until ctx ends: it removes what nobody can read, and has what waits
+// for a review looked at.
 func (c *Center) Run(ctx context.Context) error {
+	var reviews sync.WaitGroup
+	reviews.Go(func() { c.review(ctx) })
+	defer reviews.Wait()
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {

@@ -254,8 +254,12 @@ func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
 		}
 	}
 	q := c.quota(a.app, a.guest)
+	f.Deal = c.begins(f)
 	if err := c.store.AddFile(ctx, f, q); err != nil {
 		return nil, noRoom(err, q)
+	}
+	if f.Deal != nil {
+		c.nudge()
 	}
 	if err := os.Remove(a.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.log.Warn("a draft is left behind until the next start", "path", a.path, "err", err)

@@ -20,7 +20,7 @@ type Record struct {
 	Seq     int64  `json:"seq"` // 1, 2, 3 …
 	At      int64  `json:"at"`  // Unix milliseconds
 	Action  string `json:"action" doc:"Like sign-in, admin-granted, user-erased"`
-	By      string `json:"by,omitempty" doc:"The user, or operator: who runs the server, or server: the server itself"`
+	By      string `json:"by,omitempty" doc:"The user, or operator: who runs the server, or server: the server itself, or reviewer: what looks at files for it"`
 	About   string `json:"about,omitempty" doc:"The user, session, key or application it was done to"`
 	Refused bool   `json:"refused,omitempty" doc:"It was tried, and not done"`
 	Count   int64  `json:"count,omitempty" doc:"How often within the minute, when it was more than once"`
@@ -327,6 +327,12 @@ func (c *Center) ReleaseMade(ctx context.Context, by, release, note string) erro
 
 func (c *Center) ReleaseWithdrawn(ctx context.Context, by, release, note string) error {
 	return c.Record(ctx, Record{Action: auditWithdrawn, By: by, About: release, Note: note})
+}
+
+// Dealt writes down what by decided of a file: by is a user, or reviewer, the service or
+// bot that looks at files for the server.
+func (c *Center) Dealt(ctx context.Context, by, file, decision, why string) error {
+	return c.Record(ctx, Record{Action: "file-" + decision, By: by, About: file, Note: why})
 }
 
 // whom is who an identity is in the audit log.

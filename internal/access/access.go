@@ -41,7 +41,7 @@ const (
 // the table allows them outright.
 const (
 	ScopeSend     = "send"     // a bot: write in the sessions it is in
-	ScopeModerate = "moderate" // a bot: recall, silence and remove
+	ScopeModerate = "moderate" // a bot: recall, silence and remove; a key: decide on files
 	ScopeInvite   = "invite"   // a bot: take members in
 	ScopeUsers    = "users"    // a key: make and read users, and tokens for them
 	ScopeSessions = "sessions" // a key: make and change sessions

@@ -86,6 +86,9 @@ var operations = map[string][]Action{
 	"get-file-by-link":  {Follow},
 	"head-file-by-link": {Follow},
 
+	"get-file-deal": {ReviewFiles},
+	"deal-file":     {ReviewFiles},
+
 	"preview-link":         {Preview},
 	"get-preview-picture":  {Follow},
 	"head-preview-picture": {Follow},

@@ -60,6 +60,7 @@ const (
 	AdminKeys
 	AdminApps
 	AdminReleases
+	ReviewFiles
 	Export
 	Erase
 	Audit
@@ -160,6 +161,7 @@ var table = [actions]row{
 	AdminKeys:     admin("administer keys and issuers", deny),
 	AdminApps:     admin("administer applications", deny),
 	AdminReleases: admin("make and withdraw releases", deny),
+	ReviewFiles:   admin("decide whether others see files", moderate),
 	Export:        admin("export a user's data", deny),
 	Erase:         admin("erase a user", deny),
 	Audit:         admin("read the audit log", deny),

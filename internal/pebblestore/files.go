@@ -211,17 +211,32 @@ func (s *Store) AddFile(_ context.Context, f *filectr.File, q filectr.Quota) err
 		t.put(rowKey(tableFiles, f.Owner, f.ID), nil)
 		t.put(rowKey(tableTies, f.ID), ties{since: since}.row())
 		t.put(looseKey(since, f.ID), nil)
+		if f.Deal != nil {
+			if err := t.putDeal(f.ID, f.Deal); err != nil {
+				return err
+			}
+		}
 		return putRow(t, rowKey(tableFile, f.ID), rowOfFile(f))
 	})
 }
 
 // File fills filectr.Store.
 func (s *Store) File(_ context.Context, id protocol.FileID) (*filectr.File, error) {
-	row, err := getRow[fileRow](s, rowKey(tableFile, id), "file", id)
+	return fileOf(s, id)
+}
+
+// fileOf reads a file, and what was decided of it.
+func fileOf(from reader, id protocol.FileID) (*filectr.File, error) {
+	row, err := getRow[fileRow](from, rowKey(tableFile, id), "file", id)
 	if err != nil {
 		return nil, err
 	}
-	return row.file(id)
+	f, err := row.file(id)
+	if err != nil {
+		return nil, err
+	}
+	f.Deal, err = dealOf(from, id)
+	return f, err
 }
 
 // Files fills filectr.Store.
@@ -271,14 +286,10 @@ func (s *Store) Loose(_ context.Context, unsent, dropped time.Time, limit int) (
 // RemoveFile fills filectr.Store.
 func (s *Store) RemoveFile(_ context.Context, id protocol.FileID, now time.Time) error {
 	return s.update(func(t *tx) error {
-		row, err := getRow[fileRow](t, rowKey(tableFile, id), "file", id)
+		f, err := fileOf(t, id)
 		if protocol.Code_NOT_FOUND.Is(err) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		f, err := row.file(id)
 		if err != nil {
 			return err
 		}
@@ -292,6 +303,7 @@ func (s *Store) RemoveFile(_ context.Context, id protocol.FileID, now time.Time)
 		for _, key := range [][]byte{rowKey(tableFile, id), rowKey(tableFiles, f.Owner, id), rowKey(tableTies, id), looseKey(bound.since, id)} {
 			t.delete(key)
 		}
+		t.deleteDeal(id, f.Deal)
 		for _, sum := range f.Sums() {
 			t.delete(blobKey(sum, id))
 		}

@@ -75,6 +75,15 @@ func (s *Store) Standing(_ context.Context, id protocol.FileID, user protocol.Us
 		if err != nil {
 			return err
 		}
+		_, err = v.row(dealKey(id), func(b []byte) error {
+			var d dealRow
+			err := parseRow(b, &d)
+			at.State = filectr.State(d.State)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 		at.Owner = row.Owner == user
 		if at.Live {
 			at.Reader, err = v.reads(id, user, now)

@@ -47,6 +47,9 @@ func Files(t *testing.T, open func(t *testing.T) FileStore) {
 		{"FilesOfAUserComeInPages", filesInPages},
 		{"ReleasedFileIsNobodysUntilItIsWithdrawn", releasedFile},
 		{"QuotaOfAnApplicationHoldsForAllWhoCameByIt", applicationsQuota},
+		{"WhatWasDecidedOfAFileIsKept", dealIsKept},
+		{"FilesThatWaitForAReviewComeInOrder", reviewsInOrder},
+		{"WhatStandsInAFilesPlaceIsKeptAndCountedWithIt", replacedFile},
 	} {
 		t.Run(c.says, func(t *testing.T) { c.test(t, open(t)) })
 	}
