@@ -207,7 +207,9 @@ export interface TroupeClient {
   readonly files: Files
   readonly push: Push
   /** Messages that hold the words, newest first; `in` keeps to one conversation. */
-  search(q: string, o?: { in?: Id; kind?: Kind; from?: Id; cursor?: string; limit?: number; signal?: AbortSignal }): Promise<Page<Hit>>
+  search(q: string, o?: SearchOptions): Promise<Page<Hit>>
+  /** What a page behind a link says of itself, as the server read it. `NOT_FOUND`: nothing. */
+  linkPreview(url: string): Promise<LinkCard>
   /** What waits to be sent, in all conversations, the oldest first. */
   readonly outbox: Live<readonly Message[]>
 }
@@ -253,7 +255,7 @@ export interface ConversationView {
   readonly kind: ConversationKind
   /** The name that was given, or the other person's: their remark, else nickname. May be empty. */
   readonly title: string
-  /** A file id or a link: see `files.url`. */
+  /** For `<img>`. */
   readonly avatar?: string
   /** p2p: the other person. */
   readonly peer?: User
@@ -728,11 +730,33 @@ export interface TimelineStatus {
   readonly error?: TroupeError
 }
 
+export interface SearchOptions {
+  in?: Id
+  kind?: Kind
+  from?: Id
+  after?: number
+  before?: number
+  cursor?: string
+  limit?: number
+  signal?: AbortSignal
+}
+
+/** A preview of a link. Show `host` beside it: title and site are only what the page says. */
+export interface LinkCard {
+  readonly url: string
+  readonly host: string
+  readonly title?: string
+  readonly text?: string
+  readonly site?: string
+  /** For `<img>`, of this server. */
+  readonly picture?: { readonly url: string; readonly width?: number; readonly height?: number; readonly placeholder?: string }
+}
+
 /** A place where words were found. */
 export interface Hit {
   readonly message: Message
   readonly conversation: Id
-  /** A piece of what was said, and from where to where (in it) the words stand. */
+  /** A piece of what was said, and from where to where (in it, to behind) the words stand. */
   readonly snippet: string
   readonly marks: readonly (readonly [number, number])[]
 }
@@ -744,6 +768,7 @@ export interface User {
   /** A remark of one's own, else the nickname; the id's beginning where nothing is known. */
   readonly name: string
   readonly nickname: string
+  /** For `<img>`. */
   readonly avatar?: string
   readonly kind: 'human' | 'bot' | 'guest' | 'device' | 'system'
   /** To sign in with and be found by. */

@@ -149,7 +149,7 @@ export class Friends implements Contacts {
     }
     const v: PersonRequest = r.kind === 'FRIEND'
       ? { ...base, kind: 'friend', to: other! }
-      : { ...base, kind: 'group', group: { id: r.target, title: r.targetName ?? '', ...(r.targetIcon && { avatar: r.targetIcon }) }, ...(other && { invited: other }) }
+      : { ...base, kind: 'group', group: { id: r.target, title: r.targetName ?? '', ...(r.targetIcon && { avatar: this.core.link(r.targetIcon) }) }, ...(other && { invited: other }) }
     this.#views.set(r, { v, from, other })
     return v
   }

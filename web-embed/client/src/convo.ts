@@ -8,6 +8,7 @@ import { Cell } from './live.js'
 import { Segment, type Was } from './segment.js'
 import { deed, kind, parts, prepare, tidy } from './content.js'
 import { TroupeError, failure } from './error.js'
+import { fromRest } from './rest.js'
 import { seqKey } from './store.js'
 import { Line } from './timeline.js'
 import { Group } from './group.js'
@@ -181,7 +182,7 @@ export class Convo implements Conversation {
       at: Math.max(h.updatedAt, 0), unread: h.unread, mentioned: !!h.mentioned && h.unread > 0, readSeq: this.read, headSeq: this.head,
       pinned: h.sticky, muted: h.muted, draft: this.draft.value, typing: this.typists, memberCount: h.memberCount ?? (h.members?.length || 0), role: h.role ?? 'member',
       canWrite: !whyNot, silenceAll: !!h.silenceAll, readOnly: !!h.readOnly, gone: this.gone,
-      ...(h.avatar || peer?.avatar ? { avatar: h.avatar || peer!.avatar! } : {}), ...(peer && { peer }), ...(whyNot && { whyNot }),
+      ...(h.avatar || peer?.avatar ? { avatar: h.avatar ? this.core.link(h.avatar) : peer!.avatar! } : {}), ...(peer && { peer }), ...(whyNot && { whyNot }),
       ...(silenced && { silencedUntil: silenced >= forever ? Infinity : silenced }), ...(h.businessType && { businessType: h.businessType }),
     }
   }
@@ -281,7 +282,8 @@ export class Convo implements Conversation {
     h.memberCount = (h.memberCount ?? 0) + (e.kind === 'join' ? n : e.kind === 'leave' ? -n : 0)
     if (e.name) h.name = e.name
     const c = e.change
-    if (c?.avatar !== undefined) h.avatar = c.avatar
+    if (c?.avatar === '') void this.people.load(true).catch(() => {}) // what is shown then is told there
+    else if (c?.avatar !== undefined) h.avatar = c.avatar
     if (c?.silenceAll !== undefined) h.silenceAll = c.silenceAll
     if (c?.readOnly !== undefined) h.readOnly = c.readOnly
     if (e.kind === 'change' && e.members?.includes(this.me)) {
@@ -672,7 +674,7 @@ export class Convo implements Conversation {
 
   /** The entry with this id, from what is here or from the server. */
   async entry(id: Id): Promise<Entry> {
-    return this.find(id) ?? (await this.core.rest.call('GET', '/sessions/' + encodeURIComponent(this.id) + '/messages/' + encodeURIComponent(id)))
+    return this.find(id) ?? fromRest(await this.core.rest.call('GET', '/sessions/' + encodeURIComponent(this.id) + '/messages/' + encodeURIComponent(id)))
   }
 
   /** Does something to a message; the answer stands for the entry that the others are told. */

@@ -1,5 +1,5 @@
 import type {
-  ClientOptions, ConnectionInfo, Connection, Conversation, Conversations, ConversationView, Events, Folder, Hit, Id, Kind, LinkPreview, Message, NewGroup, Page, Push, StorageAdapter, StorageChange, Table, TroupeClient, Unread, User,
+  ClientOptions, ConnectionInfo, Connection, Conversation, Conversations, ConversationView, Events, Folder, Hit, Id, LinkCard, LinkPreview, Message, NewGroup, Page, Push, SearchOptions, StorageAdapter, StorageChange, Table, TroupeClient, Unread, User,
 } from './api.js'
 import type { AuthReply, Base, Entry, Profile, Resume, SessionHead, SessionListReply, Snapshot } from './wire-types.js'
 import { Attendance, People } from './people.js'
@@ -10,7 +10,7 @@ import { failure, TroupeError } from './error.js'
 import { Friends } from './contacts.js'
 import { IndexedStorage, Keeper, MemoryStorage, seqKey } from './store.js'
 import { Outbox } from './outbox.js'
-import { Rest } from './rest.js'
+import { fromRest, query, Rest } from './rest.js'
 import { Store } from './files.js'
 import { Tabs, type Said } from './tabs.js'
 import { tidy } from './content.js'
@@ -682,12 +682,27 @@ export class Core implements TroupeClient, Conversations {
 
   async preview(code: string): Promise<LinkPreview> {
     const f = await this.ask('link_get', { code })
-    return tidy({ conversation: f.session, title: f.name ?? '', avatar: f.avatar, memberCount: f.memberCount ?? 0, by: f.by, expiresAt: f.expiresAt ?? 0, member: !!f.member }) as LinkPreview
+    return tidy({ conversation: f.session, title: f.name ?? '', avatar: f.avatar && this.link(f.avatar), memberCount: f.memberCount ?? 0, by: f.by, expiresAt: f.expiresAt ?? 0, member: !!f.member }) as LinkPreview
   }
 
-  async search(_q: string, _o: { in?: Id; kind?: Kind; from?: Id; cursor?: string; limit?: number; signal?: AbortSignal } = {}): Promise<Page<Hit>> {
-    throw new TroupeError('UNSUPPORTED', 'the server does not search messages')
+  async search(q: string, o: SearchOptions = {}): Promise<Page<Hit>> {
+    const { kind, after, before } = o, time = (ms: number | undefined): string | undefined => (ms ? new Date(ms).toISOString() : undefined)
+    const f = await this.rest.call('GET', '/messages/search' + query({
+      q, session: o.in, sender: o.from, type: kind === 'call' ? 'liveaudio,livevideo' : kind, after: time(after), before: time(before), cursor: o.cursor, limit: o.limit,
+    }), undefined, o.signal)
+    return {
+      items: (f.items ?? []).map((h: any): Hit => ({ message: this.convo(h.message.session).message_(fromRest(h.message)), conversation: h.message.session, snippet: h.snippet ?? '', marks: h.marks ?? [] })),
+      ...(f.next && { next: f.next }),
+    }
   }
+
+  async linkPreview(url: string): Promise<LinkCard> {
+    const f = await this.rest.call('GET', '/links/preview' + query({ url }))
+    return f.picture ? { ...f, picture: { ...f.picture, url: this.link(f.picture.url) } } : f
+  }
+
+  /** A path of the server as a link. */
+  link(path: string): string { return path.startsWith('/') ? new URL(path, this.rest.base).href : path }
 
   readonly push: Push = {
     register: async t => { await this.rest.call('PUT', '/users/me/devices/' + encodeURIComponent(this.#device) + '/push', t) },

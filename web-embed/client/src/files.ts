@@ -14,7 +14,7 @@ export class Store implements Files {
   constructor(readonly core: Core) {}
 
   async url(id: Id, o: { size?: 'small' | 'large'; download?: boolean } = {}): Promise<string> {
-    if (/^(https?:|data:|blob:|\/)/.test(id)) return id
+    if (/^(https?:|data:|blob:|\/)/.test(id)) return this.core.link(id)
     const key = id + '/' + (o.size ?? '')
     let had = this.#links.get(key)
     if (!had || had.until < this.core.serverNow) {

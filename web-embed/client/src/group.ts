@@ -109,7 +109,7 @@ export class Group implements Members {
   #view(): ConversationInfo | null {
     const i = this.#info
     return i && tidy({
-      id: this.c.id, kind: i.sessionType, title: i.name ?? '', avatar: i.avatar, creator: i.creator, owner: i.owner, createdAt: i.createdAt,
+      id: this.c.id, kind: i.sessionType, title: i.name ?? '', avatar: i.avatar && this.c.core.link(i.avatar), creator: i.creator, owner: i.owner, createdAt: i.createdAt,
       announcement: i.announcement ?? '', announcedBy: i.announcedBy, announcedAt: i.announcedAt, joinPolicy: i.joinPolicy ?? 'invite', invitePolicy: i.invitePolicy ?? 'members',
       silenceAll: !!i.silenceAll, readOnly: !!i.readOnly, until: i.until, history: i.history === 'joined' ? 'joined' as const : 'all' as const, memberCount: i.memberCount ?? this.#members.size,
     }) as ConversationInfo

@@ -31,7 +31,7 @@ export class People implements Users {
     const nickname = p?.nickname || (id === 'system' ? 'System' : id.length > 12 ? id.slice(0, 8) + '…' : id)
     const user: User = {
       id, name: remark || nickname, nickname, kind: (p?.kind as User['kind']) ?? (id === 'system' ? 'system' : id.startsWith('g_') ? 'guest' : 'human'), version: p?.version ?? 0, gone: !!p?.gone,
-      ...(p?.avatar && { avatar: p.avatar }), ...(p?.name && { account: p.name }), ...(remark && { remark }), ...(p?.fields && { fields: p.fields }), ...(!p && { unknown: true }),
+      ...(p?.avatar && { avatar: this.core.link(p.avatar) }), ...(p?.name && { account: p.name }), ...(remark && { remark }), ...(p?.fields && { fields: p.fields }), ...(!p && { unknown: true }),
     }
     this.#made.set(id, { p, remark, user })
     return user

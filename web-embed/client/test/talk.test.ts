@@ -52,6 +52,12 @@ test('two people talk: list, timeline, receipts, typing, unread, reactions, edit
   expect(messages(at)[0]!.parts).toEqual([])
   expect(messages(bt).at(-1)!.replyTo?.message).toBe(null)
 
+  expect(a.view.value!.avatar).toMatch(/^http:\/\/127/)
+  expect((await fetch(a.view.value!.avatar!)).status).toBe(200)
+  expect(text(await b.message(answer.id))).toBe('Hello Ann')
+  const fresh = await online(server, 'ann', { app: 'fresh' })
+  expect(await fresh.conversations.get(a.id).message(answer.id)).toMatchObject({ from: 'bob', at: answer.at, mentions: ['ann'] })
+
   await a.update({ pinned: true, muted: true })
   expect(a.view.value).toMatchObject({ pinned: true, muted: true })
 })
