@@ -673,6 +673,7 @@ export interface WireContent {
 /** A message on its way. */
 export interface Outgoing {
   readonly clientId: string
+  /** As it stands, until it is acknowledged; afterwards the timeline shows what becomes of it. */
   readonly message: Live<Message>
   /** When it is durable. Fails when it was refused or given up; nobody has to look at it. After `retry` it is another one. */
   readonly sent: Promise<Message>

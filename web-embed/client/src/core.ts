@@ -8,7 +8,7 @@ import { Convo, type Row } from './convo.js'
 import { environment, newId, type Env } from './env.js'
 import { failure, TroupeError } from './error.js'
 import { Friends } from './contacts.js'
-import { IndexedStorage, Keeper, MemoryStorage, seqKey } from './store.js'
+import { Keeper, MemoryStorage, seqKey } from './store.js'
 import { Outbox } from './outbox.js'
 import { fromRest, query, Rest } from './rest.js'
 import { Store } from './files.js'
@@ -247,7 +247,7 @@ export class Core implements TroupeClient, Conversations {
     }
     if (storage !== 'memory' && (globalThis as { indexedDB?: unknown }).indexedDB) {
       try {
-        const s = await IndexedStorage.open(name, broken)
+        const s = await (await import('./indexed.js')).IndexedStorage.open(name, broken)
         this.#mode = 'indexeddb'
         this.emit('storage', { mode: 'indexeddb' })
         return s

@@ -134,7 +134,13 @@ export class Outbox {
     if (old && old.state !== s.state) {
       this.core.emit('message:change', c.waiting(s))
       if (s.state === 'failed') w?.no(new TroupeError(s.error!.code, s.error!.message))
-      if (s.state === 'sent') w?.yes(w.message.value)
+      if (s.state === 'sent' && w) {
+        void w.message.value // it knows its id from here on
+        queueMicrotask(() => { // when it has its place in the log
+          w.message.touch()
+          w.yes(w.message.value)
+        })
+      }
       if (old.state === 'failed' && w) this.#promise(w) // it is tried again
       if (s.state === 'sent') this.#watchers.delete(s.clientId)
     }
@@ -179,7 +185,7 @@ export class Outbox {
   arrived(e: Entry): void {
     if (e.sender !== this.core.myId || !e.clientMsgId) return
     const s = this.#items.get(e.clientMsgId)
-    if (s && s.conversation === e.session && s.state !== 'sent') this.#put({ ...s, state: 'sent', id: e.messagerecvId, seq: e.seq })
+    if (s && s.conversation === e.session && s.state !== 'sent') this.#put({ ...s, state: 'sent', at: e.createdAt, id: e.messagerecvId, seq: e.seq })
   }
 
   /** What has its place in the log is shown from there. */
