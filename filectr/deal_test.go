@@ -401,7 +401,7 @@ func TestWhileTheServiceCannotSayAPictureWaitsAndIsAskedForAgain(t *testing.T) {
 	s, d := newReviewed(t, nil)
 	f := s.upload("ann", "cat.png", pictureOf(t, "png", 40, 30))
 	s.sent("ann", f.ID, "bob")
-	for i, says := range []string{"status 500", "no JSON", `{"deal":"perhaps"}`, `{"deal":"replace","file":"bm8gcGljdHVyZQ=="}`, `{"deal":"replace"}`} {
+	for i, says := range []string{"status 500", "no JSON", `{"deal":"perhaps"}`} {
 		d.says <- says
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 			f, err := s.store.File(t.Context(), f.ID)
@@ -418,8 +418,48 @@ func TestWhileTheServiceCannotSayAPictureWaitsAndIsAskedForAgain(t *testing.T) {
 	}
 	d.says <- `{"deal":"allow"}`
 	s.until("bob", f.ID, "allowed")
-	if n := d.all(); len(n) != 6 || n[5].Try != 6 || n[0].ID != n[5].ID {
+	if n := d.all(); len(n) != 4 || n[3].Try != 4 || n[0].ID != n[3].ID {
 		t.Errorf("%+v", n)
+	}
+}
+
+func TestAPictureThatIsToBeReplacedByNoneIsHeld(t *testing.T) {
+	for _, says := range []string{`{"deal":"replace","file":"bm8gcGljdHVyZQ=="}`, `{"deal":"replace"}`} {
+		s, d := newReviewed(t, func(c *filectr.Config) { c.Reviews.WhenDown = filectr.Allow })
+		d.says <- says
+		f := s.upload("ann", "cat.png", pictureOf(t, "png", 40, 30))
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+			f, err := s.store.File(t.Context(), f.ID)
+			if err != nil || time.Now().After(end) {
+				t.Fatalf("%q: %v, %+v", says, err, f.Deal)
+			}
+			if f.Deal.State == filectr.Held {
+				break
+			}
+			if f.Deal.State != filectr.Pending {
+				t.Fatalf("%q: it is %s", says, f.Deal.State)
+			}
+		}
+	}
+}
+
+func TestARejectionThatCannotBeWrittenDownLetsNothingPass(t *testing.T) {
+	tried := make(chan bool, 10)
+	s, d := newReviewed(t, func(c *filectr.Config) { c.Reviews.WhenDown = filectr.Allow })
+	s.OnDeal(func(context.Context, *filectr.File, *filectr.Deal) error {
+		tried <- true
+		return errors.New("the disk is full")
+	})
+	d.says <- `{"deal":"reject"}`
+	d.says <- `{"deal":"reject"}`
+	f := s.upload("ann", "cat.png", pictureOf(t, "png", 40, 30))
+	<-tried
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		if f, err := s.store.File(t.Context(), f.ID); err != nil || f.Deal.State != filectr.Pending || time.Now().After(end) {
+			t.Fatalf("%v, %+v", err, f.Deal)
+		} else if f.Deal.Tries > 0 {
+			break
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 type Reviewer interface {
 	// Review says what becomes of a file. An error means that it cannot say now: it is
 	// asked again, or the file passes, as is set. The same file may come twice, as after
-	// a crash.
+	// a crash. A file that is to be replaced by what is no picture is held.
 	Review(ctx context.Context, r Review) (Decision, error)
 }
 
@@ -157,8 +157,12 @@ func (c *Center) reviewOne(ctx context.Context, id protocol.FileID) error {
 		return nil
 	}
 	d, err := c.askReviewer(ctx, f)
-	if err == nil {
-		err = c.decide(ctx, f, d, byReviewer)
+	said := err == nil
+	if said {
+		if err = c.decide(ctx, f, d, byReviewer); d.State == Replaced && noPicture(err) { // it is not to be seen as it is
+			c.log.Warn("the reviewer of files replaces one by what is no such picture", "file", id, "err", err)
+			err = c.decide(ctx, f, Decision{State: Held, Reason: d.Reason}, byReviewer)
+		}
 	}
 	switch {
 	case err == nil, gone(err):
@@ -167,7 +171,7 @@ func (c *Center) reviewOne(ctx context.Context, id protocol.FileID) error {
 		return ctx.Err()
 	}
 	c.log.Warn("the reviewer of files cannot say", "file", id, "try", f.Deal.Tries+1, "err", err)
-	if c.cfg.Reviews.WhenDown == Allow {
+	if !said && c.cfg.Reviews.WhenDown == Allow {
 		err = c.decide(ctx, f, Decision{State: Allowed, Reason: "the reviewer could not say"}, byServer)
 	} else {
 		later := *f.Deal
@@ -179,6 +183,11 @@ func (c *Center) reviewOne(ctx context.Context, id protocol.FileID) error {
 		return nil
 	}
 	return err
+}
+
+// noPicture says whether what was to stand in a file's place is the reason of an error.
+func noPicture(err error) bool {
+	return protocol.Code_UNSUPPORTED.Is(err) || protocol.Code_TOO_LARGE.Is(err) || protocol.Code_BAD_REQUEST.Is(err)
 }
 
 // backoff is how long a reviewer is left alone after so many tries: 1 s, 2 s, 4 s, up to 5 min.
