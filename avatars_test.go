@@ -241,6 +241,18 @@ func TestAGroupShowsItsMembersUntilItHasAPictureOfItsOwn(t *testing.T) {
 		}
 	}
 
+	if out, err := s.command("user", "disable", "bob"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if status, _, _ := s.show(bobs); status != http.StatusNotFound {
+		t.Errorf("bob, who is shut out, sees the group's picture: %d", status)
+	}
+	if out, err := s.command("user", "enable", "bob"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if status, _, _ := s.show(bobs); status != 200 {
+		t.Errorf("bob, who is let in again, sees the group's picture: %d", status)
+	}
 	s.do("ann", "DELETE", "/api/v2/sessions/"+group+"/participants?members=cid", nil, 200, nil)
 	if status, _, _ := s.show(cids); status != http.StatusNotFound {
 		t.Errorf("cid, who is no member any more, sees the group's picture: %d", status)
@@ -268,6 +280,12 @@ func TestAGroupShowsItsMembersUntilItHasAPictureOfItsOwn(t *testing.T) {
 	}
 	if got := face("bob"); got != bobs {
 		t.Errorf("then it is %q, want %q", got, bobs)
+	}
+	var code struct{ Code string }
+	s.do("ann", "POST", "/api/v2/sessions/"+group+"/links", map[string]int{"uses": 1}, 201, &code)
+	s.get("dee", "/api/v2/sessions/links/"+code.Code, &info)
+	if status, _, _ := s.show(info.Avatar); status != 200 || info.Avatar != protocol.MadeAvatar(group) {
+		t.Errorf("whoever looks at a link sees %q: %d", info.Avatar, status)
 	}
 	made := ann.ask(&protocol.Frame{Body: &protocol.Frame_SessionCreate{SessionCreate: &protocol.SessionCreate{
 		SessionType: protocol.SessionType_GROUP, Members: []string{"bob"}, Avatar: mine,

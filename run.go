@@ -257,6 +257,14 @@ func (f shown) Person(ctx context.Context, who *protocol.Identity, user protocol
 }
 
 func (f shown) Session(ctx context.Context, who *protocol.Identity, session protocol.SessionID) (*filectr.Group, error) {
+	if who.User != "" { // a path is shown to whoever has it, and outlives a sign-in
+		switch u, err := f.s.users.User(ctx, who.User); {
+		case err != nil:
+			return nil, err
+		case u.Disabled:
+			return nil, protocol.NotFound("session %.64q", session)
+		}
+	}
 	frame, err := f.s.node.Ask(ctx, *who, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, Limit: face.MaxTiles}}})
 	if err != nil {
 		return nil, err

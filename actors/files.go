@@ -56,17 +56,30 @@ func drawn(r *request, path string) *request {
 // groupFace is the path of the picture that shows a group to one of its members, whose
 // Pass it is: where none was chosen, it is made of its first members' pictures.
 func groupFace(info *protocol.SessionInfo, pass string) string {
-	if info.Avatar != "" || pass == "" || !grouped(info) {
-		return info.Avatar
-	}
 	return protocol.AvatarPath + info.Session + "." + pass
+}
+
+// faceless says whether a session is shown by a groupFace.
+func (n *Node) faceless(info *protocol.SessionInfo) bool {
+	return n.files != nil && info.Avatar == "" && grouped(info)
 }
 
 // dressFor gives a session's info the picture that it shows to a member.
 func (n *Node) dressFor(info *protocol.SessionInfo, user protocol.UserID) {
-	if n.files != nil && user != "" && info != nil {
+	if user != "" && n.faceless(info) {
 		info.Avatar = groupFace(info, n.files.Pass(user))
 	}
+}
+
+// face is the picture that a session shows to the user, who makes its pass once.
+func (u *User) face(info *protocol.SessionInfo) string {
+	if !u.node.faceless(info) {
+		return info.Avatar
+	}
+	if u.pass == "" {
+		u.pass = u.node.files.Pass(u.id)
+	}
+	return groupFace(info, u.pass)
 }
 
 // Releases knows newer versions of clients.

@@ -36,7 +36,7 @@ type User struct {
 	conns  []attached
 	coming map[int64]bool // connections for which something is being read
 	out    []Outgoing     // room for one delivery
-	pass   string         // what opens the pictures of its groups; "": not made yet
+	pass   string         // what opens the pictures of its groups; "": none is without a picture
 	looks  []look         // profiles that were told of lately
 	views  *views         // whose presence comes; nil: nobody's
 }

@@ -57,7 +57,7 @@ func (u *User) head(r *row, device string) *protocol.SessionHead {
 		ReadSeq: r.member.ReadSeq, RecvSeq: r.recv[device], Unread: r.unread, UpdatedAt: r.updated,
 		Sticky: r.member.Sticky, Muted: r.member.Muted, Epoch: r.logEpoch, MemberCount: r.info.MemberCount,
 		Mentioned: r.mentioned, BusinessType: r.info.BusinessType, FloorSeq: r.member.Floor,
-		Avatar: groupFace(r.info, u.facePass()), Role: r.member.Role, SilenceAll: r.info.SilenceAll, ReadOnly: r.info.ReadOnly,
+		Avatar: u.face(r.info), Role: r.member.Role, SilenceAll: r.info.SilenceAll, ReadOnly: r.info.ReadOnly,
 		SilencedUntil: r.member.SilencedUntil,
 	}
 	if r.last != nil && r.last.Seq >= r.member.Floor {
@@ -67,14 +67,6 @@ func (u *User) head(r *row, device string) *protocol.SessionHead {
 		h.Members = append(h.Members, m.User)
 	}
 	return h
-}
-
-// facePass is the user's Pass, which is made once.
-func (u *User) facePass() string {
-	if u.pass == "" && u.node.files != nil {
-		u.pass = u.node.files.Pass(u.id)
-	}
-	return u.pass
 }
 
 // firstPage is how many sessions come with the answer to auth.

@@ -111,10 +111,18 @@ func (v view) names(of filectr.Holder) (avatar string, err error) {
 	_, err = v.row(k.info(), func(b []byte) error {
 		info := &protocol.SessionInfo{}
 		err := proto.Unmarshal(b, info)
-		avatar = info.Avatar
+		avatar = named(info)
 		return err
 	})
 	return avatar, err
+}
+
+// named is the avatar that a session shows: none when it is dissolved.
+func named(info *protocol.SessionInfo) string {
+	if info.Dead {
+		return ""
+	}
+	return info.Avatar
 }
 
 // avatarLeft notes an avatar that a holder's row names no more.

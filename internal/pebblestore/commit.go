@@ -152,7 +152,7 @@ func (c *committer) append(a *actors.Append) error {
 		return err
 	}
 	if a.Info != nil {
-		if err := c.writeInfo(k, a.Info.Until, a.Info.Avatar, rows.info); err != nil {
+		if err := c.writeInfo(k, a.Info.Until, named(a.Info), rows.info); err != nil {
 			return err
 		}
 	}

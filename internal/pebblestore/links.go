@@ -91,7 +91,7 @@ func (c *committer) writeInfo(k sessionKey, until int64, avatar string, row []by
 			c.put(k.until(until), nil)
 		}
 	}
-	c.avatarLeft(before.Avatar, avatar)
+	c.avatarLeft(named(before), avatar)
 	c.put(k.info(), row)
 	return nil
 }

@@ -103,6 +103,13 @@ func avatarOfASession(t *testing.T, s AvatarStore) {
 	wearsInGroup(t, s, "https://example.com/a")
 	isShown(t, s, a, false)
 	idle(t, s, a.Path)
+	b := avatar(t, s, filectr.Holder{Session: room}, 5)
+	wearsInGroup(t, s, b.Path)
+	dead := says(room)
+	dead.Info = &protocol.SessionInfo{Session: room, SessionType: protocol.SessionType_GROUP, Avatar: b.Path, Dead: true}
+	commit(t, s, dead)
+	isShown(t, s, b, false)
+	idle(t, s, a.Path, b.Path)
 }
 
 func avatarOfAnother(t *testing.T, s AvatarStore) {
