@@ -20,6 +20,7 @@ type groupModel struct {
 	join             protocol.JoinPolicy
 	invite           protocol.InvitePolicy
 	links            []*linkModel
+	former           map[protocol.UserID]bool // who left silenced
 }
 
 type memberModel struct {
@@ -47,9 +48,21 @@ func (g *groupModel) invites(m *memberModel) bool {
 	return m != nil && (m.role != protocol.Role_MEMBER || g.invite == protocol.InvitePolicy_MEMBERS_INVITE)
 }
 
+// in takes a user in, who is silenced where it was when it left.
+func (g *groupModel) in(user, inviter protocol.UserID) {
+	g.members = append(g.members, memberModel{user: user, inviter: inviter, silenced: g.former[user]})
+	delete(g.former, user)
+}
+
 // out takes a member out; an owner is followed by the first in order.
 func (g *groupModel) out(user protocol.UserID) {
 	was := *g.at(user)
+	if was.silenced {
+		if g.former == nil {
+			g.former = map[protocol.UserID]bool{}
+		}
+		g.former[user] = true
+	}
 	g.members = slices.DeleteFunc(g.members, func(m memberModel) bool { return m.user == user })
 	switch {
 	case len(g.members) == 0:
@@ -107,7 +120,7 @@ func (g *groupTry) add(t *rapid.T) {
 	want := verdict(me, g.model.invites(me))
 	g.does(by, add(g.id, user), want)
 	if want == 0 && g.model.at(user) == nil {
-		g.model.members = append(g.model.members, memberModel{user: user, inviter: by})
+		g.model.in(user, by)
 	}
 }
 
@@ -200,7 +213,7 @@ func (g *groupTry) join(t *rapid.T) {
 	}
 	g.does(by, join(g.id), want)
 	if want == 0 && g.model.at(by) == nil {
-		g.model.members = append(g.model.members, memberModel{user: by})
+		g.model.in(by, "")
 	}
 }
 
@@ -256,7 +269,7 @@ func (g *groupTry) useLink(t *rapid.T) {
 	g.does(by, joinBy(l.code), want)
 	if want == 0 && me == nil {
 		l.used++
-		g.model.members = append(g.model.members, memberModel{user: by, inviter: l.by})
+		g.model.in(by, l.by)
 	}
 }
 
