@@ -153,6 +153,9 @@ func (c *Config) checkProd(from map[string]origin, host string, refuse func(name
 	if secret != "" && wellKnown(secret) {
 		refuse("identity-secret", "it is an example's; `openssl rand -hex 32` makes a good one")
 	}
+	if c.Review.URL != "" && wellKnown(string(c.ReviewSecret)) {
+		refuse("review-secret", "it is an example's; `openssl rand -hex 32` makes a good one")
+	}
 	for _, i := range c.Users.Issuers {
 		if i.Secret != "" && wellKnown(string(i.Secret)) {
 			refuse("issuers", "the secret in %s is an example's; `openssl rand -hex 32` makes a good one", i.SecretFile)

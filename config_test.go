@@ -77,6 +77,9 @@ func TestSettingsThatAreWrongAreNamed(t *testing.T) {
 		"secret as a flag":         {args: []string{"--identity-secret", "x"}, want: []string{"--identity-secret"}},
 		"secret's file":            {env: []string{"TROUPE_IDENTITY_SECRET_FILE=/nowhere"}, want: []string{"TROUPE_IDENTITY_SECRET_FILE"}},
 		"level":                    {env: []string{"TROUPE_LOG=loud"}, want: []string{"log (TROUPE_LOG)"}},
+		"no port":                  {env: []string{"TROUPE_EGRESS_PORTS=443,http"}, want: []string{"egress-ports", "http"}},
+		"no network":               {env: []string{"TROUPE_EGRESS_ALLOW=intranet"}, want: []string{"egress-allow", "intranet"}},
+		"no kind of files":         {env: []string{"TROUPE_REVIEW_KINDS=image,photo"}, want: []string{"review-kinds", "photo"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {
@@ -121,6 +124,10 @@ func TestUnsafeSettingsAreRefusedInProd(t *testing.T) {
 		"short secret":             {[]string{"TROUPE_PROFILE=prod", "TROUPE_IDENTITY_SECRET=k8Jx2vQz"}, "identity-secret"},
 		"short secret in dev":      {[]string{"TROUPE_IDENTITY_SECRET=k8Jx2vQz"}, "identity-secret"},
 		"example secret":           {[]string{"TROUPE_PROFILE=prod", "TROUPE_IDENTITY_SECRET=change-me-change-me-change-me-change-me"}, "identity-secret"},
+		"a reviewer without one":   {[]string{"TROUPE_REVIEW_URL=https://review.example.com/"}, "review-url"},
+		"a reviewer's short one":   {[]string{"TROUPE_REVIEW_URL=https://review.example.com/", "TROUPE_REVIEW_SECRET=k8Jx2vQz"}, "review-url"},
+		"a reviewer's example":     {[]string{"TROUPE_PROFILE=prod", "TROUPE_REVIEW_URL=https://review.example.com/", "TROUPE_REVIEW_SECRET=change-me-change-me-change-me-change-me"}, "review-secret"},
+		"a reviewer by FTP":        {[]string{"TROUPE_REVIEW_URL=ftp://review.example.com/", "TROUPE_REVIEW_SECRET=" + good}, "review-url"},
 		"secret of one letter":     {[]string{"TROUPE_PROFILE=prod", "TROUPE_IDENTITY_SECRET=" + strings.Repeat("x", 40)}, "identity-secret"},
 		"example secret in test":   {[]string{"TROUPE_PROFILE=test", "TROUPE_IDENTITY_SECRET=" + strings.Repeat("x", 40)}, ""},
 		"every origin":             {[]string{"TROUPE_ORIGINS=*"}, "origins"},
