@@ -1,12 +1,13 @@
 import type { Contact, Contacts, FriendRequest, GroupRequest, Id, PersonRequest, RequestState } from './api.js'
 import type { Contact as WireContact, Request } from './wire-types.js'
 import type { Core } from './core.js'
+import * as a from './acts.js'
 import { Cell } from './live.js'
 import { tidy } from './content.js'
 
 /** Friends, blocked users, and what people ask of each other. */
 export class Friends implements Contacts {
-  #contacts = new Map<Id, WireContact>()
+  contacts = new Map<Id, WireContact>()
   #version = -1
   #loading: Promise<void> | null = null
   #requests = new Map<Id, Request>()
@@ -18,16 +19,16 @@ export class Friends implements Contacts {
   readonly waiting: Cell<number>
 
   constructor(readonly core: Core) {
-    this.#list = new Cell<readonly Contact[]>(core.bell, undefined, () => [...this.#contacts.values()].map(c => this.contact(c))
+    this.#list = new Cell<readonly Contact[]>(core.bell, undefined, () => [...this.contacts.values()].map(c => this.contact(c))
       .sort((a, b) => Number(a.blocked) - Number(b.blocked) || a.user.name.localeCompare(b.user.name)))
     this.#asked = new Cell<readonly PersonRequest[]>(core.bell, undefined, () => [...this.#requests.values()].sort((a, b) => (b.updateTime ?? b.createTime ?? 0) - (a.updateTime ?? a.createTime ?? 0)).map(r => this.view(r)))
     this.waiting = new Cell<number>(core.bell, undefined, () => this.#asked.value.filter(r => r.mayAnswer).length)
   }
 
-  remark(id: Id): string | undefined { return this.#contacts.get(id)?.remark }
+  remark(id: Id): string | undefined { return this.contacts.get(id)?.remark }
   list(): Cell<readonly Contact[]> { return this.#list }
   get(id: Id): Contact | null {
-    const c = this.#contacts.get(id)
+    const c = this.contacts.get(id)
     return c ? this.contact(c) : null
   }
 
@@ -38,12 +39,12 @@ export class Friends implements Contacts {
   /** Takes what was stored. */
   restore(v: { version: number; list: WireContact[] }): void {
     this.#version = v.version
-    for (const c of v.list) this.#contacts.set(c.user, c)
+    for (const c of v.list) this.contacts.set(c.user, c)
     this.#list.touch()
   }
 
   #save(): void {
-    this.core.keep('meta', 'contacts', () => ({ version: this.#version, list: [...this.#contacts.values()] }))
+    this.core.keep('meta', 'contacts', () => ({ version: this.#version, list: [...this.contacts.values()] }))
     this.#list.touch()
   }
 
@@ -62,8 +63,8 @@ export class Friends implements Contacts {
       cursor = f.next
       version = f.contactsVersion ?? 0
     } while (cursor)
-    const before = this.#contacts
-    this.#contacts = all
+    const before = this.contacts
+    this.contacts = all
     this.#version = version
     this.#save()
     for (const id of new Set([...before.keys(), ...all.keys()])) if (before.get(id)?.remark !== all.get(id)?.remark) this.core.people.changed(id)
@@ -76,9 +77,9 @@ export class Friends implements Contacts {
 
   take(c: WireContact, gone = false, version?: number): void {
     c = this.#strip(c)
-    const old = this.#contacts.get(c.user)
-    if (gone) this.#contacts.delete(c.user)
-    else this.#contacts.set(c.user, c)
+    const old = this.contacts.get(c.user)
+    if (gone) this.contacts.delete(c.user)
+    else this.contacts.set(c.user, c)
     if (version !== undefined) this.#version = version
     this.#save()
     if (old?.remark !== c.remark || gone) this.core.people.changed(c.user)
@@ -160,24 +161,13 @@ export class Friends implements Contacts {
     return this.view(f.request!)
   }
 
-  async request(id: Id, note?: string): Promise<FriendRequest> { return this.made(await this.core.ask('request_send', tidy({ target: id, kind: 'FRIEND', note }) as never)) as FriendRequest }
-  async requestGroup(id: Id, note?: string): Promise<GroupRequest> { return this.made(await this.core.ask('request_send', tidy({ target: id, kind: 'GROUP', note }) as never)) as GroupRequest }
-  async answer(id: Id, answer: 'accept' | 'refuse'): Promise<PersonRequest> { return this.made(await this.core.ask('request_answer', { request: id, callBackType: answer === 'accept' ? 2 : 3 })) }
-  async withdraw(id: Id): Promise<PersonRequest> { return this.made(await this.core.ask('request_answer', { request: id, callBackType: 4 })) }
-
-  async remove(id: Id): Promise<void> {
-    await this.core.ask('contact_remove', { user: id })
-    const c = this.#contacts.get(id)
-    if (c) this.take({ ...c, friend: false }, !c.blocked)
-  }
-
-  async block(id: Id, on: boolean): Promise<void> { await this.#set({ user: id, blocked: on }) }
-  async update(id: Id, what: { remark?: string; tags?: readonly string[] }): Promise<void> {
-    await this.#set(tidy({ user: id, remark: what.remark, tags: what.tags, setTags: what.tags ? true : undefined }))
-  }
-
-  async #set(fields: object): Promise<void> {
-    const { contact } = await this.core.ask('contact_set', fields as never)
-    if (contact) this.take(contact, !contact.friend && !contact.blocked)
+  request(id: Id, note?: string): Promise<FriendRequest> { return a.befriend(this, id, 'FRIEND', note) as Promise<FriendRequest> }
+  requestGroup(id: Id, note?: string): Promise<GroupRequest> { return a.befriend(this, id, 'GROUP', note) as Promise<GroupRequest> }
+  answer(id: Id, answer: 'accept' | 'refuse'): Promise<PersonRequest> { return a.answer(this, id, answer === 'accept' ? 2 : 3) }
+  withdraw(id: Id): Promise<PersonRequest> { return a.answer(this, id, 4) }
+  remove(id: Id): Promise<void> { return a.unfriend(this, id) }
+  block(id: Id, on: boolean): Promise<void> { return a.setContact(this, { user: id, blocked: on }) }
+  update(id: Id, what: { remark?: string; tags?: readonly string[] }): Promise<void> {
+    return a.setContact(this, { user: id, remark: what.remark, tags: what.tags, setTags: what.tags && true })
   }
 }

@@ -8,7 +8,7 @@ import { Cell } from './live.js'
 import { Segment, type Was } from './segment.js'
 import { deed, kind, parts, prepare, tidy } from './content.js'
 import { TroupeError, failure } from './error.js'
-import { fromRest } from './rest.js'
+import * as a from './acts.js'
 import { seqKey } from './store.js'
 import { Line } from './timeline.js'
 import { Group } from './group.js'
@@ -398,33 +398,8 @@ export class Convo implements Conversation {
     return list.length > 0
   }
 
-  /** Reads what lies around a seq, as a part of its own; joins it to the newest where they touch. */
-  async around(seq: number, page: number): Promise<Segment> {
-    if (this.seg && seq >= this.seg.low && seq <= this.seg.high) return this.seg
-    const half = Math.ceil(page / 2)
-    const [a, b] = await Promise.all([
-      this.core.ask('sync', { session: this.id, beforeSeq: seq + 1, limit: half }),
-      this.core.ask('sync', { session: this.id, afterSeq: seq, limit: half }),
-    ])
-    const list = [...(a.messages ?? []), ...(b.messages ?? [])]
-    if (!list.length || !(a.messages ?? []).length && a.hasMore === false && seq < list[0]!.seq - 1) throw new TroupeError('GONE', 'it is not kept any more')
-    const seg = new Segment(list[0]!.seq, list.at(-1)!.seq)
-    seg.more = a.hasMore
-    for (const e of list) seg.put(e)
-    return this.join(seg)
-  }
-
-  async newer(seg: Segment, page: number): Promise<Segment> {
-    const f = await this.core.ask('sync', { session: this.id, afterSeq: seg.high, limit: page })
-    for (const e of f.messages ?? []) {
-      seg.put(e)
-      seg.high = e.seq
-      seg.affect(e)
-    }
-    if (!f.hasMore && !this.seg) await this.load()
-    this.touch()
-    return this.join(seg)
-  }
+  around(seq: number, page: number): Promise<Segment> { return a.around(this, seq, page) }
+  newer(seg: Segment, page: number): Promise<Segment> { return a.newer(this, seg, page) }
 
   /** Joins a part to the newest one, when they touch. */
   join(seg: Segment): Segment {
@@ -673,34 +648,11 @@ export class Convo implements Conversation {
   }
 
   /** The entry with this id, from what is here or from the server. */
-  async entry(id: Id): Promise<Entry> {
-    return this.find(id) ?? fromRest(await this.core.rest.call('GET', '/sessions/' + encodeURIComponent(this.id) + '/messages/' + encodeURIComponent(id)))
-  }
+  async entry(id: Id): Promise<Entry> { return this.find(id) ?? a.entry(this, id) }
 
-  /** Does something to a message; the answer stands for the entry that the others are told. */
-  async #change(type: 'msg_edit' | 'msg_cancel' | 'msg_react', id: Id, fields: object, entry: Partial<Entry>): Promise<void> {
-    const f = await this.core.ask(type, { session: this.id, messagerecvId: id, ...fields } as never) as { seq?: number }
-    const old = this.find(id)
-    if (!f.seq || !old) return
-    this.core.echo({
-      session: this.id, seq: f.seq, messagerecvId: this.id + '.' + f.seq, sender: this.me, target: old.seq, targetSender: old.sender, createdAt: this.core.serverNow, ...entry,
-    })
-  }
-
-  async edit(id: Id, draft: Draft): Promise<void> {
-    const { content, files } = prepare(draft)
-    if (files) throw new TroupeError('UNSUPPORTED', 'an edit changes texts')
-    const old = this.find(id)?.content
-    // A caption is edited; the file beside it stays.
-    const now = old && old.type !== 'text' && content.type === 'text' ? { ...old, text: content.text! } : content
-    await this.#change('msg_edit', id, { content: now }, { kind: 'edit', content: now })
-  }
-
-  revoke(id: Id): Promise<void> { return this.#change('msg_cancel', id, {}, { kind: 'recall' }) }
-
-  react(id: Id, emoji: string, on: boolean): Promise<void> {
-    return this.#change('msg_react', id, { reaction: emoji, ...(!on && { removed: true }) }, { kind: 'react', reaction: emoji, ...(!on && { removed: true }) })
-  }
+  edit(id: Id, draft: Draft): Promise<void> { return a.edit(this, id, draft) }
+  revoke(id: Id): Promise<void> { return a.revoke(this, id) }
+  react(id: Id, emoji: string, on: boolean): Promise<void> { return a.react(this, id, emoji, on) }
 
   forward(ids: readonly Id[], to: readonly Id[], o: { merged?: boolean; note?: string } = {}): Outgoing[] {
     const names = ids.map(id => tidy({ session: this.id, messagerecvId: id }))
@@ -732,21 +684,9 @@ export class Convo implements Conversation {
   configure(what: GroupSettings): Promise<void> { return this.people.configure(what) }
   readers(id: Id): Cell<Readers> { return this.people.readers(id) }
 
-  async leave(): Promise<void> {
-    await this.core.ask('session_exit', { session: this.id })
-    this.core.remove(this.id)
-  }
-
-  async dissolve(): Promise<void> {
-    await this.core.ask('session_dissolve', { session: this.id })
-    this.core.remove(this.id)
-  }
-
-  async answerCall(id: Id, answer: 'accept' | 'refuse'): Promise<void> {
-    const f = await this.core.ask(answer === 'accept' ? 'msg_accept' : 'msg_refuse', { session: this.id, messagerecvId: id })
-    const old = this.find(id)
-    if (f.seq && old) this.core.echo({ session: this.id, seq: f.seq, messagerecvId: this.id + '.' + f.seq, kind: 'answer', sender: this.me, target: old.seq, answer, createdAt: this.core.serverNow })
-  }
+  leave(): Promise<void> { return a.leave(this) }
+  dissolve(): Promise<void> { return a.dissolve(this) }
+  answerCall(id: Id, answer: 'accept' | 'refuse'): Promise<void> { return a.answerCall(this, id, answer) }
 
   readonly bot: BotActions = {
     stop: async id => { await this.core.ask('msg_cancel', { session: this.id, messagerecvId: id }) },

@@ -2,6 +2,7 @@ import type {
   ClientOptions, ConnectionInfo, Connection, Conversation, Conversations, ConversationView, Events, Folder, Hit, Id, LinkCard, LinkPreview, Message, NewGroup, Page, Push, SearchOptions, StorageAdapter, StorageChange, Table, TroupeClient, Unread, User,
 } from './api.js'
 import type { AuthReply, Base, Entry, Profile, Resume, SessionHead, SessionListReply, Snapshot } from './wire-types.js'
+import * as a from './acts.js'
 import { Attendance, People } from './people.js'
 import { Bell, Cell } from './live.js'
 import { Convo, type Row } from './convo.js'
@@ -10,7 +11,7 @@ import { failure, TroupeError } from './error.js'
 import { Friends } from './contacts.js'
 import { Keeper, MemoryStorage, seqKey } from './store.js'
 import { Outbox } from './outbox.js'
-import { fromRest, query, Rest } from './rest.js'
+import { Rest } from './rest.js'
 import { Store } from './files.js'
 import { Tabs, type Said } from './tabs.js'
 import { tidy } from './content.js'
@@ -41,7 +42,7 @@ export class Core implements TroupeClient, Conversations {
   /** Conversations whose read mark the server is to be told. */
   readonly marks = new Set<Convo>()
   myId: Id
-  #device = ''
+  device = ''
   #wire: Wire
   #tabs: Tabs | null = null
   #keeper: Keeper | null = null
@@ -81,7 +82,7 @@ export class Core implements TroupeClient, Conversations {
     this.unread = new Cell<Unread>(this.bell, undefined, () => this.#count())
     this.hasMore = new Cell(this.bell, false)
     this.outbox = new Cell<readonly Message[]>(this.bell, undefined, () => this.out.all.filter(s => s.state !== 'sent').map(s => this.convo(s.conversation).waiting(s)))
-    this.#wire = new Wire(this.env, o, this.tokens, () => this.#device, {
+    this.#wire = new Wire(this.env, o, this.tokens, () => this.device, {
       info: i => this.#connected(i),
       welcome: f => { this.share({ t: 'welcome', f }); this.#welcome(f) },
       settled: missed => { this.share({ t: 'settled', missed }); this.#settled(missed) },
@@ -168,7 +169,7 @@ export class Core implements TroupeClient, Conversations {
       if (what === 'hide') { this.#tabs?.part(); void this.#yield() }
       else if (what === 'wake' && this.#wanted) this.#tabs?.join()
     })
-    if (!this.#opening) this.#device = this.o.device?.id ?? newId(this.env.clock)
+    if (!this.#opening) this.device = this.o.device?.id ?? newId(this.env.clock)
     void (this.#opening ?? Promise.resolve()).then(() => {
       if (!this.#wanted) return
       if (this.#tabs) this.#tabs.join()
@@ -261,8 +262,8 @@ export class Core implements TroupeClient, Conversations {
   async #restore(): Promise<void> {
     const [meta, rows, users] = await Promise.all([this.stored('meta', {}), this.stored('conversations', {}), this.stored('users', {})])
     const of = new Map(meta.map(r => [r.key, r.value as any]))
-    this.#device = this.o.device?.id ?? of.get('device') ?? newId(this.env.clock)
-    this.keep('meta', 'device', () => this.#device, true)
+    this.device = this.o.device?.id ?? of.get('device') ?? newId(this.env.clock)
+    this.keep('meta', 'device', () => this.device, true)
     if (of.get('contacts')) this.friends.restore(of.get('contacts'))
     this.people.take(users.map(r => r.value as Profile), false)
     for (const { key, value } of rows) {
@@ -281,7 +282,7 @@ export class Core implements TroupeClient, Conversations {
   /** Lets go of the conversations that were quiet for the longest time. */
   #evict(): void {
     const { conversations = 200, messages = 500 } = this.o.cache ?? {}
-    const all = this.#known().sort((a, b) => b.h!.updatedAt - a.h!.updatedAt)
+    const all = this.known().sort((a, b) => b.h!.updatedAt - a.h!.updatedAt)
     let evicted = 0
     for (const c of all.slice(conversations)) {
       if (c.lines.size || this.out.of(c.id).length || c.draft.value) continue
@@ -339,7 +340,7 @@ export class Core implements TroupeClient, Conversations {
       this.myId = f.userId
       void this.#open().then(() => {
         this.#tabs!.leads = true
-        for (const c of this.#known()) c.save()
+        for (const c of this.known()) c.save()
         this.#saveCursor()
         void this.out.flush()
       })
@@ -352,7 +353,7 @@ export class Core implements TroupeClient, Conversations {
   }
 
   #settled(missed: number): void {
-    const limited = this.#known().filter(c => !c.seg || c.seg.high < c.head).map(c => c.id)
+    const limited = this.known().filter(c => !c.seg || c.seg.high < c.head).map(c => c.id)
     this.emit('synced', { mode: this.#fresh ? 'snapshot' : 'resumed', missed, limited: this.#fresh ? limited : [] })
     this.#fresh = false
   }
@@ -388,7 +389,7 @@ export class Core implements TroupeClient, Conversations {
   }
 
   /** Rows that were known before are read again; those that are nowhere any more are gone. */
-  async #rest(seen: Set<Id>, known = this.#known().map(c => c.id)): Promise<void> {
+  async #rest(seen: Set<Id>, known = this.known().map(c => c.id)): Promise<void> {
     const before = known.filter(id => !seen.has(id))
     let left = before.length
     try {
@@ -404,7 +405,7 @@ export class Core implements TroupeClient, Conversations {
 
   /** A tab that hears of the connection for the first time reads where things stand. */
   async #catchUp(): Promise<void> {
-    const before = this.#known().map(c => c.id) // what comes meanwhile is newer than the list
+    const before = this.known().map(c => c.id) // what comes meanwhile is newer than the list
     try {
       const [list, asked] = await Promise.all([this.ask('session_list', { limit: listPage }), this.ask('request_list', { waiting: true, limit: 100 })])
       this.people.take(list.users)
@@ -432,11 +433,11 @@ export class Core implements TroupeClient, Conversations {
     switch (f.type) {
       case 'msg_push':
         if (c?.known_) c.take(f as unknown as Entry)
-        else this.later('list', 150, () => void this.#refresh(), true)
+        else this.later('list', 150, () => void this.refresh(), true)
         break
       case 'session_update':
         if (f['gone']) this.remove(f['session'])
-        else if (f['head']) this.#adopt(f['head'])
+        else if (f['head']) this.adopt(f['head'])
         break
       case 'unread': c?.unread(f['readSeq'], f['unread']); break
       case 'receipt': c?.receipt(f['userId'], f['readSeq'], f['recvSeq']); break
@@ -458,7 +459,7 @@ export class Core implements TroupeClient, Conversations {
     }
   }
 
-  #adopt(h: SessionHead): void {
+  adopt(h: SessionHead): void {
     const c = this.convo(h.session)
     const fresh = !c.known_
     c.adopt(h)
@@ -469,11 +470,11 @@ export class Core implements TroupeClient, Conversations {
   }
 
   /** Something came of a conversation that is not known: the top of the list is read. */
-  async #refresh(): Promise<void> {
+  async refresh(): Promise<void> {
     try {
       const f = await this.ask('session_list', { limit: listPage })
       this.people.take(f.users)
-      for (const h of f.sessions ?? []) this.#adopt(h)
+      for (const h of f.sessions ?? []) this.adopt(h)
       this.unreadChanged()
     } catch { /* the next snapshot tells */ }
   }
@@ -567,7 +568,7 @@ export class Core implements TroupeClient, Conversations {
   }
 
   get(id: Id): Conversation { return this.convo(id) }
-  #known(): Convo[] { return [...this.#convos.values()].filter(c => c.known_) }
+  known(): Convo[] { return [...this.#convos.values()].filter(c => c.known_) }
 
   remove(id: Id): void {
     const c = this.#convos.get(id)
@@ -589,7 +590,7 @@ export class Core implements TroupeClient, Conversations {
     const in_: Record<Folder, (v: ConversationView) => boolean> = {
       all: () => true, unread: v => v.unread > 0, people: v => v.kind === 'p2p', groups: v => v.kind === 'group' || v.kind === 'muc', system: v => v.kind === 'system',
     }
-    const all = this.#known().map(c => c.view.value!).filter(v => v && in_[folder](v))
+    const all = this.known().map(c => c.view.value!).filter(v => v && in_[folder](v))
       .sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.at - a.at || (a.id < b.id ? -1 : 1))
     return old && old.length === all.length && all.every((v, i) => v === old[i]) ? old : all
   }
@@ -599,7 +600,7 @@ export class Core implements TroupeClient, Conversations {
   #count(): Unread {
     const items: Record<Id, number> = {}
     let total = this.#elsewhere
-    for (const c of this.#known()) {
+    for (const c of this.known()) {
       const n = c.h!.unread
       if (!n) continue
       items[c.id] = n
@@ -647,66 +648,23 @@ export class Core implements TroupeClient, Conversations {
       if (!this.#next) return false
       const f = await this.ask('session_list', { cursor: this.#next, limit: listPage })
       this.people.take(f.users)
-      this.#rows(f, new Set(this.#known().map(c => c.id)))
+      this.#rows(f, new Set(this.known().map(c => c.id)))
       return (f.sessions ?? []).length > 0
     })().finally(() => { this.#paging = null }))
   }
 
-  async open(t: { user: Id } | NewGroup): Promise<Conversation> {
-    const p2p = 'user' in t
-    if (p2p) for (const c of this.#known()) if (c.peer === t.user) return c
-    const f = await this.ask('session_create', tidy(p2p
-      ? { sessionType: 'p2p' as const, members: [t.user] }
-      : {
-          sessionType: t.muc ? 'muc' as const : 'group' as const, members: [...t.members], name: t.title, avatar: t.avatar, joinPolicy: t.joinPolicy, invitePolicy: t.invitePolicy,
-          readOnly: t.readOnly, history: t.history === 'joined' ? 'joined' : undefined, clientMsgId: newId(this.env.clock),
-        }) as never)
-    const id = f.result[0]!, i = f.entities!.session[id]!
-    const c = this.convo(id)
-    if (!c.known_) {
-      this.#adopt(tidy({
-        session: id, sessionType: i.sessionType, name: i.name, avatar: i.avatar, memberCount: i.memberCount, epoch: i.epoch, headSeq: i.headSeq ?? 0, readSeq: i.headSeq ?? 0, unread: 0,
-        updatedAt: i.updatedAt ?? i.createdAt, sticky: false, muted: false, members: i.sessionType === 'p2p' ? (i.members ?? []).map(m => m.user) : undefined,
-        role: i.owner === this.myId ? 'owner' : 'member', readOnly: i.readOnly, silenceAll: i.silenceAll,
-      }) as SessionHead)
-    }
-    return c
-  }
-
-  async join(by: { id: Id } | { code: string }): Promise<Conversation> {
-    const f = await this.ask('session_join', 'id' in by ? { session: by.id } : { code: by.code })
-    const c = this.convo(f.session)
-    if (!c.known_) await this.#refresh()
-    return c
-  }
-
-  async preview(code: string): Promise<LinkPreview> {
-    const f = await this.ask('link_get', { code })
-    return tidy({ conversation: f.session, title: f.name ?? '', avatar: f.avatar && this.link(f.avatar), memberCount: f.memberCount ?? 0, by: f.by, expiresAt: f.expiresAt ?? 0, member: !!f.member }) as LinkPreview
-  }
-
-  async search(q: string, o: SearchOptions = {}): Promise<Page<Hit>> {
-    const { kind, after, before } = o, time = (ms: number | undefined): string | undefined => (ms ? new Date(ms).toISOString() : undefined)
-    const f = await this.rest.call('GET', '/messages/search' + query({
-      q, session: o.in, sender: o.from, type: kind === 'call' ? 'liveaudio,livevideo' : kind, after: time(after), before: time(before), cursor: o.cursor, limit: o.limit,
-    }), undefined, o.signal)
-    return {
-      items: (f.items ?? []).map((h: any): Hit => ({ message: this.convo(h.message.session).message_(fromRest(h.message)), conversation: h.message.session, snippet: h.snippet ?? '', marks: h.marks ?? [] })),
-      ...(f.next && { next: f.next }),
-    }
-  }
-
-  async linkPreview(url: string): Promise<LinkCard> {
-    const f = await this.rest.call('GET', '/links/preview' + query({ url }))
-    return f.picture ? { ...f, picture: { ...f.picture, url: this.link(f.picture.url) } } : f
-  }
+  open(t: { user: Id } | NewGroup): Promise<Conversation> { return a.open(this, t) }
+  join(by: { id: Id } | { code: string }): Promise<Conversation> { return a.join(this, by) }
+  preview(code: string): Promise<LinkPreview> { return a.preview(this, code) }
+  search(q: string, o: SearchOptions = {}): Promise<Page<Hit>> { return a.search(this, q, o) }
+  linkPreview(url: string): Promise<LinkCard> { return a.linkPreview(this, url) }
 
   /** A path of the server as a link. */
   link(path: string): string { return path.startsWith('/') ? new URL(path, this.rest.base).href : path }
 
   readonly push: Push = {
-    register: async t => { await this.rest.call('PUT', '/users/me/devices/' + encodeURIComponent(this.#device) + '/push', t) },
-    remove: async () => { await this.rest.call('DELETE', '/users/me/devices/' + encodeURIComponent(this.#device) + '/push') },
+    register: t => a.push(this, t),
+    remove: () => a.push(this),
   }
 }
 

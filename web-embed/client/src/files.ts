@@ -1,11 +1,9 @@
 import type { FileInfo, Files, Id, UploadJob } from './api.js'
 import type { Core } from './core.js'
-import { failure } from './error.js'
 
-const whole = 5 << 20 // bytes up to which a file goes in one request
 const early = 30_000 // ms before its end that a link is asked for anew
 
-type Given = Pick<UploadJob, 'name' | 'mime' | 'keep' | 'onProgress' | 'signal'> & { resume?: string | undefined }
+export type Given = Pick<UploadJob, 'name' | 'mime' | 'keep' | 'onProgress' | 'signal'> & { resume?: string | undefined }
 
 /** Files on the server: links to them, what they are, and how they get there. */
 export class Store implements Files {
@@ -36,23 +34,5 @@ export class Store implements Files {
     return this.file(blob, { name: o.name ?? (blob as File).name ?? '', mime: blob.type, keep() {}, onProgress: o.onProgress ?? (() => {}), signal: o.signal ?? new AbortController().signal })
   }
 
-  async file(blob: Blob, o: Given): Promise<FileInfo> {
-    const { resume, ...rest } = o
-    let j: UploadJob = { blob, ...rest, ...(resume && { resume }), rest: this.core.rest.base, token: () => this.core.tokens.get('initial') }
-    if (this.core.o.uploader) return this.core.o.uploader.upload(j)
-    const first = j
-    j = { ...first, keep: resume => { j = { ...j, resume }; first.keep(resume) } }
-    const { sender, inOne, inParts } = await import('./upload.js')
-    const send = sender(this.core.env.fetch, !this.core.o.fetch)
-    for (let again = false; ; again = true) {
-      try {
-        return await (blob.size > whole ? inParts(j, send, this.core.env.clock) : inOne(j, send))
-      } catch (e) {
-        const f = failure(e, 'INTERNAL')
-        if (again || !['TOKEN_EXPIRED', 'UNAUTHORIZED'].includes(f.code)) throw f
-        await this.core.tokens.get('rejected')
-      }
-    }
-  }
+  file(blob: Blob, o: Given): Promise<FileInfo> { return import('./upload.js').then(u => u.upload(this.core, blob, o)) }
 }
-

@@ -1,10 +1,10 @@
-import type { ConversationInfo, GroupRequest, GroupSettings, Id, JoinLink, Links, Member, Members, Page, Readers } from './api.js'
-import type { Link, Member as WireMember, SessionInfo } from './wire-types.js'
+import type { ConversationInfo, GroupRequest, GroupSettings, Id, Links, Member, Members, Page, Readers } from './api.js'
+import type { Member as WireMember, SessionInfo } from './wire-types.js'
 import type { Convo } from './convo.js'
+import * as a from './acts.js'
 import { Cell } from './live.js'
 import { forever } from './convo.js'
 import { tidy } from './content.js'
-import { TroupeError } from './error.js'
 
 const page = 500
 
@@ -25,7 +25,7 @@ export class Group implements Members {
   constructor(readonly c: Convo) {
     const first = (): void => { void this.load().catch(() => {}) }
     this.info = new Cell<ConversationInfo | null>(c.core.bell, undefined, () => this.#view(), first)
-    this.#list = new Cell<readonly Member[]>(c.core.bell, undefined, () => [...this.#members.values()].map(m => this.#member(m)), first)
+    this.#list = new Cell<readonly Member[]>(c.core.bell, undefined, () => [...this.#members.values()].map(m => this.member(m)), first)
   }
 
   list(): Cell<readonly Member[]> {
@@ -80,20 +80,14 @@ export class Group implements Members {
     return true
   }
 
-  async get(user: Id): Promise<Member> {
-    const f = await this.c.core.ask('session_get', { session: this.c.id, user })
-    this.c.core.people.take(f.users)
-    const m = f.info?.members?.[0]
-    if (!m) throw new TroupeError('NOT_FOUND', 'no such member')
-    return this.#member(m)
-  }
+  get(user: Id): Promise<Member> { return a.member(this, user) }
 
   find(begin: string): readonly Member[] {
     const b = begin.toLowerCase()
     return this.list().value.filter(m => m.user.id !== this.c.me && [m.user.name, m.user.nickname, m.user.account ?? ''].some(n => n.toLowerCase().startsWith(b)))
   }
 
-  #member(m: WireMember): Member {
+  member(m: WireMember): Member {
     const user = this.c.core.people.user(m.user), mark = this.c.marks.get(m.user)
     const sig = [mark?.read, mark?.recv].join()
     const had = this.#made.get(m)
@@ -158,49 +152,23 @@ export class Group implements Members {
     return cell
   }
 
-  // --- what is done. Whoever does it gets an answer instead of the entry, so the entry is fetched.
+  // --- what is done
 
-  async #do(ask: Promise<{ seq?: number }>): Promise<void> {
-    const f = await ask
-    if (f.seq) {
-      this.c.known = Math.max(this.c.known, f.seq)
-      await this.c.repair()
-      this.c.core.share({ t: 'mind', id: this.c.id, seq: f.seq })
-    }
-    this.stale()
-  }
-
-  #set(fields: object): Promise<void> { return this.#do(this.c.core.ask('session_set', tidy({ session: this.c.id, ...fields }) as never) as Promise<{ seq?: number }>) }
-
-  configure({ title, ...rest }: GroupSettings): Promise<void> { return this.#set({ name: title, ...rest }) }
-  add(users: readonly Id[]): Promise<void> { return this.#do(this.c.core.ask('session_add_user', { session: this.c.id, members: [...users] })) }
-  remove(users: readonly Id[]): Promise<void> { return this.#do(this.c.core.ask('session_remove_user', { session: this.c.id, members: [...users] })) }
-  setRole(users: readonly Id[], role: 'member' | 'admin'): Promise<void> { return this.#set({ members: users, role }) }
-  silence(users: readonly Id[], until: number): Promise<void> { return this.#set({ members: users, silencedUntil: Math.min(until, forever) }) }
-  transfer(to: Id): Promise<void> { return this.#set({ owner: to }) }
-
-  async invite(user: Id, note?: string): Promise<GroupRequest> {
-    return this.c.core.friends.made(await this.c.core.ask('request_send', tidy({ target: this.c.id, kind: 'GROUP' as const, user, note }) as never)) as GroupRequest
-  }
-
-  async requests(): Promise<Page<GroupRequest>> {
-    const f = await this.c.core.ask('request_list', { session: this.c.id, waiting: true, limit: 100 })
-    return { items: (f.requests ?? []).map(r => this.c.core.friends.view(r) as GroupRequest), ...(f.next && { next: f.next }) }
-  }
+  configure(what: GroupSettings): Promise<void> { return a.configure(this, what) }
+  add(users: readonly Id[]): Promise<void> { return a.add(this, users) }
+  remove(users: readonly Id[]): Promise<void> { return a.remove(this, users) }
+  setRole(users: readonly Id[], role: 'member' | 'admin'): Promise<void> { return a.set(this, { members: users, role }) }
+  silence(users: readonly Id[], until: number): Promise<void> { return a.set(this, { members: users, silencedUntil: Math.min(until, forever) }) }
+  transfer(to: Id): Promise<void> { return a.set(this, { owner: to }) }
+  invite(user: Id, note?: string): Promise<GroupRequest> { return a.invite(this, user, note) }
+  requests(): Promise<Page<GroupRequest>> { return a.requests(this) }
 
   readonly links: Links = {
-    create: async (o = {}) => link((await this.c.core.ask('link_create', tidy({ session: this.c.id, uses: o.uses, expiresIn: o.expiresInSeconds }) as never)).link!),
-    list: async cursor => {
-      const f = await this.c.core.ask('link_list', tidy({ session: this.c.id, cursor }) as never)
-      return { items: (f.links ?? []).map(link), ...(f.next && { next: f.next }) }
-    },
-    revoke: async id => { await this.c.core.ask('link_revoke', { session: this.c.id, link: id }) },
+    create: (o = {}) => a.createLink(this, o),
+    list: cursor => a.listLinks(this, cursor),
+    revoke: id => a.revokeLink(this, id),
   }
 }
-
-const link = (l: Link): JoinLink => ({
-  id: l.link, conversation: l.session, uses: l.uses ?? 0, used: l.used ?? 0, createdAt: l.createdAt ?? 0, expiresAt: l.expiresAt ?? 0, ...(l.code && { code: l.code }), ...(l.by && { by: l.by }),
-})
 
 /** How many of the sorted numbers are n or more. */
 function atLeast(sorted: readonly number[], n: number): number {

@@ -290,21 +290,12 @@ export class Outbox {
     const now = (): Sending | undefined => this.#items.get(s.clientId)
     this.#put({ ...s, state: 'uploading', progress: 0 })
     try {
-      const total = s.files!.reduce((n, f) => n + (f.blob?.size ?? 0), 0) || 1
-      const metas = []
-      let before = 0
-      for (const [i, f] of s.files!.entries()) {
-        const { blob, ...said } = f
-        const size = blob?.size ?? 0
-        const got = f.id || !blob ? { id: f.id! } : await this.core.uploads.file(blob, {
-          name: f.name ?? (blob as File).name ?? '', mime: f.mime ?? blob.type, resume: s.uploads?.[i], signal: abort.signal,
-          keep: resume => { const n = now(); if (n) this.#put({ ...n, uploads: Object.assign([...(n.uploads ?? [])], { [i]: resume }) }) },
-          onProgress: part => { const n = now(); if (n?.state === 'uploading') this.#put({ ...n, progress: Math.min(1, (before + part * size) / total) }) },
-        })
-        before += size
-        const { kind: _, thumbs: __, sha256: ___, createdAt: ____, frames: _____, ...told } = got as Record<string, unknown>
-        metas.push({ ...said, ...told } as any)
-      }
+      const { uploadAll } = await import('./upload.js')
+      const metas = await uploadAll(this.core, s.files!, {
+        uploads: s.uploads, signal: abort.signal,
+        keep: (i, resume) => { const n = now(); if (n) this.#put({ ...n, uploads: Object.assign([...(n.uploads ?? [])], { [i]: resume }) }) },
+        onProgress: progress => { const n = now(); if (n?.state === 'uploading') this.#put({ ...n, progress }) },
+      })
       const n = now()
       if (n) this.#put({ ...n, state: 'queued', progress: 1, content: name(n.content, metas) })
     } catch (e) {

@@ -1,8 +1,8 @@
 import type { Id, Page, Presence, PresenceStatus, Presences, User, Users } from './api.js'
 import type { Profile } from './wire-types.js'
 import type { Core } from './core.js'
+import * as a from './acts.js'
 import { Cell } from './live.js'
-import { query } from './rest.js'
 import { failure } from './error.js'
 
 /** Profiles: those that came, and those that are asked for, a hundred at a time. */
@@ -81,24 +81,10 @@ export class People implements Users {
     return users.map(p => this.user(p.userId))
   }
 
-  async search(q: string, o: { cursor?: string; limit?: number; signal?: AbortSignal } = {}): Promise<Page<User>> {
-    return this.#page(query({ search: q, cursor: o.cursor, limit: o.limit }), o.signal)
-  }
-
-  async byName(name: string): Promise<User | null> { return (await this.#page(query({ name }))).items[0] ?? null }
-  bots(cursor?: string): Promise<Page<User>> { return this.#page(query({ kind: 'bot', cursor })) }
-
-  async #page(q: string, signal?: AbortSignal): Promise<Page<User>> {
-    const { items, next } = await this.core.rest.call('GET', '/users' + q, undefined, signal)
-    this.take(items, false)
-    return { items: (items ?? []).map((p: Profile) => this.user(p.userId)), ...(next && { next }) }
-  }
-
-  async update(what: Parameters<Users['update']>[0]): Promise<User> {
-    const p = await this.core.rest.call('PUT', '/users/me', what)
-    if (p.userId) this.take([p])
-    return this.user(this.core.myId)
-  }
+  search(q: string, o: { cursor?: string; limit?: number; signal?: AbortSignal } = {}): Promise<Page<User>> { return a.users(this, { search: q, cursor: o.cursor, limit: o.limit }, o.signal) }
+  byName(name: string): Promise<User | null> { return a.users(this, { name }).then(p => p.items[0] ?? null) }
+  bots(cursor?: string): Promise<Page<User>> { return a.users(this, { kind: 'bot', cursor }) }
+  update(what: Parameters<Users['update']>[0]): Promise<User> { return a.updateMe(this, what) }
 }
 
 const typical = 500 // ids of one presence_watch at most

@@ -1,6 +1,9 @@
-import type { Clock, FileInfo, UploadJob } from './api.js'
+import type { Clock, FileInfo, Id, NewFile, UploadJob } from './api.js'
+import type { Core } from './core.js'
+import type { Given } from './files.js'
 import { TroupeError, failure } from './error.js'
 
+const whole = 5 << 20 // bytes up to which a file goes in one request
 const chunk = 4 << 20 // bytes of one part
 const tries = 5 // of one part, from 500 ms on
 
@@ -114,4 +117,40 @@ export async function inParts(j: UploadJob, send: Send, clock: Clock): Promise<F
     j.onProgress(at / size)
   }
   return told(url)
+}
+
+/** Brings a file to the server. */
+export async function upload(core: Core, blob: Blob, o: Given): Promise<FileInfo> {
+  const { resume, ...rest } = o
+  let j: UploadJob = { blob, ...rest, ...(resume && { resume }), rest: core.rest.base, token: () => core.tokens.get('initial') }
+  if (core.o.uploader) return core.o.uploader.upload(j)
+  const first = j
+  j = { ...first, keep: resume => { j = { ...j, resume }; first.keep(resume) } }
+  const send = sender(core.env.fetch, !core.o.fetch)
+  for (let again = false; ; again = true) {
+    try {
+      return await (blob.size > whole ? inParts(j, send, core.env.clock) : inOne(j, send))
+    } catch (e) {
+      const f = failure(e, 'INTERNAL')
+      if (again || !['TOKEN_EXPIRED', 'UNAUTHORIZED'].includes(f.code)) throw f
+      await core.tokens.get('rejected')
+    }
+  }
+}
+
+/** Uploads the files of a message, and gives what is to be said of them. */
+export async function uploadAll(core: Core, files: readonly NewFile[], o: { uploads?: readonly (string | undefined)[] | undefined; signal: AbortSignal; keep(i: number, resume: string): void; onProgress(part: number): void }): Promise<any[]> {
+  const total = files.reduce((n, f) => n + (f.blob?.size ?? 0), 0) || 1, metas = []
+  let before = 0
+  for (const [i, { blob, ...said }] of files.entries()) {
+    const size = blob?.size ?? 0
+    const got = said.id || !blob ? { id: said.id as Id } : await upload(core, blob, {
+      name: said.name ?? (blob as File).name ?? '', mime: said.mime ?? blob.type, resume: o.uploads?.[i], signal: o.signal,
+      keep: resume => o.keep(i, resume), onProgress: part => o.onProgress(Math.min(1, (before + part * size) / total)),
+    })
+    before += size
+    const { kind: _, thumbs: __, sha256: ___, createdAt: ____, frames: _____, ...told } = got as Record<string, unknown>
+    metas.push({ ...said, ...told })
+  }
+  return metas
 }
