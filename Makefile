@@ -63,7 +63,7 @@ typescript: web-embed/node_modules/.package-lock.json
 
 webtest: web-embed/node_modules/.package-lock.json
 	cd web-embed && npm run --silent test
-	cd web-embed && npm run --silent sizes
+	cd web-embed && npm run --silent sizes -w @troupe/client
 
 web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json $(wildcard web-embed/*/package.json)
 	cd web-embed && npm ci --ignore-scripts --no-audit --no-fund
