@@ -14,9 +14,9 @@ const scenes = {
   rich: { q: 'open=s_hike' }, streaming: { q: 'scene=stream&open=s_bot' }, bot: { q: 'open=s_bot' }, offline: { q: 'scene=offline&open=s_lin' }, empty: { q: 'open=s_noor' },
   search: { q: 'open=s_hike', then: async p => { await p.getByRole('button', { name: '搜索消息' }).first().click(); await p.getByRole('searchbox', { name: '搜索消息' }).fill('九溪'); await p.locator('.tp-hit').first().waitFor() } },
   form: { q: 'open=s_desk' },
-  info: { q: 'open=s_hike', then: async p => { await p.locator('.tp-header-who').click(); await p.getByText('全员禁言', { exact: true }).waitFor() } },
-  menu: { q: 'open=s_hike', then: async p => { await p.getByText('上周踩点拍的').click({ button: 'right' }); await p.getByRole('menuitem', { name: '转发' }).waitFor() } },
-  contacts: { q: '', then: async p => { await p.getByRole('tab', { name: '通讯录' }).click(); await p.getByText('Noor van Dijk').first().waitFor() } },
+  info: { q: 'open=s_hike', then: async p => { await p.locator('.tp-header-who').click(); await p.getByText('入群方式').waitFor() } },
+  menu: { q: 'open=s_hike', then: async p => { await p.getByText('我带零食和急救包').click({ button: 'right' }); await p.getByRole('menuitem', { name: '转发' }).waitFor() } },
+  contacts: { q: '', then: async p => { await p.getByRole('tab', { name: '通讯录' }).click(); await p.locator('.tp-request').first().waitFor() } },
 }
 const errors = []
 for (const theme of ['light', 'dark']) for (const [size, viewport] of Object.entries(sizes)) for (const [scene, { q, then }] of Object.entries(scenes)) {
@@ -25,6 +25,7 @@ for (const theme of ['light', 'dark']) for (const [size, viewport] of Object.ent
   if ((size === 'phone' || size === 'launcher') && scene === 'contacts') continue
   if (!name.includes(only)) continue
   const page = await browser.newPage({ viewport, deviceScaleFactor: size === 'phone' || size === 'list' ? 2 : 1.5, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', colorScheme: theme, hasTouch: size === 'phone' || size === 'list', isMobile: size === 'phone' || size === 'list' })
+  page.setDefaultTimeout(4000)
   page.on('pageerror', e => errors.push(`${name}: ${e.message}`))
   page.on('console', m => { if (m.type() === 'error' && !m.text().includes('404')) errors.push(`${name}: ${m.text()}`) })
   const query = size === 'list' ? q.replace(/open=\w+/, '') : q

@@ -15,15 +15,17 @@ export interface Follow {
 
 /**
  * useFollow keeps a scrolled box at its end while it grows (a new message, a streamed reply,
- * a picture that got its size), but only when the reader was there already. Whether they are
- * is decided by their own scrolling alone, never by the growth itself.
+ * a picture that got its size), but only when the reader was there already. Only moving up
+ * ends it: growth alone never does, however many frames it takes to be measured.
  */
 export function useFollow(): Follow {
   const atEnd = ref(true)
   let box: HTMLElement | undefined
-  let height = 0, view = 0
+  let top = 0, height = 0
   let observer: ResizeObserver | undefined
-  const end = () => { if (box) { box.scrollTop = box.scrollHeight } }
+  const remember = () => { if (box) { top = box.scrollTop; height = box.scrollHeight } }
+  const end = () => { if (box) { box.scrollTop = box.scrollHeight; remember() } }
+  const keep = () => { if (atEnd.value) end() }
   onScopeDispose(() => observer?.disconnect())
   return {
     atEnd,
@@ -32,22 +34,17 @@ export function useFollow(): Follow {
     attach(scroller, content) {
       box = scroller
       observer?.disconnect()
-      observer = new ResizeObserver(() => { if (atEnd.value) end(); remember() })
+      observer = new ResizeObserver(keep)
       observer.observe(content)
       observer.observe(scroller)
     },
     scrolled() {
       if (!box) return
-      const grew = box.scrollHeight !== height || box.clientHeight !== view
       const near = box.scrollHeight - box.scrollTop - box.clientHeight <= nearEnd
       if (near) atEnd.value = true
-      else if (!grew) atEnd.value = false
+      else if (box.scrollTop < top - 1 && box.scrollHeight >= height) atEnd.value = false
+      else if (atEnd.value) end()
       remember()
     },
-  }
-  function remember() {
-    if (!box) return
-    height = box.scrollHeight
-    view = box.clientHeight
   }
 }
