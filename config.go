@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
+	"github.com/troupe-im/troupe/internal/search"
 	"github.com/troupe-im/troupe/previewctr"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -44,6 +45,7 @@ type Config struct {
 	Files   filectr.Config
 	Links   previewctr.Config
 	Egress  egress.Config // how others on the web are asked
+	Search  search.Config
 
 	S3Secret     userctr.Secret // of Files.S3
 	Review       review.Config  // who looks at files before others see them; no URL: nobody does

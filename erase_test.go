@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/search"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -159,6 +160,9 @@ func (a *archive) gone() {
 	if got := a.texts(a.group); !strings.HasPrefix(got, "MESSAGE u \nMESSAGE u what bob said\nEDIT u \nMESSAGE u [][what bob said]\n") || !strings.Contains(got, "RECALL s") || !strings.Contains(got, "EDIT s [][what bob said]") {
 		a.t.Errorf("the group's log is\n%s\nwant\n%s\nand a recall", got, want)
 	}
+	if page, err := a.search.Find(a.t.Context(), a.bob.User, search.Query{Words: "canary", Limit: 10}); err != nil || len(page.Hits) != 0 {
+		a.t.Errorf("a search finds %v, %v", page, err)
+	}
 	left := []string{"?"}
 	for end := time.Now().Add(20 * time.Second); len(left) > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) { // files are removed behind
 		left = rawly(a.t, a.cfg.Data, annsWords...)
@@ -173,6 +177,9 @@ func (a *archive) gone() {
 
 func TestNothingIsLeftOfWhoWasErased(t *testing.T) {
 	a := openArchive(t)
+	if page, err := a.search.Find(t.Context(), a.bob.User, search.Query{Words: "canary", Limit: 10}); err != nil || len(page.Hits) != 3 {
+		t.Fatalf("before it, a search finds %+v, %v", page, err)
+	}
 	if left := rawly(t, a.cfg.Data, annsWords...); len(left) < len(annsWords) {
 		t.Fatalf("before it, the files have only %v", left)
 	}

@@ -17,14 +17,15 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/review", "previewctr", "pushctr", "web-embed", "internal/protocol", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/review", "previewctr", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
 	"internal/egress":       {},
 	"internal/access":       {"internal/protocol"}, // who may do what: asked by all that serve anybody
 	"actors":                {"internal/protocol", "internal/access"},
-	"gateway":               {"internal/protocol", "internal/access", "actors"},
+	"internal/search":       {"internal/protocol"}, // what a signature is; the store keeps them, the gateway asks
+	"gateway":               {"internal/protocol", "internal/access", "internal/search", "actors"},
 	"userctr":               {"internal/protocol", "internal/access", "internal/egress"}, // it asks issuers and callbacks
 	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/face", "filectr/ffmpeg", "filectr/picture", "filectr/scrub", "filectr/sound"},
 	"filectr/review":        {"filectr", "internal/egress"}, // it fills filectr.Reviewer
@@ -39,9 +40,9 @@ var tree = map[string][]string{
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
 
-	"internal/pebblestore": {"internal/protocol", "actors", "userctr", "filectr", "previewctr"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":   {"internal/protocol", "actors", "userctr", "filectr", "previewctr"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},                                     // what all streams must pass
+	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "previewctr"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "previewctr"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},                                                        // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

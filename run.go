@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-im/troupe/filectr/review"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/search"
 	"github.com/troupe-im/troupe/previewctr"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
@@ -33,6 +34,7 @@ type server struct {
 	links   *previewctr.Center
 	node    *actors.Node
 	gateway *gateway.Server
+	search  *search.Center
 	public  net.Listener
 	private net.Listener // the admin socket
 
@@ -63,6 +65,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		return nil, err
 	}
 	s.node = actors.New(cfg.Actors, s.store, pushctr.NewLocal(), s.users, log)
+	s.search = search.New(cfg.Search, s.store, time.Now, log)
 	s.users.OnRevoke(func(user protocol.UserID, login string, code protocol.Code) {
 		s.node.Kick(user, login, code, "the login has ended")
 	})
@@ -115,6 +118,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 			log.Error("the file centre's housekeeping ended", "err", err)
 		}
 	})
+	s.housekeeping.Go(func() { s.search.Run(keeping) })
 	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
 	s.housekeeping.Go(func() { giveBack(keeping, s.store.Trim, log) })
 	s.housekeeping.Go(func() { s.operator().goOnErasing(keeping) })
@@ -129,7 +133,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 // plug makes the gateway with all that it serves. auth says whose a token is.
 func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	g, err := gateway.New(s.cfg.Gateway, gateway.Needs{
-		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Origins: s.users, Notices: noticeDesk{s.notices, s.users}, Log: s.log,
+		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Search: finder{s}, Origins: s.users, Notices: noticeDesk{s.notices, s.users}, Log: s.log,
 		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }, "files": s.files.Ready},
 	})
 	if err != nil {
@@ -223,6 +227,19 @@ func (s *server) operator() *operator {
 
 func (s *server) createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error) {
 	return s.users.CreateUser(ctx, n)
+}
+
+// finder is the search as the gateway asks for it: with sessions' pictures.
+type finder struct{ s *server }
+
+func (f finder) Find(ctx context.Context, user protocol.UserID, q search.Query) (*search.Page, error) {
+	page, err := f.s.search.Find(ctx, user, q)
+	if err == nil {
+		for _, h := range page.Hits {
+			f.s.node.Dress(h.Info, user)
+		}
+	}
+	return page, err
 }
 
 // profiles is the user centre as the gateway asks for it.

@@ -107,6 +107,7 @@ func settings(c *Config) []setting {
 		prefixes("egress-deny", "", "`NETWORKS` that the server never asks anything, whoever wants it", &c.Egress.Deny),
 		ports("egress-ports", "80,443", "`PORTS` that links in messages may lead the server to", &c.Egress.Ports),
 
+		rate("search-rate", "2", "searches for messages a second and user, a `NUMBER`; 0: no limit", &c.Search.Rate),
 		number("max-connections", "50000", "connections in all, a `NUMBER`", &g.MaxConnections),
 		number("max-per-address", "2000", "WebSockets of one address, a `NUMBER`", &g.MaxPerAddress),
 		number("first-frame", "4KiB", "`BYTES` of a message before auth", &g.FirstFrame),

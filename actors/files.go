@@ -64,6 +64,9 @@ func (n *Node) faceless(info *protocol.SessionInfo) bool {
 	return n.files != nil && info.Avatar == "" && grouped(info)
 }
 
+// Dress gives a session's info, as a store has it, the picture that it shows to a member.
+func (n *Node) Dress(info *protocol.SessionInfo, user protocol.UserID) { n.dressFor(info, user) }
+
 // dressFor gives a session's info the picture that it shows to a member.
 func (n *Node) dressFor(info *protocol.SessionInfo, user protocol.UserID) {
 	if user != "" && n.faceless(info) {

@@ -30,6 +30,7 @@ type Needs struct {
 	Auth     Authenticator
 	Home     Home
 	Profiles Profiles
+	Search   Searcher                               // nil: messages are not searched
 	Notices  Notices                                // nil: no operation sends any
 	Origins  Origins                                // of applications' pages; nil: there are none
 	Ready    map[string]func(context.Context) error // what /readyz asks, by name

@@ -29,9 +29,10 @@ type sessions struct {
 	actors   Actors
 	home     Home
 	profiles Profiles
+	searcher Searcher
 }
 
-func newSessions(n Needs) *sessions { return &sessions{n.Actors, n.Home, n.Profiles} }
+func newSessions(n Needs) *sessions { return &sessions{n.Actors, n.Home, n.Profiles, n.Search} }
 
 // answerWithin is how long a request may take; the message path takes milliseconds.
 const answerWithin = 10 * time.Second
@@ -131,6 +132,7 @@ func (s *sessions) register(api huma.API) {
 	huma.Register(api, operation("remove-member", del, one+"/participants/{participant_id}", "Take a member out", denied), s.removeMember)
 	huma.Register(api, operation("get-avatar", get, one+"/participants/{participant_id}/avatars", "Read one member's avatar"), s.avatar)
 	s.registerGroups(api)
+	s.registerSearch(api)
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -20,6 +20,7 @@ const (
 	Requests
 	Create
 	Home
+	Find
 	Upload
 	Follow
 	Preview
@@ -126,6 +127,7 @@ var table = [actions]row{
 	Preview:  person("read previews of links", sign, yes, yes, yes, deny, yes),
 	Releases: person("read what is released", yes, yes, yes, yes, yes, yes),
 	Home:     person("list one's sessions", sign, yes, yes, yes, reads, yes),
+	Find:     person("search the messages of one's sessions", sign, yes, yes, yes, reads, yes),
 
 	//                                                          guest   member  moderator owner bot       key
 	Read:         member("read a session", yes, yes, yes, yes, yes, reads),

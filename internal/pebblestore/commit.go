@@ -50,6 +50,7 @@ func (s *Store) Commit(batch []*actors.Append) error {
 		return err
 	}
 	s.hidden.show(c.heads, c.was)
+	c.tellFull()
 	return nil
 }
 
@@ -62,6 +63,7 @@ type committer struct {
 	heads    map[sessionKey]head // of sessions changed so far
 	before   map[sessionKey]head // of the same, as they were
 	was      rewritten           // rows of older entries that are rewritten
+	stirred  []sessionKey        // sessions with a full block whose words are others now
 	rewrites bool                // an Append of the batch rewrites: entries must be found before they are applied
 	looks    bool                // an Append of the batch looks for client message ids: the same
 	scratch  []byte
@@ -132,6 +134,7 @@ func (c *committer) append(a *actors.Append) error {
 		c.rewrite(k, e.Seq, old[i].row)
 		c.put(k.entry(e.Seq), rows.rewrites[i])
 		c.moveDue(k, e.Seq, dueAt(old[i].entry), dueAt(e))
+		c.unsign(k, h.last, old[i].entry, e)
 		if len(old[i].entry.Reactions) > 0 && (e.Recalled || e.Expired) {
 			from := binary.BigEndian.AppendUint64(k.in(tableDeed, 8), uint64(e.Seq))
 			_ = c.batch.DeleteRange(from, after(from), nil) // an error is impossible, as in delete

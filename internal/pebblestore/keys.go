@@ -27,6 +27,9 @@ const (
 	tableDue    = 0x20 // time 8, table of session 1, session, seq 8 → nothing
 	tableHome   = 0x22 // user 0, table of session 1, session → nothing
 
+	tableSignature = 0x84 // session, block 8 → search's signature of 64 entries: see search.go
+	tableUnsigned  = 0x86 // session, block 8 → the number of the change that made a signed block's words others
+
 	// 0x40 to 0x5f belong to users.go, 0x60 to 0x67 to contacts_rows.go, 0x68 to 0x6f to
 	// links.go and notices.go. No session bit there.
 	tableUsersFirst = 0x40
@@ -105,6 +108,13 @@ func (k sessionKey) read(user protocol.UserID) []byte {
 func (k sessionKey) recv(user protocol.UserID, device string) []byte {
 	b := append(k.in(tableRecv, len(user)+1+len(device)), user...)
 	return append(append(b, 0), device...)
+}
+
+func (k sessionKey) signature(block int64) []byte {
+	return binary.BigEndian.AppendUint64(k.in(tableSignature, 8), uint64(block))
+}
+func (k sessionKey) unsigned(block int64) []byte {
+	return binary.BigEndian.AppendUint64(k.in(tableUnsigned, 8), uint64(block))
 }
 
 // deeds begins the keys of what user did to an entry.

@@ -16,6 +16,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // Options of a Store. A zero field means its written default.
@@ -75,6 +77,7 @@ type Store struct {
 	space  space
 	heads  headCache
 	hidden hidden
+	full   atomic.Pointer[func(protocol.SessionID)] // of Watch
 	failed atomic.Pointer[error]
 
 	purges  sync.Mutex // one at a time

@@ -1,0 +1,176 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/search"
+)
+
+// sameWords says that a change of a message left what it says as it was: reactions, mostly.
+func sameWords(was, is *protocol.Content) bool { return proto.Equal(was, is) }
+
+// Unsigned fills search.Store. Sessions come in the order of their heads' keys. It reads all
+// heads, some 0.5 µs each, and a signature of those with a full block.
+func (s *Store) Unsigned(ctx context.Context, behind protocol.SessionID, limit int) (sessions []protocol.SessionID, err error) {
+	from := []byte{tableHead}
+	if k, ok := parseSession(behind); ok {
+		from = after(k.head())
+	}
+	return sessions, s.at(func(v view) (err error) {
+		r := &searchReader{homeReader{view: v}}
+		defer func() { err = errors.Join(err, r.close()) }()
+		return scan(v.r, s.dir, from, []byte{tableHead + 2}, func(key, row []byte) error {
+			if len(sessions) == limit {
+				return errEnough
+			}
+			h, err := parseHead(row)
+			if err != nil {
+				return s.bad(key, err)
+			}
+			if h.last < search.BlockSize {
+				return nil
+			}
+			k := sessionOf(key)
+			next, err := r.nextBlock(k)
+			if err != nil {
+				return err
+			}
+			left := next < h.last/search.BlockSize
+			if !left {
+				err = r.each(k.unsigned(0), after(k.in(tableUnsigned, 0)), func(_, _ []byte) error { left = true; return nil })
+			}
+			if left {
+				sessions = append(sessions, k.String())
+			}
+			return either(err, ctx.Err())
+		})
+	})
+}
+
+// nextBlock is the first block behind all that are signed.
+func (r *searchReader) nextBlock(k sessionKey) (next int64, err error) {
+	return next, r.back(k.signature(0), k.signature(1<<62), func(block int64, _ []byte) bool { next = block + 1; return false })
+}
+
+// block is one that gets its signature.
+type block struct {
+	k         sessionKey
+	n         int64
+	changed   []byte // its row of tableUnsigned as it was before it was read, nil: there was none
+	signature []byte
+}
+
+// blocksAtOnce is how many blocks are signed in one commit: some 100 KB.
+const blocksAtOnce = 64
+
+// Sign fills search.Store.
+func (s *Store) Sign(ctx context.Context, sessions []protocol.SessionID, sign func(messages []search.Message) []byte) (rest []protocol.SessionID, err error) {
+	var blocks []block
+	// What is noted as changed is read first, the messages behind it, and the notes once more
+	// with the right to write: so no change comes between unseen.
+	for i, id := range sessions {
+		k, ok := parseSession(id)
+		if !ok {
+			continue
+		}
+		if blocks, err = s.unsignedOf(k, blocks); err != nil {
+			return nil, err
+		}
+		if len(blocks) >= blocksAtOnce {
+			blocks, rest = blocks[:blocksAtOnce], sessions[i:]
+			break
+		}
+	}
+	err = s.Look(ctx, func(r search.Reader) error {
+		for i := range blocks {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := signBlock(r.(*searchReader), &blocks[i], sign); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || len(blocks) == 0 {
+		return nil, err
+	}
+	return rest, s.update(func(t *tx) error {
+		for _, b := range blocks {
+			changed, found, err := t.get(b.k.unsigned(b.n))
+			if err != nil {
+				return err
+			}
+			if found != (b.changed != nil) || !bytes.Equal(changed, b.changed) {
+				continue // it changed once more, and is signed again
+			}
+			t.write(b.k.signature(b.n), b.signature)
+			if found {
+				t.delete(b.k.unsigned(b.n))
+			}
+		}
+		return nil
+	})
+}
+
+// unsignedOf adds the blocks of a session that have to be signed.
+func (s *Store) unsignedOf(k sessionKey, blocks []block) ([]block, error) {
+	h, found, err := s.now().head(k)
+	if err != nil || !found {
+		return blocks, err
+	}
+	full := h.last / search.BlockSize
+	changed := map[int64][]byte{}
+	err = s.scanPrefix(k.in(tableUnsigned, 0), func(key, row []byte) error {
+		changed[seqOf(key)] = bytes.Clone(row)
+		return nil
+	})
+	if err != nil {
+		return blocks, err
+	}
+	next := int64(0)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: k.in(tableSignature, 0), UpperBound: after(k.in(tableSignature, 0))})
+	if err != nil {
+		return blocks, fmt.Errorf("pebblestore: %s: %w", s.dir, err)
+	}
+	if it.Last() {
+		next = seqOf(it.Key()) + 1
+	}
+	if err := it.Close(); err != nil {
+		return blocks, fmt.Errorf("pebblestore: %s: %w", s.dir, err)
+	}
+	for n, row := range changed {
+		if n < min(next, full) {
+			blocks = append(blocks, block{k: k, n: n, changed: row})
+		}
+	}
+	for n := next; n < full && len(blocks) < blocksAtOnce; n++ {
+		blocks = append(blocks, block{k: k, n: n, changed: changed[n]})
+	}
+	return blocks, nil
+}
+
+// signBlock reads a block's messages and has them signed.
+func signBlock(r *searchReader, b *block, sign func(messages []search.Message) []byte) error {
+	messages := make([]search.Message, 0, search.BlockSize)
+	all := make([]byte, 0, 8<<10) // what they say; what was handed out stays where it is when it grows
+	from := b.n*search.BlockSize + 1
+	err := r.Messages(b.k.String(), from, from+search.BlockSize-1, func(m *search.Message) bool {
+		at := len(all)
+		all = append(append(all, m.Sender...), m.Content...)
+		said := all[at:len(all):len(all)]
+		messages = append(messages, search.Message{Seq: m.Seq, CreatedAt: m.CreatedAt, Expire: m.Expire, Sender: said[:len(m.Sender)], Content: said[len(m.Sender):]})
+		return true
+	})
+	if err == nil {
+		b.signature = sign(messages)
+	}
+	return err
+}
