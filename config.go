@@ -11,12 +11,12 @@ import (
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/filectr/preview"
 	"github.com/troupe-im/troupe/filectr/review"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/internal/search"
-	"github.com/troupe-im/troupe/previewctr"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -43,7 +43,7 @@ type Config struct {
 	Gateway gateway.Config
 	Users   userctr.Config
 	Files   filectr.Config
-	Links   previewctr.Config
+	Links   preview.Config
 	Egress  egress.Config // how others on the web are asked
 	Search  search.Config
 

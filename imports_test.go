@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/review", "previewctr", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/chat", "internal/load"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -36,13 +36,13 @@ var tree = map[string][]string{
 	"filectr/scrub":         {},
 	"filectr/sound":         {"filectr/child"},
 	"filectr/blobtest":      {"filectr"},
-	"previewctr":            {"internal/protocol", "internal/access", "internal/egress", "filectr/picture"},
+	"filectr/preview":       {"internal/protocol", "internal/access", "internal/egress", "filectr/picture"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
 
-	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "previewctr"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "previewctr"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},                                                        // what all streams must pass
+	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},                                                             // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},
@@ -68,7 +68,7 @@ var alone = map[string][]string{
 	"github.com/mochi-mqtt/server":      {"gateway"},
 	"github.com/tus/tusd":               {"filectr"},
 	"golang.org/x/image":                {"filectr/picture"},
-	"golang.org/x/net/html":             {"previewctr"},
+	"golang.org/x/net/html":             {"filectr/preview"},
 	"golang.org/x/net/idna":             {"internal/egress"},
 	"github.com/pion/opus":              {"filectr/sound"},
 	"github.com/minio/minio-go":         {"filectr"},

@@ -14,11 +14,11 @@ import (
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/filectr/face"
+	"github.com/troupe-im/troupe/filectr/preview"
 	"github.com/troupe-im/troupe/filectr/review"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/search"
-	"github.com/troupe-im/troupe/previewctr"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
 	webembed "github.com/troupe-im/troupe/web-embed"
@@ -31,7 +31,7 @@ type server struct {
 	started time.Time
 
 	*data
-	links   *previewctr.Center
+	links   *preview.Center
 	node    *actors.Node
 	gateway *gateway.Server
 	search  *search.Center
@@ -61,7 +61,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 			err = errors.Join(err, s.stop(context.Background()))
 		}
 	}()
-	if s.links, err = previewctr.New(cfg.Links, s.store, time.Now, log); err != nil {
+	if s.links, err = preview.New(cfg.Links, s.store, time.Now, log); err != nil {
 		return nil, err
 	}
 	s.node = actors.New(cfg.Actors, s.store, pushctr.NewLocal(), s.users, log)

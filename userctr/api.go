@@ -115,7 +115,7 @@ type grantBody struct {
 	RefreshToken string            `json:"refreshToken" doc:"Good for one use, within 7 days"`
 	Device       string            `json:"device"`
 	Addresses    map[string]string `json:"addresses" doc:"Where to connect to"`
-	Release      *NewerRelease      `json:"release,omitempty" doc:"A newer version of the client, where it said its platform and version and there is one"`
+	Release      *NewerRelease     `json:"release,omitempty" doc:"A newer version of the client, where it said its platform and version and there is one"`
 }
 
 type grantAnswer struct {

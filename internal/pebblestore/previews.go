@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/troupe-im/troupe/filectr/preview"
 	"github.com/troupe-im/troupe/internal/protocol"
-	"github.com/troupe-im/troupe/previewctr"
 )
 
 // Tables of the preview centre. A link in a key is its hash; no row has the link.
@@ -17,7 +17,7 @@ const (
 	tablePreviewPic  = 0x80 // picture → link 32
 )
 
-var _ previewctr.Store = (*Store)(nil)
+var _ preview.Store = (*Store)(nil)
 
 type previewRow struct {
 	Host    string      `json:"host,omitempty"`
@@ -45,31 +45,31 @@ func (r previewRow) bytes() int64 {
 	return r.Picture.Bytes
 }
 
-func previewKey(link previewctr.Key) []byte { return append([]byte{tablePreview}, link[:]...) }
+func previewKey(link preview.Key) []byte { return append([]byte{tablePreview}, link[:]...) }
 
 func previewUsedKey(used int64, link []byte) []byte {
 	return append(binary.BigEndian.AppendUint64([]byte{tablePreviewUsed}, uint64(used)), link...)
 }
 
-// Preview fills previewctr.Store.
-func (s *Store) Preview(_ context.Context, key previewctr.Key) (*previewctr.Preview, error) {
+// Preview fills preview.Store.
+func (s *Store) Preview(_ context.Context, key preview.Key) (*preview.Preview, error) {
 	r, err := getRow[previewRow](s, previewKey(key), "preview", "of this link")
 	if err != nil {
 		return nil, err
 	}
-	p := &previewctr.Preview{Key: key, Host: r.Host, Title: r.Title, Text: r.Text, Site: r.Site, At: fromNanos(r.At), Used: fromNanos(r.Used)}
+	p := &preview.Preview{Key: key, Host: r.Host, Title: r.Title, Text: r.Text, Site: r.Site, At: fromNanos(r.At), Used: fromNanos(r.Used)}
 	if r.Picture != nil {
 		p.Picture = r.Picture.picture()
 	}
 	return p, nil
 }
 
-func (p *previewPic) picture() *previewctr.Picture {
-	return &previewctr.Picture{ID: p.ID, Mime: p.Mime, Bytes: p.Bytes, Width: p.Width, Height: p.Height, Placeholder: p.Placeholder}
+func (p *previewPic) picture() *preview.Picture {
+	return &preview.Picture{ID: p.ID, Mime: p.Mime, Bytes: p.Bytes, Width: p.Width, Height: p.Height, Placeholder: p.Placeholder}
 }
 
-// PreviewPicture fills previewctr.Store.
-func (s *Store) PreviewPicture(_ context.Context, id string) (*previewctr.Picture, error) {
+// PreviewPicture fills preview.Store.
+func (s *Store) PreviewPicture(_ context.Context, id string) (*preview.Picture, error) {
 	link, found, err := s.get(rowKey(tablePreviewPic, id))
 	if err != nil || !found || id == "" {
 		return nil, either(err, protocol.NotFound("picture %.64q", id))
@@ -84,8 +84,8 @@ func (s *Store) PreviewPicture(_ context.Context, id string) (*previewctr.Pictur
 	return r.Picture.picture(), nil
 }
 
-// UsePreview fills previewctr.Store.
-func (s *Store) UsePreview(_ context.Context, key previewctr.Key, at time.Time) error {
+// UsePreview fills preview.Store.
+func (s *Store) UsePreview(_ context.Context, key preview.Key, at time.Time) error {
 	return s.update(func(t *tx) error {
 		r, err := getRow[previewRow](t, previewKey(key), "preview", "of this link")
 		if protocol.Code_NOT_FOUND.Is(err) || err == nil && nanos(at) <= r.Used {
@@ -101,8 +101,8 @@ func (s *Store) UsePreview(_ context.Context, key previewctr.Key, at time.Time) 
 	})
 }
 
-// PutPreview fills previewctr.Store.
-func (s *Store) PutPreview(_ context.Context, p *previewctr.Preview, bounds previewctr.Bounds) (dropped []string, err error) {
+// PutPreview fills preview.Store.
+func (s *Store) PutPreview(_ context.Context, p *preview.Preview, bounds preview.Bounds) (dropped []string, err error) {
 	err = s.update(func(t *tx) error {
 		dropped = nil
 		var rows, bytes int64
@@ -151,7 +151,7 @@ func (s *Store) PutPreview(_ context.Context, p *previewctr.Preview, bounds prev
 			if len(key) != 1+8+len(p.Key) {
 				return s.bad(key, errShort)
 			}
-			if link := previewctr.Key(key[9:]); link != p.Key {
+			if link := preview.Key(key[9:]); link != p.Key {
 				return drop(link[:])
 			}
 			return nil

@@ -5,12 +5,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/troupe-im/troupe/filectr/preview"
 	"github.com/troupe-im/troupe/internal/storetest"
-	"github.com/troupe-im/troupe/previewctr"
 )
 
 func TestPreviews(t *testing.T) {
-	storetest.Previews(t, func(t *testing.T) previewctr.Store {
+	storetest.Previews(t, func(t *testing.T) preview.Store {
 		s := openIn(t, vfs.NewMem())
 		t.Cleanup(func() {
 			if err := s.Close(); err != nil {

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-im/troupe/filectr/preview"
 	"github.com/troupe-im/troupe/internal/protocol"
-	"github.com/troupe-im/troupe/previewctr"
 )
 
-// Previews checks what a previewctr.Store promises. open gives an empty store each time.
-func Previews(t *testing.T, open func(t *testing.T) previewctr.Store) {
-	for name, test := range map[string]func(*testing.T, previewctr.Store){
+// Previews checks what a preview.Store promises. open gives an empty store each time.
+func Previews(t *testing.T, open func(t *testing.T) preview.Store) {
+	for name, test := range map[string]func(*testing.T, preview.Store){
 		"a preview comes back as it was kept":          previewComesBack,
 		"those that were not used for longest go":      previewsAreForgotten,
 		"pictures go when they take too much":          previewPicturesAreBounded,
@@ -26,17 +26,17 @@ func Previews(t *testing.T, open func(t *testing.T) previewctr.Store) {
 	}
 }
 
-func preview(link string, used time.Duration, bytes int64) *previewctr.Preview {
-	p := &previewctr.Preview{Key: sha256.Sum256([]byte(link)), Host: "example.com", Title: link, At: fileTime.UTC(), Used: fileTime.Add(used).UTC()}
+func previewOf(link string, used time.Duration, bytes int64) *preview.Preview {
+	p := &preview.Preview{Key: sha256.Sum256([]byte(link)), Host: "example.com", Title: link, At: fileTime.UTC(), Used: fileTime.Add(used).UTC()}
 	if bytes > 0 {
-		p.Picture = &previewctr.Picture{ID: "pic" + link, Mime: "image/png", Bytes: bytes, Width: 3, Height: 2, Placeholder: "L"}
+		p.Picture = &preview.Picture{ID: "pic" + link, Mime: "image/png", Bytes: bytes, Width: 3, Height: 2, Placeholder: "L"}
 	}
 	return p
 }
 
-var wide = previewctr.Bounds{Rows: 1000, Bytes: 1 << 40}
+var wide = preview.Bounds{Rows: 1000, Bytes: 1 << 40}
 
-func putPreview(t *testing.T, s previewctr.Store, p *previewctr.Preview, b previewctr.Bounds, dropped ...string) {
+func putPreview(t *testing.T, s preview.Store, p *preview.Preview, b preview.Bounds, dropped ...string) {
 	t.Helper()
 	got, err := s.PutPreview(background, p, b)
 	must(t, err)
@@ -44,7 +44,7 @@ func putPreview(t *testing.T, s previewctr.Store, p *previewctr.Preview, b previ
 	equal(t, "pictures let go", fmt.Sprint(got), fmt.Sprint(dropped))
 }
 
-func previewsThere(t *testing.T, s previewctr.Store, there map[string]bool) {
+func previewsThere(t *testing.T, s preview.Store, there map[string]bool) {
 	t.Helper()
 	for link, want := range there {
 		_, err := s.Preview(background, sha256.Sum256([]byte(link)))
@@ -55,8 +55,8 @@ func previewsThere(t *testing.T, s previewctr.Store, there map[string]bool) {
 	}
 }
 
-func previewComesBack(t *testing.T, s previewctr.Store) {
-	p := preview("a", 0, 7)
+func previewComesBack(t *testing.T, s preview.Store) {
+	p := previewOf("a", 0, 7)
 	p.Text, p.Site = "人", "a site"
 	putPreview(t, s, p, wide)
 	got, err := s.Preview(background, p.Key)
@@ -77,62 +77,62 @@ func previewComesBack(t *testing.T, s previewctr.Store) {
 		_, err = s.PreviewPicture(background, id)
 		wants(t, err, protocol.Code_NOT_FOUND)
 	}
-	_, err = s.Preview(background, previewctr.Key{})
+	_, err = s.Preview(background, preview.Key{})
 	wants(t, err, protocol.Code_NOT_FOUND)
 }
 
-func previewsAreForgotten(t *testing.T, s previewctr.Store) {
-	b := previewctr.Bounds{Rows: 3, Bytes: 1 << 40}
-	putPreview(t, s, preview("a", 3, 1), b)
-	putPreview(t, s, preview("b", 1, 1), b)
-	putPreview(t, s, preview("c", 2, 0), b)
-	putPreview(t, s, preview("d", 0, 1), b, "picb") // older than all, and the one that is wanted now
+func previewsAreForgotten(t *testing.T, s preview.Store) {
+	b := preview.Bounds{Rows: 3, Bytes: 1 << 40}
+	putPreview(t, s, previewOf("a", 3, 1), b)
+	putPreview(t, s, previewOf("b", 1, 1), b)
+	putPreview(t, s, previewOf("c", 2, 0), b)
+	putPreview(t, s, previewOf("d", 0, 1), b, "picb") // older than all, and the one that is wanted now
 	previewsThere(t, s, map[string]bool{"a": true, "b": false, "c": true, "d": true})
-	putPreview(t, s, preview("e", 4, 1), b, "picd")
-	putPreview(t, s, preview("f", 5, 1), b)
+	putPreview(t, s, previewOf("e", 4, 1), b, "picd")
+	putPreview(t, s, previewOf("f", 5, 1), b)
 	previewsThere(t, s, map[string]bool{"a": true, "c": false, "d": false, "e": true, "f": true})
 }
 
-func previewPicturesAreBounded(t *testing.T, s previewctr.Store) {
-	b := previewctr.Bounds{Rows: 1000, Bytes: 100}
-	putPreview(t, s, preview("a", 1, 40), b)
-	putPreview(t, s, preview("b", 2, 40), b)
-	putPreview(t, s, preview("c", 3, 20), b)
-	putPreview(t, s, preview("d", 4, 50), b, "pica", "picb")
+func previewPicturesAreBounded(t *testing.T, s preview.Store) {
+	b := preview.Bounds{Rows: 1000, Bytes: 100}
+	putPreview(t, s, previewOf("a", 1, 40), b)
+	putPreview(t, s, previewOf("b", 2, 40), b)
+	putPreview(t, s, previewOf("c", 3, 20), b)
+	putPreview(t, s, previewOf("d", 4, 50), b, "pica", "picb")
 	previewsThere(t, s, map[string]bool{"a": false, "b": false, "c": true, "d": true})
 }
 
-func previewIsUsed(t *testing.T, s previewctr.Store) {
-	b := previewctr.Bounds{Rows: 2, Bytes: 1 << 40}
-	a := preview("a", 1, 1)
+func previewIsUsed(t *testing.T, s preview.Store) {
+	b := preview.Bounds{Rows: 2, Bytes: 1 << 40}
+	a := previewOf("a", 1, 1)
 	putPreview(t, s, a, b)
-	putPreview(t, s, preview("b", 2, 1), b)
+	putPreview(t, s, previewOf("b", 2, 1), b)
 	must(t, s.UsePreview(background, a.Key, fileTime.Add(3)))
 	must(t, s.UsePreview(background, a.Key, fileTime))
-	must(t, s.UsePreview(background, previewctr.Key{1}, fileTime))
-	putPreview(t, s, preview("c", 4, 1), b, "picb")
+	must(t, s.UsePreview(background, preview.Key{1}, fileTime))
+	putPreview(t, s, previewOf("c", 4, 1), b, "picb")
 	previewsThere(t, s, map[string]bool{"a": true, "b": false, "c": true})
 }
 
-func previewIsReplaced(t *testing.T, s previewctr.Store) {
-	b := previewctr.Bounds{Rows: 2, Bytes: 100}
-	putPreview(t, s, preview("a", 1, 90), b)
-	again := preview("a", 2, 80)
+func previewIsReplaced(t *testing.T, s preview.Store) {
+	b := preview.Bounds{Rows: 2, Bytes: 100}
+	putPreview(t, s, previewOf("a", 1, 90), b)
+	again := previewOf("a", 2, 80)
 	again.Picture.ID = "another"
 	putPreview(t, s, again, b, "pica")
 	_, err := s.PreviewPicture(background, "another")
 	must(t, err)
-	putPreview(t, s, preview("b", 3, 20), b)
-	none := preview("a", 4, 0)
+	putPreview(t, s, previewOf("b", 3, 20), b)
+	none := previewOf("a", 4, 0)
 	none.Host = ""
 	putPreview(t, s, none, b, "another")
 	previewsThere(t, s, map[string]bool{"a": true, "b": true})
 }
 
-func previewTooLarge(t *testing.T, s previewctr.Store) {
-	b := previewctr.Bounds{Rows: 2, Bytes: 100}
-	putPreview(t, s, preview("a", 1, 90), b)
-	putPreview(t, s, preview("b", 2, 200), b, "pica")
+func previewTooLarge(t *testing.T, s preview.Store) {
+	b := preview.Bounds{Rows: 2, Bytes: 100}
+	putPreview(t, s, previewOf("a", 1, 90), b)
+	putPreview(t, s, previewOf("b", 2, 200), b, "pica")
 	previewsThere(t, s, map[string]bool{"a": false, "b": true})
-	putPreview(t, s, preview("c", 3, 1), b, "picb")
+	putPreview(t, s, previewOf("c", 3, 1), b, "picb")
 }

@@ -1,4 +1,4 @@
-package previewctr_test
+package preview_test
 
 import (
 	"bytes"
@@ -26,20 +26,20 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/filectr/preview"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/internal/protocol"
-	"github.com/troupe-im/troupe/previewctr"
 )
 
 // stage is a preview centre behind the gateway, and a web that it asks. Every word is the
 // token of the user with that name.
 type stage struct {
-	*previewctr.Center
+	*preview.Center
 	t     *testing.T
-	cfg   previewctr.Config
+	cfg   preview.Config
 	store *pebblestore.Store
 	http  *httptest.Server
 	web   *httptest.Server
@@ -50,7 +50,7 @@ type stage struct {
 	pages map[string]http.HandlerFunc
 }
 
-func newStage(t *testing.T, change func(*previewctr.Config)) *stage {
+func newStage(t *testing.T, change func(*preview.Config)) *stage {
 	t.Helper()
 	store, err := pebblestore.Open("data", pebblestore.Options{FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
 	if err != nil {
@@ -70,7 +70,7 @@ func newStage(t *testing.T, change func(*previewctr.Config)) *stage {
 		page(w, r)
 	}))
 	t.Cleanup(s.web.Close)
-	s.cfg = previewctr.Config{Data: t.TempDir(), Egress: egress.Config{Agent: "Troupe", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}}
+	s.cfg = preview.Config{Data: t.TempDir(), Egress: egress.Config{Agent: "Troupe", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}}
 	if change != nil {
 		change(&s.cfg)
 	}
@@ -83,7 +83,7 @@ func (s *stage) start() {
 	s.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var err error
-	if s.Center, err = previewctr.New(s.cfg, s.store, s.now, log); err != nil {
+	if s.Center, err = preview.New(s.cfg, s.store, s.now, log); err != nil {
 		s.t.Fatal(err)
 	}
 	g, err := gateway.New(gateway.Config{Rate: -1}, gateway.Needs{Actors: noActors{}, Auth: words{}, Log: log})
@@ -384,7 +384,7 @@ func TestPreviewsSurviveARestartAndLostPicturesComeAgain(t *testing.T) {
 }
 
 func TestPicturesThatTakeTooMuchLetTheOldestGo(t *testing.T) {
-	s := newStage(t, func(c *previewctr.Config) { c.Rows = 2 })
+	s := newStage(t, func(c *preview.Config) { c.Rows = 2 })
 	var views []view
 	for i := range 4 {
 		link := s.has(fmt.Sprint("/", i), says("image/jpeg", pictureOf(t, "jpeg", 100, 50+i)))
@@ -402,7 +402,7 @@ func TestPicturesThatTakeTooMuchLetTheOldestGo(t *testing.T) {
 }
 
 func TestOneUserHasSoManyPagesAskedAndVisitorsNone(t *testing.T) {
-	s := newStage(t, func(c *previewctr.Config) { c.Burst, c.Every = 3, time.Minute })
+	s := newStage(t, func(c *preview.Config) { c.Burst, c.Every = 3, time.Minute })
 	for i := range 3 {
 		s.preview("ann", fmt.Sprint(s.web.URL, "/", i))
 	}
@@ -429,7 +429,7 @@ func TestOneUserHasSoManyPagesAskedAndVisitorsNone(t *testing.T) {
 }
 
 func TestPreviewsMayBeOff(t *testing.T) {
-	s := newStage(t, func(c *previewctr.Config) { c.Off = true })
+	s := newStage(t, func(c *preview.Config) { c.Off = true })
 	if v := s.preview("ann", s.web.URL); v.status != 422 || v.Code != "UNSUPPORTED" || s.asked.Load() != 0 {
 		t.Errorf("%+v", v)
 	}

@@ -1,4 +1,4 @@
-package previewctr
+package preview
 
 import (
 	"bytes"

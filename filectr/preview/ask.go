@@ -1,4 +1,4 @@
-package previewctr
+package preview
 
 import (
 	"bytes"
@@ -104,19 +104,19 @@ func (c *Center) keep(ctx context.Context, body []byte) (*Picture, error) {
 	p := &Picture{ID: words.EncodeToString(raw[:])}
 	in, err := os.CreateTemp(c.cfg.Data, "in-")
 	if err != nil {
-		return nil, fmt.Errorf("previewctr: %w", err)
+		return nil, fmt.Errorf("preview: %w", err)
 	}
 	defer os.Remove(in.Name())
 	defer in.Close()
 	if _, err := bytes.NewReader(body).WriteTo(in); err != nil {
-		return nil, fmt.Errorf("previewctr: %w", err)
+		return nil, fmt.Errorf("preview: %w", err)
 	}
 	if _, err := in.Seek(0, 0); err != nil {
-		return nil, fmt.Errorf("previewctr: %w", err)
+		return nil, fmt.Errorf("preview: %w", err)
 	}
 	out, err := os.OpenFile(c.file(p.ID), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("previewctr: %w", err)
+		return nil, fmt.Errorf("preview: %w", err)
 	}
 	r, err := picture.Fit(ctx, in, out)
 	if err == nil {

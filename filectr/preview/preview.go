@@ -1,4 +1,4 @@
-// Package previewctr is the preview centre: what a link leads to in a few words and a
+// Package preview is the preview centre: what a link leads to in a few words and a
 // picture, so that readers see it before they follow it. docs/links.md tells the same
 // story to operators and clients.
 //
@@ -6,7 +6,7 @@
 // texts that are only texts, and a small picture that was written anew, from our own
 // origin. So what a page's owner learns is the server's address, once, and no reader's.
 // Who wanted a preview is not kept, nor is the link: a row is found by the link's hash.
-package previewctr
+package preview
 
 import (
 	"context"
@@ -126,11 +126,11 @@ type Center struct {
 func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Center, error) {
 	cfg = cfg.withDefaults()
 	if cfg.Data == "" {
-		return nil, errors.New("previewctr: no data directory was given")
+		return nil, errors.New("preview: no data directory was given")
 	}
 	c := &Center{cfg: cfg, store: store, web: egress.New(cfg.Egress), now: now, log: log, shrink: make(chan struct{}, 1), under: map[Key]*flight{}, rates: map[protocol.UserID]*rate.Limiter{}}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("previewctr: %w", err)
+		return nil, fmt.Errorf("preview: %w", err)
 	}
 	return c, c.tidy()
 }
@@ -139,7 +139,7 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 func (c *Center) tidy() error {
 	entries, err := os.ReadDir(c.cfg.Data)
 	if err != nil {
-		return fmt.Errorf("previewctr: %w", err)
+		return fmt.Errorf("preview: %w", err)
 	}
 	for _, e := range entries {
 		_, err := c.store.PreviewPicture(context.Background(), e.Name())
@@ -147,7 +147,7 @@ func (c *Center) tidy() error {
 			err = os.Remove(c.file(e.Name()))
 		}
 		if err != nil {
-			return fmt.Errorf("previewctr: %w", err)
+			return fmt.Errorf("preview: %w", err)
 		}
 	}
 	return nil
