@@ -8,9 +8,11 @@ export default defineConfig({
   test: {
     name: 'vue',
     environment: 'happy-dom',
+    globalSetup: ['../client/test/setup.ts'],
     include: ['test/**/*.test.ts'],
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
     hookTimeout: 180_000,
   },
 })

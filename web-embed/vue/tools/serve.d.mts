@@ -1,1 +1,1 @@
-export function serve(dir: string): Promise<{ url: string; close(): void }>
+export function serve(dir: string, behind?: string): Promise<{ url: string; cut(): void; close(): void }>

@@ -1,0 +1,161 @@
+// @vitest-environment node
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Server } from '../../client/test/server'
+import { serve } from '../tools/serve.mjs'
+import { chromiumPath, noBrowser } from './page'
+
+const here = fileURLToPath(new URL('..', import.meta.url))
+const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAEAAAAAwCAIAAAAuKetIAAAYGElEQVR42hXZD2d6/xvH8d/N+RIjxhgREWOMEdNyVI6Wo+VoOVqOylE5Wo6Wo+WoPFWOlqNytBzGGBERY4wRMXY/fvu878GDy/Xn9f7ff1F8UY6i+KMcRzmJcholECUYJRQlHOUsynmUiyiXUSJRrqJcRxGiJKKIUW6iSFFuo8hR7qIoUe6jqFHKUbQotSh6lIcoRpTHKGaUpyhWlH4Uooyi2FGeozhR5lHcKC9RvCivUd6ivEdZR9lE2UbZRfmI8hnlK8p3lH2UQ5SfKL9R/vdfDF+Moxj+GMcxTmKcxgjECMYIxQjHOItxHuMixmWMSIyrGNcxhBiJGGKMmxhSjNsYcoy7GEqM+xhqjHIMLUYthh7jIYYR4zGGGeMphhWjH4MYoxh2jOcYTox5DDfGSwwvxmuMtxjvMdYxNjG2MXYxPmJ8xviK8R1jH+MQ4yfGb+wPIOATOBLwCxwLnAicCgQEggIhgbDAmcC5wIXApUBE4ErgWkAQSAiIAjcCksCtgCxwJ6AI3AuoAmUBTaAmoAs8CBgCjwKmwJOAJdAXQGAkYAs8CzgCcwFX4EXAE3gVeBN4F1gLbAS2AjuBD4FPgS+Bb4G9wEHgR+BX+APE8cU5iuOPcxznJM5pnECcYJxQnHCcszjncS7iXMaJxLmKcx1HiJOII8a5iSPFuY0jx7mLo8S5j6PGKcfR4tTi6HEe4hhxHuOYcZ7iWHH6cYgzimPHeY7jxJnHceO8xPHivMZ5i/MeZx1nE2cbZxfnI85nnK8433H2cQ5xfuL8xv8ASXxJjpL4kxwnOUlymiSQJJgklCSc5CzJeZKLJJdJIkmuklwnEZIkkohJbpJISW6TyEnukihJ7pOoScpJtCS1JHqShyRGksckZpKnJFaSfhKSjJLYSZ6TOEnmSdwkL0m8JK9J3pK8J1kn2STZJtkl+UjymeQryXeSfZJDkp8kv8k/gIhP5EjEL3IsciJyKhIQCYqERMIiZyLnIhcilyIRkSuRaxFBJCEiityISCK3IrLInYgici+iipRFNJGaiC7yIGKIPIqYIk8ilkhfBJGRiC3yLOKIzEVckRcRT+RV5E3kXWQtshHZiuxEPkQ+Rb5EvkX2IgeRH5Ff8Q+QwpfiKIU/xXGKkxSnKQIpgilCKcIpzlKcp7hIcZkikuIqxXUKIUUihZjiJoWU4jaFnOIuhZLiPoWaopxCS1FLoad4SGGkeExhpnhKYaXopyDFKIWd4jmFk2Kewk3xksJL8ZriLcV7inWKTYptil2KjxSfKb5SfKfYpzik+Enxm/oDpPGlOUrjT3Oc5iTNaZpAmmCaUJpwmrM052ku0lymiaS5SnOdRkiTSCOmuUkjpblNI6e5S6OkuU+jpimn0dLU0uhpHtIYaR7TmGme0lhp+mlIM0pjp3lO46SZp3HTvKTx0rymeUvznmadZpNmm2aX5iPNZ5qvNN9p9mkOaX7S/Kb/ABI+iSMJv8SxxInEqURAIigRkghLnEmcS1xIXEpEJK4kriUEiYSEKHEjIUncSsgSdxKKxL2EKlGW0CRqErrEg4Qh8ShhSjxJWBJ9CSRGErbEs4QjMZdwJV4kPIlXiTeJd4m1xEZiK7GT+JD4lPiS+JbYSxwkfiR+pT9ABl+Gowz+DMcZTjKcZghkCGYIZQhnOMtwnuEiw2WGSIarDNcZhAyJDGKGmwxShtsMcoa7DEqG+wxqhnIGLUMtg57hIYOR4TGDmeEpg5Whn4EMowx2hucMToZ5BjfDSwYvw2uGtwzvGdYZNhm2GXYZPjJ8ZvjK8J1hn+GQ4SfDb+YPkMWX5SiLP8txlpMsp1kCWYJZQlnCWc6ynGe5yHKZJZLlKst1FiFLIouY5SaLlOU2i5zlLouS5T6LmqWcRctSy6JnechiZHnMYmZ5ymJl6WchyyiLneU5i5NlnsXN8pLFy/Ka5S3Le5Z1lk2WbZZdlo8sn1m+snxn2Wc5ZPnJ8pv9A8j4ZI5k/DLHMicypzIBmaBMSCYscyZzLnMhcykTkbmSuZYRZBIyosyNjCRzKyPL3MkoMvcyqkxZRpOpyegyDzKGzKOMKfMkY8n0ZZAZydgyzzKOzFzGlXmR8WReZd5k3mXWMhuZrcxO5kPmU+ZL5ltmL3OQ+ZH5lf8AOXw5jnL4cxznOMlxmiOQI5gjlCOc4yzHeY6LHJc5IjmuclznEHIkcog5bnJIOW5zyDnucig57nOoOco5tBy1HHqOhxxGjsccZo6nHFaOfg5yjHLYOZ5zODnmOdwcLzm8HK853nK851jn2OTY5tjl+MjxmeMrx3eOfY5Djp8cv7k/QB5fnqM8/jzHeU7ynOYJ5AnmCeUJ5znLc57nIs9lnkieqzzXeYQ8iTxinps8Up7bPHKeuzxKnvs8ap5yHi1PLY+e5yGPkecxj5nnKY+Vp5+HPKM8dp7nPE6eeR43z0seL89rnrc873nWeTZ5tnl2eT7yfOb5yvOdZ5/nkOcnz2/+D6DgUzhS8CscK5wonCoEFIIKIYWwwpnCucKFwqVCROFK4VpBUEgoiAo3CpLCrYKscKegKNwrqAplBU2hpqArPCgYCo8KpsKTgqXQV0BhpGArPCs4CnMFV+FFwVN4VXhTeFdYK2wUtgo7hQ+FT4UvhW+FvcJB4UfhV/kDFPAVOCrgL3Bc4KTAaYFAgWCBUIFwgbMC5wUuClwWiBS4KnBdQCiQKCAWuCkgFbgtIBe4K6AUuC+gFigX0ArUCugFHgoYBR4LmAWeClgF+gUoMCpgF3gu4BSYF3ALvBTwCrwWeCvwXmBdYFNgW2BX4KPAZ4GvAt8F9gUOBX4K/Bb+AEV8RY6K+IscFzkpclokUCRYJFQkXOSsyHmRiyKXRSJFropcFxGKJIqIRW6KSEVui8hF7oooRe6LqEXKRbQitSJ6kYciRpHHImaRpyJWkX4RioyK2EWeizhF5kXcIi9FvCKvRd6KvBdZF9kU2RbZFfko8lnkq8h3kX2RQ5GfIr/FP4CKT+VIxa9yrHKicqoSUAmqhFTCKmcq5yoXKpcqEZUrlWsVQSWhIqrcqEgqtyqyyp2KonKvoqqUVTSVmoqu8qBiqDyqmCpPKpZKXwWVkYqt8qziqMxVXJUXFU/lVeVN5V1lrbJR2arsVD5UPlW+VL5V9ioHlR+VX/UPUMJX4qiEv8RxiZMSpyUCJYIlQiXCJc5KnJe4KHFZIlLiqsR1CaFEooRY4qaEVOK2hFziroRS4r6EWqJcQitRK6GXeChhlHgsYZZ4KmGV6JegxKiEXeK5hFNiXsIt8VLCK/Fa4q3Ee4l1iU2JbYldiY8SnyW+SnyX2Jc4lPgp8Vv6A1TwVTiq4K9wXOGkwmmFQIVghVCFcIWzCucVLipcVohUuKpwXUGokKggVripIFW4rSBXuKugVLivoFYoV9Aq1CroFR4qGBUeK5gVnipYFfoVqDCqYFd4ruBUmFdwK7xU8Cq8Vnir8F5hXWFTYVthV+GjwmeFrwrfFfYVDhV+KvxW/gAaPo0jDb/GscaJxqlGQCOoEdIIa5xpnGtcaFxqRDSuNK41BI2EhqhxoyFp3GrIGncaisa9hqpR1tA0ahq6xoOGofGoYWo8aVgafQ00Rhq2xrOGozHXcDVeNDyNV403jXeNtcZGY6ux0/jQ+NT40vjW2GscNH40frU/QBVflaMq/irHVU6qnFYJVAlWCVUJVzmrcl7lospllUiVqyrXVYQqiSpilZsqUpXbKnKVuypKlfsqapVyFa1KrYpe5aGKUeWxilnlqYpVpV+FKqMqdpXnKk6VeRW3yksVr8prlbcq71XWVTZVtlV2VT6qfFb5qvJdZV/lUOWnym/1D1DHV+eojr/OcZ2TOqd1AnWCdUJ1wnXO6pzXuahzWSdS56rOdR2hTqKOWOemjlTnto5c566OUue+jlqnXEerU6uj13moY9R5rGPWeapj1enXoc6ojl3nuY5TZ17HrfNSx6vzWuetznuddZ1NnW2dXZ2POp91vup819nXOdT5qfNb/wPo+HSOdPw6xzonOqc6AZ2gTkgnrHOmc65zoXOpE9G50rnWEXQSOqLOjY6kc6sj69zpKDr3OqpOWUfTqenoOg86hs6jjqnzpGPp9HXQGenYOs86js5cx9V50fF0XnXedN511jobna3OTudD51PnS+dbZ69z0PnR+dX/AA18DY4a+BscNzhpcNog0CDYINQg3OCswXmDiwaXDSINrhpcNxAaJBqIDW4aSA1uG8gN7hooDe4bqA3KDbQGtQZ6g4cGRoPHBmaDpwZWg34DGowa2A2eGzgN5g3cBi8NvAavDd4avDdYN9g02DbYNfho8Nngq8F3g32DQ4OfBr+NP0ATX5OjJv4mx01Ompw2CTQJNgk1CTc5a3Le5KLJZZNIk6sm102EJokmYpObJlKT2yZyk7smSpP7JmqTchOtSa2J3uShidHksYnZ5KmJ1aTfhCajJnaT5yZOk3kTt8lLE6/Ja5O3Ju9N1k02TbZNdk0+mnw2+Wry3WTf5NDkp8lv8w9g4DM4MvAbHBucGJwaBAyCBiGDsMGZwbnBhcGlQcTgyuDaQDBIGIgGNwaSwa2BbHBnoBjcG6gGZQPNoGagGzwYGAaPBqbBk4Fl0DfAYGRgGzwbOAZzA9fgxcAzeDV4M3g3WBtsDLYGO4MPg0+DL4Nvg73BweDH4Nf4A7TwtThq4W9x3OKkxWmLQItgi1CLcIuzFuctLlpctoi0uGpx3UJokWghtrhpIbW4bSG3uGuhtLhvobYot9Ba1FroLR5aGC0eW5gtnlpYLfotaDFqYbd4buG0mLdwW7y08Fq8tnhr8d5i3WLTYtti1+KjxWeLrxbfLfYtDi1+Wvy2/gBtfG2O2vjbHLc5aXPaJtAm2CbUJtzmrM15m4s2l20iba7aXLcR2iTaiG1u2khtbtvIbe7aKG3u26htym20NrU2epuHNkabxzZmm6c2Vpt+G9qM2thtnts4beZt3DYvbbw2r23e2ry3WbfZtNm22bX5aPPZ5qvNd5t9m0Obnza/7T+Aic/kyMRvcmxyYnJqEjAJmoRMwiZnJucmFyaXJhGTK5NrE8EkYSKa3JhIJrcmssmdiWJyb6KalE00k5qJbvJgYpg8mpgmTyaWSd8Ek5GJbfJs4pjMTVyTFxPP5NXkzeTdZG2yMdma7Ew+TD5Nvky+TfYmB5Mfk1/zD9DB1+Gog7/DcYeTDqcdAh2CHUIdwh3OOpx3uOhw2SHS4arDdQehQ6KD2OGmg9ThtoPc4a6D0uG+g9qh3EHrUOugd3joYHR47GB2eOpgdeh3oMOog93huYPTYd7B7fDSwevw2uGtw3uHdYdNh22HXYePDp8dvjp8d9h3OHT46fDb+QN08XU56uLvctzlpMtpl0CXYJdQl3CXsy7nXS66XHaJdLnqct1F6JLoIna56SJ1ue0id7nronS576J2KXfRutS66F0euhhdHruYXZ66WF36Xegy6mJ3ee7idJl3cbu8dPG6vHZ56/LeZd1l02XbZdflo8tnl68u3132XQ5dfrr8dv8AFj6LIwu/xbHFicWpRcAiaBGyCFucWZxbXFhcWkQsriyuLQSLhIVocWMhWdxayBZ3ForFvYVqUbbQLGoWusWDhWHxaGFaPFlYFn0LLEYWtsWzhWMxt3AtXiw8i1eLN4t3i7XFxmJrsbP4sPi0+LL4tthbHCx+LH6tP0APX4+jHv4exz1Oepz2CPQI9gj1CPc463He46LHZY9Ij6se1z2EHokeYo+bHlKP2x5yj7seSo/7HmqPcg+tR62H3uOhh9HjsYfZ46mH1aPfgx6jHnaP5x5Oj3kPt8dLD6/Ha4+3Hu891j02PbY9dj0+enz2+Orx3WPf49Djp8dv7w8wwDfgaIB/wPGAkwGnAwIDggNCA8IDzgacD7gYcDkgMuBqwPUAYUBigDjgZoA04HaAPOBugDLgfoA6oDxAG1AboA94GGAMeBxgDngaYA3oD2DAaIA94HmAM2A+wB3wMsAb8DrgbcD7gPWAzYDtgN2AjwGfA74GfA/YDzgM+BnwO/gDgA+OwA/HcAKnEIAghCAMZ3AOF3AJEbiC63+/EyT+Bczc/MsIuf0X83D371Ln/t+xRfnfvkzt38rDw7+pxeO/xsPTv9qhz783AhuewYE5uPACHrzCG7zDGjawhR18wCd8wTfs4QA/8MsfYIhvyNEQ/5DjISdDTocEhgSHhIaEh5wNOR9yMeRySGTI1ZDrIcKQxBBxyM0QacjtEHnI3RBlyP0QdUh5iDakNkQf8jDEGPI4xBzyNMQa0h/CkNEQe8jzEGfIfIg75GWIN+R1yNuQ9yHrIZsh2yG7IR9DPod8Dfkesh9yGPIz5Hf4BxjjG3M0xj/meMzJmNMxgTHBMaEx4TFnY87HXIy5HBMZczXmeowwJjFGHHMzRhpzO0YeczdGGXM/Rh1THqONqY3RxzyMMcY8jjHHPI2xxvTHMGY0xh7zPMYZMx/jjnkZ4415HfM25n3MesxmzHbMbszHmM8xX2O+x+zHHMb8jPkd/wFsfDZHNn6bY5sTm1ObgE3QJmQTtjmzObe5sLm0idhc2VzbCDYJG9HmxkayubWRbe5sFJt7G9WmbKPZ1Gx0mwcbw+bRxrR5srFs+va/6hnZ2DbPNo7N3Ma1ebHxbF5t3mzebdY2G5utzc7mw+bT5svm22Zvc7D5sfm1/wATfBOOJvgnHE84mXA6ITAhOCE0ITzhbML5hIsJlxMiE64mXE8QJiQmiBNuJkgTbifIE+4mKBPuJ6gTyhO0CbUJ+oSHCcaExwnmhKcJ1oT+BCaMJtgTnic4E+YT3AkvE7wJrxPeJrxPWE/YTNhO2E34mPA54WvC94T9hMOEnwm/kz/AFN+Uoyn+KcdTTqacTglMCU4JTQlPOZtyPuViyuWUyJSrKddThCmJKeKUmynSlNsp8pS7KcqU+ynqlPIUbUptij7lYYox5XGKOeVpijWlP4Upoyn2lOcpzpT5FHfKyxRvyuuUtynvU9ZTNlO2U3ZTPqZ8Tvma8j1lP+Uw5WfK7/QP4OBzOHLwOxw7nDicOgQcgg4hh7DDmcO5w4XDpUPE4crh2kFwSDiIDjcOksOtg+xw56A43DuoDmUHzaHmoDs8OBgOjw6mw5OD5dB3/rWekYPt8OzgOMwdXIcXB8/h1eHN4d1h7bBx2DrsHD4cPh2+HL4d9g4Hhx+HX+cPMMM342iGf8bxjJMZpzMCM4IzQjPCM85mnM+4mHE5IzLjasb1DGFGYoY442aGNON2hjzjboYy436GOqM8Q5tRm6HPeJhhzHicYc54mmHN6M9gxmiGPeN5hjNjPsOd8TLDm/E6423G+4z1jM2M7YzdjI8ZnzO+ZnzP2M84zPiZ8Tv7AyzwLTha4F9wvOBkwemCwILggtCC8IKzBecLLhZcLogsuFpwvUBYkFggLrhZIC24XSAvuFugLLhfoC4oL9AW1BboCx4WGAseF5gLnhZYC/oLWDBaYC94XuAsmC9wF7ws8Ba8Lnhb8L5gvWCzYLtgt+BjweeCrwXfC/YLDgt+Fvwu/gAuPpcjF7/LscuJy6lLwCXoEnIJu5y5nLtcuFy6RFyuXK5dBJeEi+hy4yK53LrILncuisu9i+pSdtFcai66y4OL4fLoYro8uVguffff3Bq52C7PLo7L3MV1eXHxXF5d3lzeXdYuG5ety87lw+XT5cvl22XvcnD5cfl1/wBLfEuOlviXHC85WXK6JLAkuCS0JLzkbMn5kosll0siS66WXC8RliSWiEtulkhLbpfIS+6WKEvul6hLyku0JbUl+pKHJcaSxyXmkqcl1pL+EpaMlthLnpc4S+ZL3CUvS7wlr0velrwvWS/ZLNku2S35WPK55GvJ95L9ksOSnyW/yz/ACt+KoxX+FccrTlacrgisCK4IrQivOFtxvuJixeWKyIqrFdcrhBWJFeKKmxXSitsV8oq7FcqK+xXqivIKbUVthb7iYYWx4nGFueJphbWiv4IVoxX2iucVzor5CnfFywpvxeuKtxXvK9YrNiu2K3YrPlZ8rvha8b1iv+Kw4mfF7+oP4OHzOPLwexx7nHicegQ8gh4hj7DHmce5x4XHpUfE48rj2kPwSHiIHjcekseth+xx56F43HuoHmUPzaPmoXs8eBgejx6mx5OH5dH3/i09Iw/b49nD8Zh7uB4vHp7Hq8ebx7vH2mPjsfXYeXx4fHp8eXx77D0OHj8evx7/B4wEOy1ld0JUAAAAAElFTkSuQmCC', 'base64')
+
+describe.skipIf(noBrowser)('the chat with the real server', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    execFileSync('npx', ['vite', 'build', '-c', 'vite.fixtures.ts', '--logLevel', 'error'], { cwd: here, stdio: 'inherit' })
+    browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] })
+  })
+  afterAll(() => browser.close())
+
+  const errors: string[] = []
+  async function person(server: Server, name: string, viewport = { width: 1100, height: 720 }): Promise<{ page: Page; cut(): void; end(): Promise<void> }> {
+    const site = await serve(here + 'dist/fixtures', server.url)
+    const context = await browser.newContext({ viewport, locale: 'zh-CN', permissions: ['microphone', 'clipboard-write'] })
+    const page = await context.newPage()
+    page.setDefaultTimeout(20_000)
+    page.on('pageerror', e => errors.push(`${name}: ${e.message}`))
+    page.on('console', m => { if (m.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(m.text())) errors.push(`${name}: ${m.text()}`) })
+    await page.goto(`${site.url}live.html?token=${server.token(name)}`)
+    await page.locator('.tp[data-connection="online"]').waitFor()
+    return { page, cut: site.cut, end: async () => { await context.close(); site.close() } }
+  }
+  const composer = (page: Page) => page.getByRole('textbox', { name: '输入消息' })
+  const log = (page: Page) => page.getByRole('log')
+  const say = async (page: Page, text: string) => { await composer(page).fill(text); await composer(page).press('Enter') }
+  const message = (page: Page, text: string) => log(page).locator('.tp-msg', { hasText: text }).first()
+  const act = async (page: Page, text: string, action: string) => { await message(page, text).locator('.tp-bubble').click({ button: 'right' }); await page.getByRole('menuitem', { name: action }).click() }
+
+  it('two people become friends, talk, answer, react, edit, recall, send pictures and voice, and find it again', async () => {
+    const server = await Server.start()
+    const ann = await person(server, 'ann'), bob = await person(server, 'bob')
+    // friends
+    await ann.page.getByRole('button', { name: '新建' }).click()
+    await ann.page.getByRole('menuitem', { name: '添加好友' }).click()
+    await ann.page.getByRole('searchbox', { name: '搜索名字' }).fill('bob')
+    await ann.page.getByRole('dialog').getByRole('button', { name: '添加' }).click()
+    await ann.page.getByRole('button', { name: '已申请' }).waitFor()
+    await ann.page.keyboard.press('Escape')
+    await bob.page.getByRole('button', { name: '新的请求' }).click()
+    await bob.page.getByRole('button', { name: '同意' }).click()
+    await bob.page.getByRole('tab', { name: '消息' }).click()
+    await bob.page.locator('.tp-conv', { hasText: 'ann' }).click()
+    await ann.page.locator('.tp-conv', { hasText: 'bob' }).click()
+    // talk
+    await say(ann.page, '今晚七点在老地方见')
+    await message(bob.page, '今晚七点在老地方见').waitFor()
+    await expect.poll(() => message(ann.page, '今晚七点在老地方见').getAttribute('data-status')).toBe('read')
+    await composer(bob.page).pressSequentially('好')
+    await ann.page.locator('.tp-header-line', { hasText: '正在输入' }).waitFor()
+    await composer(bob.page).fill('')
+    await act(bob.page, '今晚七点在老地方见', '回复')
+    await say(bob.page, '好的，**不见不散**')
+    await message(ann.page, '不见不散').locator('.tp-quote', { hasText: '今晚七点' }).waitFor()
+    await message(ann.page, '不见不散').locator('strong').waitFor()
+    await act(ann.page, '不见不散', '用 👍 回应')
+    await message(bob.page, '不见不散').locator('.tp-reaction').waitFor()
+    // edit and recall
+    await act(ann.page, '今晚七点', '编辑')
+    await say(ann.page, '今晚八点在老地方见')
+    await message(bob.page, '今晚八点').getByText('已编辑').waitFor()
+    await say(ann.page, '发错了')
+    await message(bob.page, '发错了').waitFor()
+    await act(ann.page, '发错了', '撤回')
+    await ann.page.getByRole('dialog').getByRole('button', { name: '撤回' }).click()
+    await log(bob.page).getByText('ann 撤回了一条消息').waitFor()
+    // a picture, a file, a voice message
+    await ann.page.locator('input[type=file]').first().setInputFiles([{ name: '图.png', mimeType: 'image/png', buffer: png }, { name: '清单.txt', mimeType: 'text/plain', buffer: Buffer.from('水 头灯 雨衣') }])
+    await ann.page.getByRole('button', { name: '发送', exact: true }).click()
+    await expect.poll(() => log(bob.page).locator('.tp-image img.is-in').count()).toBe(1)
+    await log(bob.page).locator('.tp-file', { hasText: '清单.txt' }).waitFor()
+    await ann.page.getByRole('button', { name: '发送语音' }).click()
+    await ann.page.getByRole('timer').getByText('0:02').waitFor()
+    await ann.page.getByRole('button', { name: '停止录音' }).click()
+    await ann.page.getByRole('button', { name: '试听' }).waitFor()
+    await ann.page.getByRole('button', { name: '发送', exact: true }).click()
+    await log(bob.page).getByRole('button', { name: /播放语音/ }).click()
+    await log(bob.page).getByRole('button', { name: '暂停' }).waitFor()
+    // found again
+    await bob.page.getByRole('button', { name: '搜索消息' }).click()
+    await bob.page.getByRole('searchbox', { name: '搜索消息' }).fill('老地方')
+    await bob.page.locator('.tp-hit mark', { hasText: '老地方' }).click()
+    await log(bob.page).locator('.tp-msg.is-flash').waitFor()
+    expect(errors).toEqual([])
+    await ann.end()
+    await bob.end()
+  })
+
+  it('what is written while the connection is cut goes out once it is back, once', async () => {
+    const server = await Server.start()
+    const ann = await person(server, 'ann'), bob = await person(server, 'bob', { width: 390, height: 780 })
+    await ann.page.getByRole('button', { name: '新建' }).click()
+    await ann.page.getByRole('menuitem', { name: '发起聊天' }).click()
+    await ann.page.getByRole('searchbox', { name: '搜索名字' }).fill('bob')
+    await ann.page.locator('.tp-person', { hasText: 'bob' }).getByRole('button').first().click()
+    await say(ann.page, '一')
+    await bob.page.locator('.tp-conv', { hasText: 'ann' }).click()
+    await message(bob.page, '一').waitFor()
+    await server.kill()
+    await say(ann.page, '二')
+    await say(ann.page, '三')
+    await ann.page.locator('.tp-connection', { hasText: '2 条消息待发送' }).waitFor()
+    await server.again()
+    await message(bob.page, '三').waitFor()
+    await expect.poll(() => message(ann.page, '三').getAttribute('data-status')).toMatch(/sent|delivered|read/)
+    expect(await log(bob.page).locator('.tp-text').allInnerTexts()).toEqual(['一', '二', '三'])
+    expect(errors).toEqual([])
+    await ann.end()
+    await bob.end()
+  })
+
+  it('a group is made, named, announced in, silenced, joined by a link, and dissolved', async () => {
+    const server = await Server.start()
+    const ann = await person(server, 'ann'), bob = await person(server, 'bob')
+    await ann.page.getByRole('button', { name: '新建' }).click()
+    await ann.page.getByRole('menuitem', { name: '发起群聊' }).click()
+    await ann.page.getByPlaceholder('给群聊起个名字').fill('周末爬山')
+    await ann.page.getByRole('searchbox', { name: '搜索名字' }).fill('bob')
+    await ann.page.getByRole('checkbox', { name: /bob/ }).click()
+    await ann.page.getByRole('button', { name: '创建（1 人）' }).click()
+    await bob.page.locator('.tp-conv', { hasText: '周末爬山' }).click()
+    await ann.page.locator('.tp-header-who').click()
+    await ann.page.getByText('群公告').click()
+    await ann.page.getByRole('dialog').getByRole('textbox').fill('六点半集合')
+    await ann.page.getByRole('button', { name: '发布' }).click()
+    await bob.page.locator('.tp-announcement', { hasText: '六点半集合' }).waitFor()
+    await log(bob.page).getByText('ann 发布了群公告：六点半集合').waitFor()
+    await composer(ann.page).pressSequentially('@bo')
+    await ann.page.getByRole('option', { name: 'bob' }).waitFor()
+    await ann.page.keyboard.press('Enter')
+    await say(ann.page, '@bob 带地图')
+    await log(bob.page).locator('.tp-mention.is-me').waitFor()
+    await expect.poll(() => message(ann.page, '带地图').getAttribute('data-status')).toBe('read')
+    await act(ann.page, '带地图', '谁已读')
+    await ann.page.getByRole('dialog').getByText('已读 · 1').waitFor()
+    await ann.page.keyboard.press('Escape')
+    await ann.page.getByRole('switch', { name: /全员禁言/ }).click()
+    await bob.page.getByText('全员禁言中').waitFor()
+    await ann.page.getByRole('switch', { name: /全员禁言/ }).click()
+    await composer(bob.page).waitFor()
+    await ann.page.getByRole('button', { name: '邀请链接' }).click()
+    await ann.page.getByRole('button', { name: '生成链接' }).click()
+    expect(await ann.page.locator('.tp-made-link code').innerText()).toMatch(/^\S{16,}$/)
+    await ann.page.keyboard.press('Escape')
+    await ann.page.getByRole('button', { name: '解散群聊' }).click()
+    await ann.page.getByRole('dialog').getByRole('button', { name: '解散群聊' }).click()
+    await expect.poll(() => ann.page.locator('.tp-conv', { hasText: '周末爬山' }).count()).toBe(0)
+    expect(errors).toEqual([])
+    await ann.end()
+    await bob.end()
+  })
+})
