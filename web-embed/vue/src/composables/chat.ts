@@ -5,11 +5,11 @@ import { useLiveOf } from './live'
 
 export interface Features {
   files: boolean; voice: boolean; emoji: boolean; reactions: boolean; edit: boolean; revoke: boolean; calls: boolean
-  search: boolean; contacts: boolean; typing: boolean; receipts: boolean; forward: boolean; groups: boolean; markdown: boolean
+  search: boolean; contacts: boolean; typing: boolean; receipts: boolean; forward: boolean; groups: boolean; markdown: boolean; previews: boolean
 }
 export const allFeatures: Features = {
   files: true, voice: true, emoji: true, reactions: true, edit: true, revoke: true, calls: false,
-  search: true, contacts: true, typing: true, receipts: true, forward: true, groups: true, markdown: true,
+  search: true, contacts: true, typing: true, receipts: true, forward: true, groups: true, markdown: true, previews: true,
 }
 
 export interface ComposerOptions {

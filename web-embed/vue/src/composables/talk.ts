@@ -28,6 +28,8 @@ export interface Talk {
   rewrite: (text: string) => void
   focus: () => void
   gallery: () => readonly Shot[]
+  /** Messages that are loaded here, the oldest first. */
+  loaded: () => readonly Message[]
   lastOwn: () => Message | null
   close(): void
 }
@@ -94,7 +96,7 @@ export function makeTalk(id: Id): Talk {
       const mine = m.reactions.some(r => r.emoji === emoji && r.mine)
       conversation.react(m.id, emoji, !mine).catch(chat.fail)
     },
-    jump: () => {}, toEnd: () => {}, rewrite: () => {}, focus: () => {}, gallery: () => [], lastOwn: () => null,
+    jump: () => {}, toEnd: () => {}, rewrite: () => {}, focus: () => {}, gallery: () => [], loaded: () => [], lastOwn: () => null,
     close() { chat.back() },
   }
   return talk
