@@ -2,6 +2,7 @@ package filectr_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-im/troupe/filectr"
@@ -126,6 +128,57 @@ func TestNobodyTakesAllPlacesOfUploads(t *testing.T) {
 	if !busy("bob") {
 		t.Error("there are more places than there are")
 	}
+}
+
+func TestWhoEndsManyUploadsAtOnceKeepsToAShareOfThePlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := filectr.NewPlaces(8)
+		ends := make(chan func(), 20)
+		for range 20 {
+			go func() {
+				if leave, err := p.Wait(t.Context(), "ann"); err == nil {
+					ends <- leave
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := len(ends); n != 2 {
+			t.Errorf("one user has %d of 8 places", n)
+		}
+		var others []func()
+		for _, user := range []string{"bob", "bob", "cid", "cid", "dan", "dan"} {
+			leave, err := p.Take(user)
+			if err != nil {
+				t.Fatalf("%s: %v", user, err)
+			}
+			others = append(others, leave)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := p.Wait(ctx, "eva")
+			gone <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-gone; err == nil {
+			t.Error("there are more places than there are")
+		}
+		for _, leave := range others {
+			leave()
+		}
+		for range 20 {
+			(<-ends)()
+		}
+		synctest.Wait()
+		for range 2 {
+			for _, user := range []string{"ann", "bob", "cid", "eva"} {
+				if _, err := p.Take(user); err != nil {
+					t.Errorf("when all have left, %s: %v", user, err)
+				}
+			}
+		}
+	})
 }
 
 func TestABodyThatDripsIsCutOff(t *testing.T) {

@@ -16,6 +16,7 @@ type places struct {
 	mu     sync.Mutex
 	guests int
 	of     map[protocol.UserID]int
+	less   chan struct{} // closed when somebody has one place less; nil: nobody waits for that
 }
 
 func newPlaces(n int) *places {
@@ -24,44 +25,87 @@ func newPlaces(n int) *places {
 
 // take gives what leaves the place again, or BUSY.
 func (p *places) take(user protocol.UserID, guest bool) (leave func(), err error) {
-	n := cap(p.all)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if own := max(1, n/4); p.of[user] >= own {
-		return nil, protocol.Errorf(protocol.Code_BUSY, "%d uploads of yours are under way, which are as many as are taken of one at once", own)
-	}
-	if guest && p.guests >= max(1, n/2) {
-		return nil, protocol.Errorf(protocol.Code_BUSY, "as many uploads of visitors are under way as are taken at once")
+	if err := p.share(user, guest); err != nil {
+		return nil, err
 	}
 	select {
 	case p.all <- struct{}{}:
 	default:
-		return nil, protocol.Errorf(protocol.Code_BUSY, "%d uploads are under way, which are as many as are taken at once", n)
+		p.unshare(user, guest)
+		return nil, protocol.Errorf(protocol.Code_BUSY, "%d uploads are under way, which are as many as are taken at once", cap(p.all))
+	}
+	return p.leaver(user, guest), nil
+}
+
+// wait takes a place when there is one that user may have, for an upload whose bytes are
+// all there.
+func (p *places) wait(ctx context.Context, user protocol.UserID, guest bool) (leave func(), err error) {
+	for {
+		p.mu.Lock()
+		err := p.share(user, guest)
+		if err != nil && p.less == nil {
+			p.less = make(chan struct{})
+		}
+		less := p.less
+		p.mu.Unlock()
+		if err == nil {
+			break
+		}
+		select {
+		case <-less:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	select { // in the order in which they came
+	case p.all <- struct{}{}:
+		return p.leaver(user, guest), nil
+	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.unshare(user, guest)
+		return nil, ctx.Err()
+	}
+}
+
+func (p *places) leaver(user protocol.UserID, guest bool) func() {
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.unshare(user, guest)
+		<-p.all
+	}
+}
+
+// share counts a place of user's, or says BUSY where it would be more than a share. The
+// caller holds mu, as of unshare.
+func (p *places) share(user protocol.UserID, guest bool) error {
+	n := cap(p.all)
+	if own := max(1, n/4); p.of[user] >= own {
+		return protocol.Errorf(protocol.Code_BUSY, "%d uploads of yours are under way, which are as many as are taken of one at once", own)
+	}
+	if guest && p.guests >= max(1, n/2) {
+		return protocol.Errorf(protocol.Code_BUSY, "as many uploads of visitors are under way as are taken at once")
 	}
 	p.of[user]++
 	if guest {
 		p.guests++
 	}
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.of[user]--; p.of[user] == 0 {
-			delete(p.of, user)
-		}
-		if guest {
-			p.guests--
-		}
-		<-p.all
-	}, nil
+	return nil
 }
 
-// wait takes a place when there is one, for an upload whose bytes are all there.
-func (p *places) wait(ctx context.Context) (leave func(), err error) {
-	select {
-	case p.all <- struct{}{}:
-		return func() { <-p.all }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+func (p *places) unshare(user protocol.UserID, guest bool) {
+	if p.of[user]--; p.of[user] == 0 {
+		delete(p.of, user)
+	}
+	if guest {
+		p.guests--
+	}
+	if p.less != nil {
+		close(p.less)
+		p.less = nil
 	}
 }
 

@@ -232,7 +232,7 @@ func (c *Center) finish(ctx context.Context, u *resumable) error {
 }
 
 func (c *Center) whole(ctx context.Context, u *resumable) error {
-	leave, err := c.uploads.wait(ctx)
+	leave, err := c.uploads.wait(ctx, u.Owner, u.Guest)
 	if err != nil {
 		return err
 	}
