@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -460,6 +461,80 @@ func TestARejectionThatCannotBeWrittenDownLetsNothingPass(t *testing.T) {
 		} else if f.Deal.Tries > 0 {
 			break
 		}
+	}
+}
+
+// forgetful is a store that cannot write down what was decided of one file.
+type forgetful struct {
+	filectr.Store
+	file protocol.FileID
+}
+
+func (f *forgetful) PutDeal(ctx context.Context, id protocol.FileID, d *filectr.Deal, was filectr.State) error {
+	if id == f.file {
+		return errors.New("the disk is full")
+	}
+	return f.Store.PutDeal(ctx, id, d, was)
+}
+
+func TestAReviewerIsNotAskedOnAndOnWhileNothingCanBeWrittenDown(t *testing.T) {
+	s := newStage(t, func(c *filectr.Config) { c.Reviews.Kinds = []filectr.Kind{filectr.Document} })
+	take := func(c *filectr.Center, text string) *filectr.File {
+		t.Helper()
+		f, err := c.Take(t.Context(), filectr.Upload{Owner: "ann", Name: "a.txt", Size: int64(len(text))}, strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	first := take(s.Center, "first")
+	store := &forgetful{s.store, first.ID}
+	c, err := filectr.New(s.cfg, store, s.blobs, s.now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[protocol.FileID]int{}
+	var mu sync.Mutex
+	c.UseReviewer(inside(func(r filectr.Review) (filectr.Decision, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.File.ID]++
+		return filectr.Decision{State: filectr.Rejected}, nil
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { c.Run(ctx) })
+	defer func() { cancel(); run.Wait() }()
+	for i := range 5 {
+		f := take(c, fmt.Sprint("next ", i))
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+			if f, err := s.store.File(t.Context(), f.ID); err != nil || time.Now().After(end) {
+				t.Fatalf("%v, %+v", err, f.Deal)
+			} else if f.Deal.State == filectr.Rejected {
+				break
+			}
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := asked[first.ID]; n > 1+2*5 { // once, and with each look for another's sake
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
+func TestWhatWaitsForAReviewPassesOrWaitsWhereNobodyLooksAtFilesAnyMore(t *testing.T) {
+	for says, state := range map[string]string{filectr.Allow: "allowed", filectr.Hold: "pending"} {
+		s, _, stop := newStopped(t, nil)
+		f := s.upload("ann", "cat.png", pictureOf(t, "png", 40, 30))
+		stop()
+		s.cfg.Reviews.Kinds, s.cfg.Reviews.WhenDown = nil, says
+		s.start()
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { s.Run(ctx) })
+		s.until("ann", f.ID, state)
+		cancel()
+		run.Wait()
 	}
 }
 

@@ -81,6 +81,9 @@ func (c *Center) nudge() {
 func (c *Center) review(ctx context.Context) {
 	r := &c.reviewing
 	if r.by == nil {
+		if err := c.unasked(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("files that wait for a review could not be let pass", "err", err)
+		}
 		return
 	}
 	defer r.ended.Wait()
@@ -102,8 +105,12 @@ func (c *Center) review(ctx context.Context) {
 				return
 			}
 			r.ended.Go(func() {
-				defer func() { <-places; r.leave(id); c.nudge() }()
-				if err := c.reviewOne(ctx, id); err != nil && ctx.Err() == nil {
+				err := c.reviewOne(ctx, id)
+				<-places
+				r.leave(id)
+				if err == nil {
+					c.nudge() // others may have waited for the place
+				} else if ctx.Err() == nil { // it is still due, and not asked about before the next look
 					c.log.Error("a file was not reviewed", "file", id, "err", err)
 				}
 			})
@@ -121,6 +128,30 @@ func (c *Center) review(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+}
+
+// unasked deals with files that wait for a reviewer of an earlier process, while there is
+// none now: they pass, or go on waiting, as is set for one that cannot say.
+func (c *Center) unasked(ctx context.Context) error {
+	for {
+		ids, _, err := c.store.Reviews(ctx, c.now().Add(maxBackoff), sweepPage)
+		switch {
+		case err != nil || len(ids) == 0:
+			return err
+		case c.cfg.Reviews.WhenDown != Allow:
+			c.log.Warn("files wait for a review, and nobody is set to look at them: they are their uploaders' alone until they are decided on", "files", len(ids))
+			return nil
+		}
+		for _, id := range ids {
+			f, err := c.store.File(ctx, id)
+			if err == nil {
+				err = c.decide(ctx, f, Decision{State: Allowed, Reason: "nobody looks at files any more"}, byServer)
+			}
+			if err != nil && !gone(err) {
+				return err
+			}
+		}
 	}
 }
 
@@ -190,9 +221,11 @@ func noPicture(err error) bool {
 	return protocol.Code_UNSUPPORTED.Is(err) || protocol.Code_TOO_LARGE.Is(err) || protocol.Code_BAD_REQUEST.Is(err)
 }
 
-// backoff is how long a reviewer is left alone after so many tries: 1 s, 2 s, 4 s, up to 5 min.
+const maxBackoff = 5 * time.Minute
+
+// backoff is how long a reviewer is left alone after so many tries: 1 s, 2 s, 4 s, up to maxBackoff.
 func backoff(tries int) time.Duration {
-	return min(time.Second<<min(tries-1, 9), 5*time.Minute)
+	return min(time.Second<<min(tries-1, 9), maxBackoff)
 }
 
 func (c *Center) askReviewer(ctx context.Context, f *File) (d Decision, err error) {
