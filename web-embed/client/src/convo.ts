@@ -637,10 +637,8 @@ export class Convo implements Conversation {
     this.draft.set(text)
     this.view.touch()
     this.core.listChanged()
-    this.core.later('draft' + this.id, 300, () => {
-      this.save()
-      if (!told) this.core.share({ t: 'draft', id: this.id, text })
-    })
+    this.save()
+    if (!told) this.core.later('draft' + this.id, 300, () => this.core.share({ t: 'draft', id: this.id, text }))
   }
 
   async message(id: Id): Promise<Message> {

@@ -62,7 +62,6 @@ export class Core implements TroupeClient, Conversations {
   #mode: Events['storage']['mode'] = 'memory'
   #watching = new Map<string, Id[]>() // whose presence other tabs want
   #reading = false
-  #leased = false
   #unlisten: (() => void) | null = null
   #readies: { yes(): void; no(e: TroupeError): void }[] = []
 
@@ -101,6 +100,8 @@ export class Core implements TroupeClient, Conversations {
   get users(): People { return this.people }
   get files(): Store { return this.uploads }
   get conversations(): Conversations { return this }
+  /** The client has ended. */
+  get over(): boolean { return !!this.#ended }
   /** This tab does what is done once for all tabs. */
   get leads(): boolean { return !this.#tabs || this.#tabs.leads }
 
@@ -213,6 +214,7 @@ export class Core implements TroupeClient, Conversations {
     this.#timers.clear()
     for (const r of this.#readies.splice(0)) r.no(end)
     this.#connected({ state: 'closed', attempt: 0, error: end })
+    await this.#opening
     const k = this.#keeper
     if (k) {
       if (wipe) k.closed = true
@@ -234,6 +236,7 @@ export class Core implements TroupeClient, Conversations {
       const broken = (e: TroupeError): void => { this.#mode = 'memory'; this.emit('storage', { mode: 'memory', error: e }) }
       const storage = await this.#storage(name, broken)
       this.#keeper = new Keeper(storage, broken)
+      this.out.keepAll()
       await this.#restore()
       this.#tabs = new Tabs(name, this.o.tabs, !!this.o.userId, (m, from) => this.#heard(m, from), on => this.#lead(on))
       if (!this.#tabs.shared && !this.#wanted) this.#tabs.leads = true
@@ -545,7 +548,6 @@ export class Core implements TroupeClient, Conversations {
         had = l?.by === me
         return !l || l.by === me || l.until < now ? { by: me, until: now + leaseFor } : l
       })) as { by: string }
-      this.#leased = v.by === me
       if (v.by === me && !had) await this.out.reload() // what another tab has left
       return v.by === me
     } catch { return true }
@@ -554,8 +556,7 @@ export class Core implements TroupeClient, Conversations {
   /** Gives the lease back, so that the next tab need not wait for its end. */
   async #yield(): Promise<void> {
     const me = this.#tabs?.id
-    if (!this.#leased) return
-    this.#leased = false
+    if (!me || this.#tabs?.shared) return
     await this.#keeper?.storage.update('meta', 'lease', v => ((v as { by: string } | undefined)?.by === me ? undefined : v)).catch(() => {})
   }
 

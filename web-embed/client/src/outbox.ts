@@ -197,6 +197,9 @@ export class Outbox {
     }
   }
 
+  /** Keeps what was written before there was a place to keep it. */
+  keepAll(): void { for (const s of this.all) if (s.state !== 'sent') this.core.keep('outbox', s.clientId, () => this.#items.get(s.clientId) ?? s, true) }
+
   /** Reads what an earlier start or another tab has left. */
   async reload(): Promise<void> {
     const rows = await this.core.stored('outbox', {})
@@ -267,6 +270,7 @@ export class Outbox {
     const s = this.#items.get(clientId)
     if (!s || s.state === 'sent' || s.state === 'failed') return
     if (e.code === 'CANCELLED') return
+    if (this.core.over) return this.#put({ ...s, state: 'queued' }) // the client has ended, the message has not
     const n = (s.troubles ?? 0) + 1
     if (e.retryable && !(e.code === 'INTERNAL' && n > troubles)) {
       const unknown = ['NETWORK', 'TIMEOUT', 'INTERNAL'].includes(e.code)
@@ -302,7 +306,8 @@ export class Outbox {
       const f = failure(e, 'INTERNAL')
       const n = now()
       if (n) {
-        if (f.retryable && f.code !== 'INTERNAL') { this.#put({ ...n, state: 'queued', progress: 0 }); this.#later(f.retryAfterMs ?? 2000) }
+        if (this.core.over) this.#put({ ...n, state: 'queued' })
+        else if (f.retryable && f.code !== 'INTERNAL') { this.#put({ ...n, state: 'queued', progress: 0 }); this.#later(f.retryAfterMs ?? 2000) }
         else if (f.code !== 'CANCELLED') this.#put({ ...n, state: 'failed', error: { code: f.code, message: f.message } })
       }
     } finally {

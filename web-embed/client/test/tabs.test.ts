@@ -1,4 +1,5 @@
 import 'fake-indexeddb/auto'
+import { openDB } from 'idb'
 import { WebSocket } from 'ws'
 import { expect, test } from 'vitest'
 import type { ChannelLike, ClientOptions, LocksLike, TroupeClient } from '../src/index.js'
@@ -150,7 +151,7 @@ test('signing out wipes what is stored, and ends the other tabs', async () => {
   await a.send('secret').sent
   await one.client.destroy({ wipe: true })
   await until('the other tab to end', () => two.client.state === 'closed')
-  const next = clientOf(server, 'ann', { storage: 'indexeddb', app: 'wipe' })
-  await new Promise(r => setTimeout(r, 50))
-  expect(next.conversations.list().value).toEqual([])
+  const db = await openDB('troupe:wipe:ann')
+  for (const table of db.objectStoreNames) expect(await db.count(table)).toBe(0)
+  db.close()
 })
