@@ -93,12 +93,6 @@ var words = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(b
 // keep has a child make a small picture of one, and puts it into the directory under a
 // name that nobody can guess.
 func (c *Center) keep(ctx context.Context, body []byte) (*Picture, error) {
-	select {
-	case c.shrink <- struct{}{}:
-		defer func() { <-c.shrink }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 	var raw [16]byte
 	rand.Read(raw[:]) // never fails: the program ends instead
 	p := &Picture{ID: words.EncodeToString(raw[:])}
@@ -113,6 +107,12 @@ func (c *Center) keep(ctx context.Context, body []byte) (*Picture, error) {
 	}
 	if _, err := in.Seek(0, 0); err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
+	}
+	select { // what waits here is on the disk, and no more in memory
+	case c.shrink <- struct{}{}:
+		defer func() { <-c.shrink }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	out, err := os.OpenFile(c.file(p.ID), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -37,6 +37,7 @@ type Config struct {
 	Room  int64         // bytes of all pictures: 256 MiB
 	Burst int           // pages that one user may have asked at once: 30
 	Every time.Duration // in which one more is earned: 2 s
+	Under int           // links that are asked at once: 64; for one user a quarter of them
 }
 
 func (c Config) withDefaults() Config {
@@ -57,6 +58,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Every == 0 {
 		c.Every = 2 * time.Second
+	}
+	if c.Under == 0 {
+		c.Under = 64
 	}
 	c.Egress.Body = maxPicture
 	c.Egress.Agent += " (link preview)"
@@ -119,6 +123,7 @@ type Center struct {
 
 	mu    sync.Mutex
 	under map[Key]*flight
+	of    map[protocol.UserID]int // flights by who began them
 	rates map[protocol.UserID]*rate.Limiter
 }
 
@@ -128,7 +133,7 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 	if cfg.Data == "" {
 		return nil, errors.New("preview: no data directory was given")
 	}
-	c := &Center{cfg: cfg, store: store, web: egress.New(cfg.Egress), now: now, log: log, shrink: make(chan struct{}, 1), under: map[Key]*flight{}, rates: map[protocol.UserID]*rate.Limiter{}}
+	c := &Center{cfg: cfg, store: store, web: egress.New(cfg.Egress), now: now, log: log, shrink: make(chan struct{}, 1), under: map[Key]*flight{}, of: map[protocol.UserID]int{}, rates: map[protocol.UserID]*rate.Limiter{}}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
 	}
@@ -232,9 +237,14 @@ func why(err error) string {
 
 // flight is one link that is being asked, for all who want it.
 type flight struct {
+	user   protocol.UserID // who began it
 	landed chan struct{}
 	p      *Preview
 	err    error
+}
+
+func busy() error {
+	return &protocol.Error{Code: protocol.Code_BUSY, Detail: "too many links are being asked", RetryAfterMs: 2000}
 }
 
 // maxRates is how many users' rates are known; past it all begin anew.
@@ -245,12 +255,19 @@ func (c *Center) join(ctx context.Context, user protocol.UserID, key Key, link s
 	c.mu.Lock()
 	f := c.under[key]
 	if f == nil {
-		if err := c.take(user); err != nil {
+		var err error
+		if len(c.under) >= c.cfg.Under || c.of[user] >= max(1, c.cfg.Under/4) {
+			err = busy()
+		} else {
+			err = c.take(user)
+		}
+		if err != nil {
 			c.mu.Unlock()
 			return nil, err
 		}
-		f = &flight{landed: make(chan struct{})}
+		f = &flight{user: user, landed: make(chan struct{})}
 		c.under[key] = f
+		c.of[user]++
 		go c.fly(context.WithoutCancel(ctx), f, key, link)
 	}
 	c.mu.Unlock()
@@ -291,6 +308,9 @@ func (c *Center) fly(ctx context.Context, f *flight, key Key, link string) {
 	defer func() {
 		c.mu.Lock()
 		delete(c.under, key)
+		if c.of[f.user]--; c.of[f.user] == 0 {
+			delete(c.of, f.user)
+		}
 		c.mu.Unlock()
 		close(f.landed)
 	}()
@@ -299,7 +319,7 @@ func (c *Center) fly(ctx context.Context, f *flight, key Key, link string) {
 	cancel()
 	switch {
 	case errors.Is(err, egress.ErrBusy):
-		f.err = &protocol.Error{Code: protocol.Code_BUSY, Detail: "too many links are being asked", RetryAfterMs: 2000}
+		f.err = busy()
 		return
 	case err != nil:
 		c.log.Debug("a link has no preview", "err", err)

@@ -428,6 +428,53 @@ func TestOneUserHasSoManyPagesAskedAndVisitorsNone(t *testing.T) {
 	}
 }
 
+func TestNobodyHasAllLinksAskedAtOnce(t *testing.T) {
+	s := newStage(t, func(c *preview.Config) { c.Under, c.Egress.Host = 8, 32 })
+	let := make(chan struct{})
+	var all sync.WaitGroup
+	ask := func(user string, n int) {
+		t.Helper()
+		asked := s.asked.Load()
+		for i := range n {
+			link := s.has(fmt.Sprint("/", user, i), func(w http.ResponseWriter, r *http.Request) {
+				<-let
+				says("text/html", "<title>T</title>")(w, r)
+			})
+			all.Go(func() {
+				if v := s.preview(user, link); v.Title != "T" {
+					t.Errorf("%s: %+v", user, v)
+				}
+			})
+		}
+		for end := time.Now().Add(20 * time.Second); s.asked.Load() < asked+int64(n); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d pages are asked", s.asked.Load())
+			}
+		}
+	}
+	busy := func(user string) bool {
+		r := s.preview(user, s.web.URL+"/more/"+user)
+		return r.status == 503 && r.Code == "BUSY"
+	}
+	ask("ann", 2)
+	if !busy("ann") {
+		t.Error("one user has more than a quarter asked")
+	}
+	for _, user := range []string{"bob", "cid", "dan"} {
+		ask(user, 2)
+	}
+	if !busy("eva") {
+		t.Error("more are asked than may be")
+	}
+	close(let)
+	all.Wait()
+	for _, user := range []string{"ann", "eva"} {
+		if busy(user) {
+			t.Errorf("%s finds it busy afterwards", user)
+		}
+	}
+}
+
 func TestPreviewsMayBeOff(t *testing.T) {
 	s := newStage(t, func(c *preview.Config) { c.Off = true })
 	if v := s.preview("ann", s.web.URL); v.status != 422 || v.Code != "UNSUPPORTED" || s.asked.Load() != 0 {
