@@ -59,9 +59,10 @@ func groupFace(info *protocol.SessionInfo, pass string) string {
 	return protocol.AvatarPath + info.Session + "." + pass
 }
 
-// faceless says whether a session is shown by a groupFace.
+// faceless says whether a session is shown by a groupFace. What was set before pictures
+// were made may be a file's id, which shows nothing.
 func (n *Node) faceless(info *protocol.SessionInfo) bool {
-	return n.files != nil && info.Avatar == "" && grouped(info)
+	return n.files != nil && (info.Avatar == "" || protocol.IsFileID(info.Avatar)) && grouped(info)
 }
 
 // Dress gives a session's info, as a store has it, the picture that it shows to a member.

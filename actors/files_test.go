@@ -44,6 +44,20 @@ func picture(session protocol.SessionID, id string, files ...string) *protocol.F
 	return f
 }
 
+func TestAGroupWhoseAvatarIsAFileOfOldIsShownByItsMembers(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	id := s.dial("ann", "d").group(&protocol.SessionCreate{Members: []string{"bob"}, Avatar: protocol.NewFileID()})
+	s.node.UseFiles(&theirs{})
+	bob := s.dial("bob", "d")
+	want := protocol.AvatarPath + id + ".bob.pass"
+	if got := bob.row(id).GetAvatar(); got != want {
+		t.Errorf("in a list it is %q, want %q", got, want)
+	}
+	if got := bob.about(id).GetAvatar(); got != want {
+		t.Errorf("by itself it is %q, want %q", got, want)
+	}
+}
+
 func TestAMessageNamesOnlyFilesThatItsSenderMayRead(t *testing.T) {
 	s := newStage(t, actors.Config{})
 	files := &theirs{files: map[string]protocol.UserID{"a": "ann", "b": "bob"}}
