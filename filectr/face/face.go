@@ -51,12 +51,25 @@ func draw(id string, size int) *image.Paletted {
 	p := pattern(sum)
 	m := image.NewPaletted(image.Rect(0, 0, size, size), tones(sum))
 	half := (size + 1) / 2
+	above, below := make([]int, half+1), make([]int, half+1) // what is seen at the corners of a row's pixels
+	corners := func(at []int, y int) {
+		for x := range at {
+			at[x] = p.point(float64(x), float64(y), float64(size))
+		}
+	}
+	corners(above, 0)
 	for y := range size {
+		corners(below, y+1)
 		row := m.Pix[y*m.Stride:][:size]
 		for x := range half {
-			row[x] = p.at(x, y, size)
+			if at := above[x]; at == above[x+1] && at == below[x] && at == below[x+1] { // no edge is that thin
+				row[x] = [...]uint8{0, steps, 2 * steps}[at]
+			} else {
+				row[x] = p.edge(x, y, size)
+			}
 			row[size-1-x] = row[x]
 		}
+		above, below = below, above
 	}
 	return m
 }
@@ -137,12 +150,8 @@ func pattern(sum [32]byte) (p patternOf) {
 	return p
 }
 
-// at is the palette's index of a pixel of the left half.
-func (p *patternOf) at(x, y, size int) uint8 {
-	corner := func(i, j int) int { return p.point(float64(x)+float64(i), float64(y)+float64(j), float64(size)) }
-	if at := corner(0, 0); at == corner(1, 0) && at == corner(0, 1) && at == corner(1, 1) { // no edge is that thin
-		return [...]uint8{0, steps, 2 * steps}[at]
-	}
+// edge is the palette's index of a pixel of the left half in which pieces may end.
+func (p *patternOf) edge(x, y, size int) uint8 {
 	var hits [2]int
 	for i := range fine * fine {
 		at := p.point(float64(x)+(float64(i%fine)+0.5)/fine, float64(y)+(float64(i/fine)+0.5)/fine, float64(size))

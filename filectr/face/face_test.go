@@ -2,6 +2,7 @@ package face
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -50,6 +51,18 @@ func TestAMadePictureIsTheSameOnBothSidesAndHasSomethingInIt(t *testing.T) {
 		if ground := tones[m.At(0, 0)]; ground < 96*96/5 || ground > 96*96*9/10 {
 			t.Errorf("%d: %d pixels of ground", i, ground)
 		}
+	}
+}
+
+func TestAPictureIsTheSameForEver(t *testing.T) {
+	h := sha256.New()
+	for _, size := range []int{96, 97, 320} {
+		for _, id := range []string{"u_1", "u_2", "人", "ann@example.org", "s_01hv3k"} {
+			h.Write(draw(id, size).Pix)
+		}
+	}
+	if got := fmt.Sprintf("%x", h.Sum(nil)[:8]); got != "2908c3159c12af6a" {
+		t.Errorf("pictures are drawn otherwise, %s: Version has to be another", got)
 	}
 }
 
