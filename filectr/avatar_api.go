@@ -135,7 +135,30 @@ func (c *Center) showAvatar(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return c.showsGroup(ctx, g, in.side(), forAWhile)
+	return c.showsGroup(ctx, g.here(), in.side(), forAWhile)
+}
+
+// here is g without what lies elsewhere: a path that everybody may pass on leads to no
+// other site by somebody's choice. Members are told the link itself.
+func (g *Group) here() *Group {
+	drawn := func(s Shown) Shown {
+		if elsewhere(s.Avatar) {
+			s.Avatar = ""
+		}
+		return s
+	}
+	own := *g
+	own.Shown = drawn(g.Shown)
+	if g.Peer != nil {
+		peer := drawn(*g.Peer)
+		own.Peer = &peer
+	}
+	return &own
+}
+
+// elsewhere says whether an avatar is a link.
+func elsewhere(avatar string) bool {
+	return avatar != "" && !strings.HasPrefix(avatar, protocol.AvatarPath)
 }
 
 func (c *Center) getUserAvatar(ctx context.Context, in *struct {
@@ -198,8 +221,8 @@ func (c *Center) shows(ctx context.Context, s Shown, size int, caching string) (
 		}
 		return showing("image/jpeg", sum.String()[:32], caching, blob), nil
 	}
-	if s.Avatar != "" && !strings.HasPrefix(s.Avatar, protocol.AvatarPath) {
-		return elsewhere(s.Avatar, caching), nil
+	if elsewhere(s.Avatar) {
+		return follow(s.Avatar, caching), nil
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", face.Version, size, s.ID))
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
@@ -211,7 +234,13 @@ func (c *Center) shows(ctx context.Context, s Shown, size int, caching string) (
 			hc.SetStatus(http.StatusNotModified)
 			return
 		}
+		select {
+		case c.drawing <- struct{}{}:
+		case <-hc.Context().Done():
+			return
+		}
 		made, err := face.Made(s.ID, size)
+		<-c.drawing
 		if err != nil {
 			c.log.Error("a picture was not drawn", "err", err)
 			hc.SetStatus(http.StatusInternalServerError)
@@ -226,7 +255,7 @@ func (c *Center) showsGroup(ctx context.Context, g *Group, size int, caching str
 	switch {
 	case g.Peer != nil:
 		return c.shows(ctx, *g.Peer, size, caching)
-	case g.Avatar != "" && !strings.HasPrefix(g.Avatar, protocol.AvatarPath), len(g.Members) == 0:
+	case elsewhere(g.Avatar), len(g.Members) == 0:
 		return c.shows(ctx, g.Shown, size, caching)
 	}
 	if _, chosen := protocol.ChosenAvatar(g.Avatar); chosen {
@@ -278,7 +307,7 @@ func show(hc huma.Context, mime, tag, caching string, from io.ReadSeeker) {
 	http.ServeContent(&answering{ResponseWriter: w, hc: hc}, r, "", time.Time{}, from)
 }
 
-func elsewhere(link, caching string) *huma.StreamResponse {
+func follow(link, caching string) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humachi.Unwrap(hc)
 		guarded(w.Header(), caching)

@@ -2,11 +2,14 @@ package filectr_test
 
 import (
 	"bytes"
+	"context"
 	"image"
 	"image/png"
+	"net/http"
 	"testing"
 	"time"
 
+	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -143,5 +146,46 @@ func TestOneUserMakesTenAvatarsAndThenOneInSixSeconds(t *testing.T) {
 	s.wait(13 * time.Second)
 	if n := many(3); n != 2 {
 		t.Errorf("%d of 3 after 13 s", n)
+	}
+}
+
+// faces is who shows what: one session, to everybody.
+type faces struct{ group filectr.Group }
+
+func (faces) Person(context.Context, *protocol.Identity, protocol.UserID) (*filectr.Shown, error) {
+	return nil, protocol.NotFound("nobody")
+}
+
+func (f faces) Session(context.Context, *protocol.Identity, protocol.SessionID) (*filectr.Group, error) {
+	g := f.group
+	return &g, nil
+}
+
+func TestAPathThatIsPassedOnLeadsToNoOtherSite(t *testing.T) {
+	s := newStage(t, nil)
+	http.DefaultClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	t.Cleanup(func() { http.DefaultClient.CheckRedirect = nil })
+	const link = "https://elsewhere.example/a.png"
+	room := protocol.NewSessionID()
+	path := protocol.AvatarPath + room + "." + s.Pass("ann")
+	eve := filectr.Shown{ID: "eve", Avatar: link}
+	for says, g := range map[string]filectr.Group{
+		"a group's":      {Shown: filectr.Shown{ID: room, Avatar: link}},
+		"one's of two":   {Shown: filectr.Shown{ID: room}, Members: []filectr.Shown{eve}, Peer: &eve},
+		"a first member": {Shown: filectr.Shown{ID: room}, Members: []filectr.Shown{eve}},
+	} {
+		s.UseFaces(faces{g})
+		if r := s.do("", "GET", path, nil); r.status != 200 || r.header.Get("Location") != "" {
+			t.Errorf("%s link, by whoever has the path: %d, to %q", says, r.status, r.header.Get("Location"))
+		}
+		r := s.do("ann", "GET", "/api/v2/sessions/"+room+"/avatar", nil)
+		if led := r.header.Get("Location") == link; led != (says != "a first member") {
+			t.Errorf("%s link, by a member: %d, to %q", says, r.status, r.header.Get("Location"))
+		}
+	}
+	for _, bad := range []string{path[:len(path)-1], path + "a", protocol.AvatarPath + room + ".bob" + s.Pass("ann")[len("ann"):], protocol.AvatarPath + room + "."} {
+		if r := s.do("", "GET", bad, nil); r.status != 404 {
+			t.Errorf("%s: %d", bad, r.status)
+		}
 	}
 }
