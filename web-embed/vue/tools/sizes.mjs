@@ -17,7 +17,7 @@ function with_(name, seen = new Set()) {
 const entry = with_('index.js')
 const lazy = start => [...with_(readdirSync(dist).find(n => n.startsWith(start) && n.endsWith('.js')))].filter(n => !entry.has(n))
 const rows = [
-  ['entry', [...entry], 40], ['style', ['style.css'], 8.5], ['markdown', lazy('markdown'), 18], ['code colours', lazy('highlight'), 24],
+  ['entry', [...entry], 40], ['style', ['style.css'], 12.5], ['markdown', lazy('markdown'), 18], ['code colours', lazy('highlight'), 24],
   ['emoji', [...lazy('EmojiPanel'), ...lazy('emoji-zh')], 24], ['dialogs', lazy('DialogHost'), 12], ['info', lazy('InfoPanel'), 8],
 ]
 let over = false

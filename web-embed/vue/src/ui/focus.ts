@@ -5,6 +5,13 @@ export function activeIn(el: Node | null | undefined): HTMLElement | null {
   return active as HTMLElement | null
 }
 
+/** activeDeep answers what has the focus, however many shadow roots it is in. */
+export function activeDeep(): HTMLElement | null {
+  let el = document.activeElement
+  while (el?.shadowRoot?.activeElement) el = el.shadowRoot.activeElement
+  return el as HTMLElement | null
+}
+
 const focusable = 'a[href],button:not([disabled]),input:not([disabled]),select:not([disabled]),textarea:not([disabled]),[tabindex]:not([tabindex="-1"])'
 
 /** firstFocusable finds where the focus goes when a box opens: what asks for it, else the first that can take it. */
