@@ -1,6 +1,6 @@
 # Go alone is needed for `make run`. `make test` also uses Node, and by apt gets
 # what else it misses.
-.PHONY: run build test check bench generate generated web typescript webtest chaos fuzz needs format vet
+.PHONY: run build test check bench generate generated web typescript dist webtest chaos fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
 RACE = ./actors/... ./gateway/... ./pushctr/... ./userctr/...
@@ -18,13 +18,13 @@ build:
 # Everything that has to hold before a change is merged. The tests come last, so
 # that their results are the last thing one reads.
 test: export TROUPE_TEST_NEED ?= chromium,ffmpeg,node
-test: needs format vet generated typescript webtest
+test: needs format vet generated typescript dist webtest
 	go test -race -timeout 15m $(RACE)
 	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
 	go test -timeout 15m $(REST)
 
 # The same without installing anything.
-check: format vet generated typescript webtest
+check: format vet generated typescript dist webtest
 	go test -race -timeout 15m $(RACE)
 	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
 	go test -timeout 15m $(REST)
@@ -61,16 +61,22 @@ generated:
 typescript: web-embed/node_modules/.package-lock.json
 	cd web-embed && npm run --silent check
 
+# What the binary serves is built and committed: see .ci/dist.
+dist: web-embed/node_modules/.package-lock.json
+	@.ci/dist
+
 webtest: web-embed/node_modules/.package-lock.json
 	cd web-embed && npm run --silent test
 	cd web-embed && npm run --silent sizes -w @troupe/client
+	cd web-embed && npm run --silent sizes -w @troupe/embed
 
 web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json $(wildcard web-embed/*/package.json)
 	cd web-embed && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# Builds what the binary serves. Whoever changes what browsers run commits the result.
 web: web-embed/node_modules/.package-lock.json typescript
-	cd web-embed && npm run --silent build
+	cd web-embed && npm run --silent build -w @troupe/embed
 
 # Kills the real server under load, again and again, and checks what it kept; then
 # plants bugs, each of which has to be caught.

@@ -45,13 +45,12 @@ type Site struct {
 }
 
 // Patterns are the paths that a Site answers, as a router takes them.
-var Patterns = []string{"/", "/plain/*", "/embed/*", "/playground"}
+var Patterns = []string{"/", "/embed/*", "/playground"}
 
 // New makes the site.
 func New(cfg Config) *Site {
 	s := &Site{cfg: cfg, files: built(), mux: http.NewServeMux()}
-	s.mux.Handle("/plain/", plainPage())
-	s.mux.Handle("/{$}", plainPage())
+	s.mux.HandleFunc("/{$}", s.home)
 	s.mux.HandleFunc("/embed/v1/troupe.js", s.loader)
 	s.mux.HandleFunc("/embed/v1/element.js", s.element)
 	s.mux.HandleFunc("/embed/v1/frame", s.frame)
@@ -60,6 +59,11 @@ func New(cfg Config) *Site {
 		s.mux.HandleFunc("/playground", s.playground)
 	}
 	return s
+}
+
+// home is the chat of the installation's own users.
+func (s *Site) home(w http.ResponseWriter, r *http.Request) {
+	s.show(w, r, page{title: "Troupe", entry: "page", ancestors: "'none'", config: map[string]string{"register": s.cfg.Register}})
 }
 
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +132,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, p page) {
 
 // permissions is what our pages may ask their user for; a frame has to be given it besides.
 const permissions = "camera=(self), microphone=(self), autoplay=(self), clipboard-write=(self), fullscreen=(self), " +
-	"geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), hid=(), midi=(), display-capture=(), browsing-topics=()"
+	"geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), display-capture=(), browsing-topics=()"
 
 // policy is the content security policy of our pages: no script and no style but from our files,
 // nothing that makes script of text, nobody talked to but our own server. WebSockets of the host are named

@@ -162,5 +162,5 @@ var routes = []string{
 	"/ws", "/healthz", "/readyz", "/metrics",
 	"/docs", "/docs/docs.css", "/docs/docs.js",
 	"/openapi.json", "/openapi.yaml", "/openapi-3.0.json", "/openapi-3.0.yaml",
-	"/", "/plain/*", "/embed/*", "/playground",
+	"/", "/embed/*", "/playground",
 }

@@ -17,6 +17,7 @@ const common = {
   logLevel: 'warn',
   define: { 'process.env.NODE_ENV': '"production"', __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false' },
   publicDir: false,
+  resolve: { dedupe: ['vue', '@troupe/client'] },
 }
 const target = ['chrome109', 'firefox115', 'safari16.4']
 
@@ -52,13 +53,14 @@ await build({
         if (!chunk.isEntry) continue
         const all = needs(chunk)
         const styles = new Set()
-        for (const c of [chunk, ...[...all].map(n => byName.get(n))]) for (const s of c?.viteMetadata?.importedCss ?? []) styles.add(s)
+        // What is shared comes first, so that an entry's own rules win.
+        for (const c of [...[...all].map(n => byName.get(n)), chunk]) for (const s of c?.viteMetadata?.importedCss ?? []) styles.add(s)
         listed[chunk.name] = { styles: [...styles], needs: [...all].sort() }
       }
     },
   }],
   build: {
-    target, outDir: out, emptyOutDir: false, modulePreload: false, assetsInlineLimit: 0, chunkSizeWarningLimit: 1000, cssTarget: 'chrome111',
+    target, outDir: out, emptyOutDir: false, modulePreload: false, assetsInlineLimit: 0, chunkSizeWarningLimit: 1000, cssTarget: 'esnext',
     rollupOptions: {
       input,
       preserveEntrySignatures: 'allow-extension',

@@ -159,7 +159,16 @@ export function createAccount(o: AccountOptions = {}): Account {
     async guest(app) { return adopt(await post('/apps/' + encodeURIComponent(app) + '/guests', await about()), { kind: 'guest' }) },
     async exchange(app, token) { return adopt(await post('/apps/' + encodeURIComponent(app) + '/exchange', { token, ...(await about()) }), { kind: 'application' }) },
     async merge({ token }) { await mine('POST', '/users/me/merge', { guestToken: token }) },
-    async changePassword(old, next) { await adopt(await mine('PUT', '/users/me/password', { old, new: next }), { kind: 'user' }) },
+    async changePassword(old, next) {
+      const token = await getToken()
+      // It ends the login that others, here and in other tabs, may be renewing just now: they wait, and find the new one.
+      const change = alone(async () => {
+        await adopt(await call(env, rest + '/users/me/password', { method: 'PUT', body: { old, new: next }, token }), { kind: 'user' })
+        return kept!.token
+      })
+      renewing = change.catch(() => token).finally(() => { renewing = null })
+      await change
+    },
     async signOut() {
       try {
         if (kept) await mine('POST', '/users/logout')

@@ -55,6 +55,12 @@ export class IndexedStorage implements StorageAdapter {
     const tx = this.db.transaction(tables, 'readwrite')
     for (const t of tables) void tx.objectStore(t).clear()
     await tx.done
+    // The name alone would say who was here. Where another tab has it open, it is empty, and goes later.
+    this.db.close()
+    await new Promise<void>(done => {
+      const gone = globalThis.indexedDB.deleteDatabase(this.db.name)
+      gone.onsuccess = gone.onerror = gone.onblocked = () => done()
+    })
   }
 
   close(): void { this.db.close() }

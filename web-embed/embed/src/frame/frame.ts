@@ -1,8 +1,7 @@
-import { meet, pageConfig, type FrameConfig } from './host'
+import { createApp } from 'vue'
+import '@troupe/vue/style.css'
+import './frame.css'
+import Frame from './Frame.vue'
+import { pageConfig, type FrameConfig } from './host'
 
-const config = pageConfig<FrameConfig>()
-const show = (text: string) => { document.getElementById('app')!.textContent = text }
-meet(config, () => show('not allowed here')).then(host => {
-  show('met ' + host.origin)
-  host.say({ t: 'ready' })
-})
+createApp(Frame, { config: pageConfig<FrameConfig>() }).mount('#app')

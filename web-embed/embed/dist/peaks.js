@@ -1,0 +1,1 @@
+function e(e,t=40){if(!e?.length)return Array.from({length:t},(e,t)=>.22+.1*Math.abs(Math.sin(t*1.7)));let n=Math.max(...e,24);return Array.from({length:t},(r,i)=>{let a=Math.floor(i*e.length/t),o=Math.max(a+1,Math.floor((i+1)*e.length/t));return Math.max(.08,Math.min(1,Math.max(...e.slice(a,o))/n))})}export{e as t};
