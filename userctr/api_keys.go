@@ -55,7 +55,7 @@ type madeKeyAnswer struct {
 func (c *Center) postKey(ctx context.Context, in *struct {
 	Body struct {
 		Name      string   `json:"name" minLength:"1" maxLength:"64"`
-		Scopes    []string `json:"scopes" minItems:"1" maxItems:"16" doc:"users, sessions, messages, read, notice"`
+		Scopes    []string `json:"scopes" minItems:"1" maxItems:"16" doc:"users, sessions, messages, read, notice, moderate"`
 		ExpiresIn int64    `json:"expiresIn,omitempty" minimum:"0" maximum:"63244800" doc:"Seconds; 0: it does not end by itself"`
 	}
 }) (*madeKeyAnswer, error) {

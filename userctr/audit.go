@@ -32,6 +32,7 @@ type Record struct {
 const (
 	ByOperator = "operator" // at the command line
 	ByServer   = "server"
+	byReviewer = "reviewer" // as the file centre says it
 )
 
 // AuditEnds are the two ends of the audit log as a store has them.

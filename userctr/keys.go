@@ -51,7 +51,7 @@ const (
 )
 
 // KeyScopes are what a key may be allowed.
-var KeyScopes = []string{access.ScopeUsers, access.ScopeSessions, access.ScopeMessages, access.ScopeRead, access.ScopeNotice}
+var KeyScopes = []string{access.ScopeUsers, access.ScopeSessions, access.ScopeMessages, access.ScopeRead, access.ScopeNotice, access.ScopeModerate}
 
 // What the audit log calls what is done to keys.
 const (

@@ -2,11 +2,13 @@ package userctr_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-im/troupe/internal/access"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -97,13 +99,29 @@ func TestKeysAreForAdministratorsToMake(t *testing.T) {
 		"no name":        second(b.MakeKey(t.Context(), root, " ", []string{"users"}, 0)),
 		"no scope":       second(b.MakeKey(t.Context(), root, "x", nil, 0)),
 		"another scope":  second(b.MakeKey(t.Context(), root, "x", []string{"everything"}, 0)),
-		"a bot's scope":  second(b.MakeKey(t.Context(), root, "x", []string{"moderate"}, 0)),
+		"a bot's scope":  second(b.MakeKey(t.Context(), root, "x", []string{"invite"}, 0)),
 		"too long":       second(b.MakeKey(t.Context(), root, "x", []string{"users"}, 3*366*24*time.Hour)),
 		"ended long ago": second(b.MakeKey(t.Context(), root, "x", []string{"users"}, -1)),
 	} {
 		if !protocol.Code_BAD_REQUEST.Is(err) {
 			t.Errorf("%s: %v, want BAD_REQUEST", says, err)
 		}
+	}
+}
+
+func TestAKeyMayHaveEveryScopeThatOpensSomethingToKeys(t *testing.T) {
+	opens := map[string]bool{}
+	for _, all := range [][]string{access.Operations(), access.Frames()} {
+		for _, name := range all {
+			for _, a := range append(access.Operation(name), access.Frame(name)...) {
+				if verdict, scope := access.Of(a, access.Key); verdict == access.Scoped {
+					opens[scope] = true
+				}
+			}
+		}
+	}
+	if got, want := slices.Sorted(slices.Values(userctr.KeyScopes)), slices.Sorted(maps.Keys(opens)); !slices.Equal(got, want) {
+		t.Errorf("keys have the scopes %q, and %q open something", got, want)
 	}
 }
 
@@ -137,7 +155,7 @@ func TestAKeyMakesUsersAndTokensForThem(t *testing.T) {
 		t.Errorf("an id that was made = %s", made)
 	}
 	want(200, text, "POST", "/keys/users", fmt.Sprintf(`{"id":%q,"nickname":"x"}`, made))
-	for _, id := range []string{"u_none", "a/b", "me", "*", "system", "operator", "server"} {
+	for _, id := range []string{"u_none", "a/b", "me", "*", "system", "operator", "server", "reviewer"} {
 		want(400, text, "POST", "/keys/users", fmt.Sprintf(`{"id":%q}`, id))
 	}
 	grant := want(200, text, "POST", "/keys/users/patient-7/token", `{"device":"phone","platform":"ios"}`)

@@ -81,7 +81,7 @@ func checkAvatar(avatar string) error {
 // sender of what the installation itself says, or in the audit log.
 var segments = map[string]bool{
 	"*": true, ".": true, "..": true, "me": true, "login": true, "logout": true, "refresh": true, "invites": true,
-	"friends": true, "blocks": true, "requests": true, "system": true, ByOperator: true, ByServer: true,
+	"friends": true, "blocks": true, "requests": true, "system": true, ByOperator: true, ByServer: true, byReviewer: true,
 }
 
 // checkUserID takes the subject of an outside token as a user's id: what
