@@ -47,6 +47,7 @@ export class Convo implements Conversation {
   known = 0 // newest seq that is said to exist
   read = 0
   #readTold = 0
+  #counted = 0 // up to here the server has counted what is unread
   #recvTold = 0
   #epoch = '' // of the log
   gone = false
@@ -143,7 +144,7 @@ export class Convo implements Conversation {
 
   /** Drops a log that may have gone back. */
   forget(): void {
-    this.head = this.known = this.read = this.#readTold = this.#recvTold = 0
+    this.head = this.known = this.read = this.#readTold = this.#recvTold = this.#counted = 0
     this.#epoch = ''
     this.#held.clear()
     this.#dropSegment()
@@ -258,14 +259,14 @@ export class Convo implements Conversation {
     if (isMessage) {
       if (!deed(e.content)) h.last = e
       h.updatedAt = e.createdAt
-      if (e.sender !== this.me && e.seq > this.read) {
+      if (e.sender !== this.me && e.seq > this.read && e.seq > this.#counted) {
         h.unread++
         h.mentioned = !!h.mentioned || !!e.mentions?.some(u => u === this.me || u === '*')
       } else if (e.sender === this.me) this.#typed = 0
       this.core.emit('message', this.message_(e))
       this.#received()
     } else if (e.kind === 'recall' || e.kind === 'expire') {
-      if (e.targetSender !== this.me && e.target! > this.read && e.target! >= (h.floorSeq ?? 1)) h.unread = Math.max(0, h.unread - 1)
+      if (e.seq > this.#counted && e.targetSender !== this.me && e.target! > this.read && e.target! >= (h.floorSeq ?? 1)) h.unread = Math.max(0, h.unread - 1)
       if (h.last?.seq === e.target) {
         const { content: _, ...last } = h.last!
         h.last = { ...last, recalled: e.kind === 'recall', expired: e.kind === 'expire' }
@@ -527,6 +528,8 @@ export class Convo implements Conversation {
     this.#readTold = Math.max(this.#readTold, readSeq)
     if (!this.h || readSeq < this.read) return
     this.read = readSeq
+    // What was told before this, and is still held here, is in the server's count.
+    this.#counted = Math.max(this.head, ...[...this.#held.values()].map(e => ((e as { offset?: number }).offset ? e.seq : 0)))
     this.h = { ...this.h, readSeq, unread, mentioned: unread > 0 && !!this.h.mentioned }
     this.save()
     this.touch()
