@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,6 +93,10 @@ func (c *Client) hop(ctx context.Context, q Question, at *url.URL) (a *Answer, n
 	resp, err := c.http.RoundTrip(r)
 	if err != nil {
 		return nil, nil, fmt.Errorf("egress: %w", err)
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols { // its body is the bare connection, which no deadline ends
+		resp.Body.Close()
+		return nil, nil, errors.New("egress: the answer is in another protocol, which was not asked for")
 	}
 	if to := resp.Header.Get("Location"); to != "" && follows(q.Method, resp.StatusCode) && c.cfg.Hops >= 0 {
 		resp.Body.Close()

@@ -368,6 +368,40 @@ func TestAnAnswerIsBounded(t *testing.T) {
 	}
 }
 
+func TestAnAnswerInAnotherProtocolHoldsNoPlace(t *testing.T) {
+	end := make(chan struct{})
+	port, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: troupe\r\n\r\nhello")
+		<-end
+	}))
+	defer close(end)
+	c := New(Config{Allow: onlyGood, Whole: time.Second})
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.ask(t, "http://"+good+":"+port)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("it was taken")
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it is being read for ever")
+	}
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if len(c.gate.hosts) != 0 || len(c.gate.all) != 0 {
+		t.Errorf("what is left behind: %d hosts, %d places", len(c.gate.hosts), len(c.gate.all))
+	}
+}
+
 func TestOneHostIsAskedByAFewAtOnceAndKeepsNobodyFromOthers(t *testing.T) {
 	var now, most atomic.Int64
 	let := make(chan struct{})
