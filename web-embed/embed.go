@@ -83,6 +83,7 @@ type page struct {
 	connect      []string // besides our own server
 	ancestors    string   // who may have it in a frame, as frame-ancestors says it
 	embedded     bool     // it is made for frames of other pages
+	loader       bool     // it takes the loader in, as other pages do
 }
 
 // show writes p, or that the browser has it already.
@@ -111,6 +112,9 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, p page) {
 	}
 	fmt.Fprintf(&b, "<script type=\"application/json\" id=\"troupe-config\">%s</script>\n", config)
 	fmt.Fprintf(&b, "<script type=\"module\" src=\"%s%s.js\"></script>\n", assets, p.entry)
+	if p.loader {
+		b.WriteString("<script async src=\"/embed/v1/troupe.js\"></script>\n")
+	}
 	b.WriteString("<body>\n<div id=\"app\"></div>\n<noscript>Troupe needs JavaScript.</noscript>\n")
 
 	h := w.Header()

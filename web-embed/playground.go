@@ -6,7 +6,7 @@ import "net/http"
 // does is what whoever is signed in may do.
 func (s *Site) playground(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, page{
-		title: "Troupe playground", entry: "playground", ancestors: "'none'",
+		title: "Troupe playground", entry: "playground", ancestors: "'none'", loader: true,
 		config: map[string]any{"register": s.cfg.Register, "app": playgroundApp},
 	})
 }

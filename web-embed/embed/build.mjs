@@ -40,7 +40,7 @@ const listed = {}
 await build({
   ...common,
   base: './',
-  plugins: [vue(), {
+  plugins: [vue({ template: { compilerOptions: { isCustomElement: tag => tag === 'troupe-chat' } } }), {
     name: 'troupe-entries',
     generateBundle(_, bundle) {
       const chunks = Object.values(bundle).filter(c => c.type === 'chunk')

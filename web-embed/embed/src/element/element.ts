@@ -18,6 +18,12 @@ const slots = ['header', 'empty', 'launcher'] as const
 
 type Props = Partial<Record<(typeof attributes)[number] | (typeof properties)[number], unknown>>
 
+/** Attributes and properties as TypeScript sees them; `features` and the like are those of the Vue component. */
+export interface TroupeChatElement {
+  endpoint?: string; app?: string; conversation?: string | null; layout?: string; theme?: string; locale?: string; accent?: string; density?: string
+  features?: Record<string, boolean>; composer?: Record<string, unknown>; cards?: Record<string, Component>; messages?: Record<string, string>; readonly?: boolean
+}
+
 let sheet: CSSStyleSheet | undefined
 const renderers = shallowReactive(new Map<string, Renderer>())
 
@@ -38,8 +44,7 @@ export class TroupeChatElement extends HTMLElement {
   #app?: App
   #chat = shallowRef<any>()
   #watch?: MutationObserver
-  /** Gives a token when one is needed: see PageToken. Without one, visitors come in where the application takes them. */
-  declare getToken?: PageToken
+  #getToken?: PageToken
 
   static {
     for (const k of [...attributes, ...properties]) {
@@ -75,8 +80,21 @@ export class TroupeChatElement extends HTMLElement {
     if (c && this.isConnected) this.#start()
   }
 
+  /** Gives a token when one is needed: see PageToken. Without one, visitors come in where the application takes them. */
+  get getToken(): PageToken | undefined { return this.#getToken }
+  set getToken(f: PageToken | undefined) {
+    this.#getToken = f
+    this.#later()
+  }
+
   attributeChangedCallback(name: string, _: string | null, value: string | null): void {
     this.#said[name as 'app'] = value ?? undefined
+    this.#later()
+  }
+
+  /** What follows in the same turn may still set properties. */
+  #later(): void {
+    if (!this.#app) queueMicrotask(() => { if (this.isConnected) this.#start() })
   }
 
   connectedCallback(): void {
@@ -87,8 +105,7 @@ export class TroupeChatElement extends HTMLElement {
     look()
     this.#watch = new MutationObserver(look)
     this.#watch.observe(this, { childList: true })
-    // What follows in the same turn may still set properties.
-    queueMicrotask(() => { if (this.isConnected) this.#start() })
+    this.#later()
   }
 
   disconnectedCallback(): void {
@@ -101,10 +118,10 @@ export class TroupeChatElement extends HTMLElement {
     if (this.#app) return
     if (!this.#client.value) {
       const app = String(this.#said.app ?? '')
-      if (!app && !this.getToken) return
+      if (!app && !this.#getToken) return
       const endpoint = (this.#said.endpoint as string | undefined) ?? served
       const device = deviceId()
-      const who = (this.#who = identity({ app, device, guests: !this.getToken, ...(endpoint && { endpoint }), ...(this.getToken && { page: this.getToken }) }))
+      const who = (this.#who = identity({ app, device, guests: !this.#getToken, ...(endpoint && { endpoint }), ...(this.#getToken && { page: this.#getToken }) }))
       this.#own = createClient({ app, device: { id: device, kind: 'web' }, getToken: why => who.getToken(why), ...(endpoint && { endpoint }) })
       this.#client.value = this.#own
       this.#own.connect()
