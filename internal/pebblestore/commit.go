@@ -134,7 +134,7 @@ func (c *committer) append(a *actors.Append) error {
 		c.rewrite(k, e.Seq, old[i].row)
 		c.put(k.entry(e.Seq), rows.rewrites[i])
 		c.moveDue(k, e.Seq, dueAt(old[i].entry), dueAt(e))
-		c.unsign(k, h.last, old[i].entry, e)
+		c.unsign(k, old[i].entry, e)
 		if len(old[i].entry.Reactions) > 0 && (e.Recalled || e.Expired) {
 			from := binary.BigEndian.AppendUint64(k.in(tableDeed, 8), uint64(e.Seq))
 			_ = c.batch.DeleteRange(from, after(from), nil) // an error is impossible, as in delete

@@ -30,7 +30,7 @@ func (s *Store) Look(ctx context.Context, use func(r search.Reader) error) error
 // more than most of what is read by it.
 type searchReader struct{ homeReader }
 
-// Rooms fills search.Reader. A row costs some 8 µs.
+// Rooms fills search.Reader, in the order of keys.
 func (r *searchReader) Rooms(user protocol.UserID, only protocol.SessionID) (rooms []search.Room, err error) {
 	var keys []sessionKey
 	if only == "" {
@@ -76,20 +76,27 @@ func (r *searchReader) room(k sessionKey, user protocol.UserID, named bool) (roo
 		return room, false, err
 	}
 	room.Session, room.Head = k.String(), h.last
-	if h.message > 0 {
-		key := k.entry(h.message)
-		err = r.each(key, nil, func(_, row []byte) error {
-			room.Newest, err = createdAt(row)
-			return err
-		})
-	}
-	return room, true, err
+	return room, true, nil
 }
 
 // Signatures fills search.Reader.
-func (r *searchReader) Signatures(session protocol.SessionID, first, last int64, each func(block int64, signature []byte) bool) error {
+func (r *searchReader) Signatures(session protocol.SessionID, first, last int64, each func(block, n int64, signature []byte) bool) error {
 	k, _ := parseSession(session)
-	return r.back(k.signature(first), k.signature(last), each)
+	return r.signatures(k, first, last, each)
+}
+
+// signatures reads rows of tableSignature: how many of the block's entries it is of, 1 byte, and
+// what search says of them.
+func (r *searchReader) signatures(k sessionKey, first, last int64, each func(block, n int64, signature []byte) bool) (err error) {
+	var bad error
+	err = r.back(k.signature(first), k.signature(last), func(block int64, row []byte) bool {
+		if len(row) == 0 {
+			bad = r.s.bad(k.signature(block), errShort)
+			return false
+		}
+		return each(block, int64(row[0]), row[1:])
+	})
+	return either(bad, err)
 }
 
 // back calls each with the rows of a table from the key to back to the key from, until it
@@ -172,15 +179,6 @@ func parseMessage(row []byte, m *search.Message) error {
 		b = b[n:]
 	}
 	return nil
-}
-
-func createdAt(row []byte) (int64, error) {
-	if len(row) < entryHeader {
-		return 0, errShort
-	}
-	var m search.Message
-	err := parseMessage(row, &m)
-	return m.CreatedAt, err
 }
 
 // Read fills search.Store.
@@ -298,10 +296,10 @@ func (c *committer) tellFull() {
 }
 
 // unsign removes the signature of a block whose words change, so that not even their hashes
-// remain and the new ones are found at once. Blocks that are not full have none.
-func (c *committer) unsign(k sessionKey, last int64, was, is *protocol.Entry) {
+// remain and the new ones are found at once.
+func (c *committer) unsign(k sessionKey, was, is *protocol.Entry) {
 	block := (is.Seq - 1) / search.BlockSize
-	if block >= last/search.BlockSize || was.Kind != protocol.Kind_MESSAGE || sameWords(was.Content, is.Content) {
+	if was.Kind != protocol.Kind_MESSAGE || sameWords(was.Content, is.Content) {
 		return
 	}
 	c.delete(k.signature(block))

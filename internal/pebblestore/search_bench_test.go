@@ -162,6 +162,7 @@ func BenchmarkSearch(b *testing.B) {
 		{"common word, my 500 sessions", "ann", func() search.Query {
 			return search.Query{Words: words.chinese[random.IntN(20)] + words.chinese[random.IntN(20)][:3]}
 		}},
+		{"rare word of two everyday characters, my 500", "ann", func() search.Query { return search.Query{Words: "海她"} }},
 		{"rare Chinese word of two, my 500", "ann", func() search.Query { return search.Query{Words: "饕餮"} }},
 		{"rare phrase, my 500", "ann", func() search.Query { return search.Query{Words: string([]rune(words.text())[:5])} }},
 		{"English prefix of five, my 500", "ann", func() search.Query { return search.Query{Words: "qzxjw"} }},
@@ -171,6 +172,7 @@ func BenchmarkSearch(b *testing.B) {
 		{"rare word, largest session", "ann", func() search.Query { return search.Query{Words: "饕餮", Session: benchRoom(0)} }},
 		{"rare word, a session of 300", "ann", func() search.Query { return search.Query{Words: "饕餮", Session: benchRoom(563)} }},
 		{"rare word, all 5,000 sessions and 1,000,000 messages", "bob", func() search.Query { return search.Query{Words: "饕餮"} }},
+		{"rare word of two everyday characters, all 5,000", "bob", func() search.Query { return search.Query{Words: "海她"} }},
 		{"common word, all 5,000 sessions", "bob", func() search.Query { return search.Query{Words: words.chinese[random.IntN(20)]} }},
 	} {
 		b.Run(x.name, func(b *testing.B) {

@@ -104,7 +104,7 @@ func (w *town) change(r *theRoom) {
 }
 
 func (w *town) sign(r *theRoom) {
-	if _, err := w.store.Sign(context.Background(), []protocol.SessionID{r.id}, search.Signer()); err != nil {
+	if _, err := w.store.Sign(context.Background(), []protocol.SessionID{r.id}, w.random.IntN(2) == 0, search.Signer()); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -281,26 +281,44 @@ func TestBlocksAreSignedSoonAfterTheyAreFullAndWhatWasThereBefore(t *testing.T) 
 		for end := time.Now().Add(20 * time.Second); n != want; time.Sleep(time.Millisecond) {
 			n = 0
 			err := w.store.Look(t.Context(), func(reader search.Reader) error {
-				return reader.Signatures(r.id, 0, 1<<40, func(int64, []byte) bool { n++; return true })
+				return reader.Signatures(r.id, 0, 1<<40, func(int64, int64, []byte) bool { n++; return true })
 			})
 			if err != nil || time.Now().After(end) {
 				t.Fatalf("%d blocks are signed, want %d: %v", n, want, err)
 			}
 		}
 	}
-	signed(old, 1000/search.BlockSize)
+	signed(old, 1000/search.BlockSize+1) // and what stands behind the full ones
 	r := w.room()
 	for range 10 {
 		w.say(r, 30)
 	}
 	signed(r, 300/search.BlockSize)
 	for range 20 {
-		w.change(r)
+		w.change(old)
 	}
-	signed(r, 300/search.BlockSize)
+	signed(old, 1000/search.BlockSize+1)
 	cancel()
 	<-ended
-	if left, err := w.store.Unsigned(t.Context(), "", 10); err != nil || len(left) > 0 {
-		t.Errorf("unsigned: %v, %v", left, err)
+	if left, err := w.store.Unsigned(t.Context(), "", 10); err != nil || !slices.Equal(left, []string{r.id}) {
+		t.Errorf("unsigned: %v, %v, want the end of what was said last", left, err)
 	}
+
+	c = search.New(search.Config{Gather: time.Millisecond, Sweep: time.Millisecond}, w.store, time.Now, slog.New(slog.DiscardHandler))
+	ctx, cancel = context.WithCancel(t.Context())
+	ended = make(chan struct{})
+	go func() { c.Run(ctx); close(ended) }()
+	signed(r, 300/search.BlockSize+1)
+	w.say(r, 30)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		left, err := w.store.Unsigned(t.Context(), "", 10)
+		if err == nil && len(left) == 0 {
+			break
+		}
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("unsigned: %v, %v", left, err)
+		}
+	}
+	cancel()
+	<-ended
 }

@@ -18,7 +18,7 @@ type folder struct {
 }
 
 // version is the first byte of a signature: of folding, grams and the signature's layout.
-const version = 1
+const version = 2
 
 // fold replaces f.text. exact keeps where everything is from, in bytes.
 func (f *folder) fold(text []byte, exact bool) {

@@ -72,10 +72,19 @@ func (c *Center) run(ctx context.Context) error {
 	if err := c.catchUp(ctx, s); err != nil {
 		return err
 	}
+	sweep := time.NewTimer(c.cfg.Sweep)
+	defer sweep.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-sweep.C:
+			began := time.Now()
+			if err := c.catchUp(ctx, s); err != nil {
+				return err
+			}
+			sweep.Reset(max(c.cfg.Sweep, 100*time.Since(began))) // a hundredth of the time at most
+			continue
 		case <-c.queue.wake:
 		}
 		select { // others fill up meanwhile, and share the sync
@@ -83,7 +92,7 @@ func (c *Center) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(c.cfg.Gather):
 		}
-		if err := c.sign(ctx, c.queue.take(), s); err != nil {
+		if err := c.sign(ctx, c.queue.take(), false, s); err != nil {
 			return err
 		}
 	}
@@ -93,12 +102,14 @@ func (c *Center) run(ctx context.Context) error {
 func (c *Center) catchUp(ctx context.Context, s *signer) error {
 	const atOnce = 500
 	began, n := time.Now(), 0
+	first := !c.swept
+	c.swept = true
 	for after := protocol.SessionID(""); ; {
 		sessions, err := c.store.Unsigned(ctx, after, atOnce)
 		if err != nil {
 			return err
 		}
-		if err := c.sign(ctx, sessions, s); err != nil {
+		if err := c.sign(ctx, sessions, true, s); err != nil {
 			return err
 		}
 		n += len(sessions)
@@ -107,16 +118,16 @@ func (c *Center) catchUp(ctx context.Context, s *signer) error {
 		}
 		after = sessions[len(sessions)-1]
 	}
-	if n > 0 {
+	if n > 0 && first {
 		c.log.Info("older messages are ready for searching", "sessions", n, "took", time.Since(began).Round(time.Millisecond))
 	}
 	return nil
 }
 
-func (c *Center) sign(ctx context.Context, sessions []protocol.SessionID, s *signer) (err error) {
+func (c *Center) sign(ctx context.Context, sessions []protocol.SessionID, tails bool, s *signer) (err error) {
 	for len(sessions) > 0 && err == nil {
 		if err = ctx.Err(); err == nil {
-			sessions, err = c.store.Sign(ctx, sessions, s.sign)
+			sessions, err = c.store.Sign(ctx, sessions, tails, s.sign)
 		}
 	}
 	return err

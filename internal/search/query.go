@@ -14,6 +14,7 @@ import (
 type terms struct {
 	words [][]byte
 	grams []uint64 // of all of them; none: no signature helps
+	plain bool     // it is one word, of characters alone that no folding makes of others in a plain text
 	field folder
 }
 
@@ -50,6 +51,7 @@ func parse(text string) (*terms, error) {
 	}
 	slices.Sort(t.grams)
 	t.grams = slices.Compact(t.grams)
+	t.plain = len(t.words) == 1 && !bytes.ContainsFunc(t.words[0], func(r rune) bool { return r < 0x4e00 || r > 0x9fff })
 	// The rarest first would be best; the longest mostly is.
 	slices.SortStableFunc(t.words, func(a, b []byte) int { return len(b) - len(a) })
 	return t, nil
@@ -71,11 +73,33 @@ func quoted(text, marks string) string {
 	}, text)
 }
 
+// plain says that a text is of ASCII, Chinese characters and their punctuation alone: folding it makes no
+// such character, and brings no two together that are not.
+func plain(text []byte) bool {
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c < utf8.RuneSelf:
+			i++
+		case 0xe4 <= c && c <= 0xe9, // U+4000 to U+9FFF
+			c == 0xef && i+1 < len(text) && text[i+1] == 0xbc,                        // full width ASCII
+			c == 0xe3 && i+2 < len(text) && text[i+1] == 0x80 && text[i+2] < 0x80+16: // 、。「」 and the like
+			i += 3
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // in says whether a content has all words, each in any of its texts.
 func (t *terms) in(content []byte) bool {
 	if len(t.words) == 1 {
 		found := false
 		said(content, func(_ field, text []byte) bool {
+			if t.plain && plain(text) {
+				found = bytes.Contains(text, t.words[0])
+				return !found
+			}
 			t.field.fold(text, false)
 			found = bytes.Contains(t.field.text, t.words[0])
 			return !found

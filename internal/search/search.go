@@ -14,7 +14,8 @@ import (
 )
 
 // BlockSize is how many entries one signature is for: block b is those with seq
-// 64b+1 to 64b+64. It is written once all of them are there.
+// 64b+1 to 64b+64. It is written once all of them are there, and for as many as there are when a
+// session has been quiet.
 const BlockSize = 64
 
 // Message is what searching reads of a message that was neither recalled nor marked as
@@ -32,7 +33,6 @@ type Room struct {
 	Session protocol.SessionID
 	From    int64 // the first seq that may be read
 	Head    int64 // the newest seq
-	Newest  int64 // CreatedAt of the newest message, 0: there is none
 }
 
 // Place is where a message is.
@@ -55,15 +55,15 @@ type Store interface {
 	// Watch has full called, from any goroutine, after a commit by which a session has a
 	// block to sign. full does not block.
 	Watch(full func(session protocol.SessionID))
-	// Unsigned gives sessions that have full blocks without a signature, in an order of the
+	// Unsigned gives sessions that have entries without a signature, in an order of the
 	// store's own, behind the session given, "": from the first, limit at most.
 	Unsigned(ctx context.Context, after protocol.SessionID, limit int) ([]protocol.SessionID, error)
 	// Sign gives sign the messages of such blocks, newest message first, and keeps what it
-	// returns, that of many blocks in one commit. rest are those of the sessions that may have
+	// returns with how many entries it is of; of a block that is not full only if tails, or if it was changed; that of many blocks in one commit. rest are those of the sessions that may have
 	// more of them. What a commit that changes a message's words does to a block, it does in the
 	// same step: the signature is gone, and the block unsigned again. No signature is kept of a
 	// block that was changed while it was read.
-	Sign(ctx context.Context, sessions []protocol.SessionID, sign func(messages []Message) []byte) (rest []protocol.SessionID, err error)
+	Sign(ctx context.Context, sessions []protocol.SessionID, tails bool, sign func(messages []Message) []byte) (rest []protocol.SessionID, err error)
 	// Look reads, as everything was at one moment.
 	Look(ctx context.Context, use func(r Reader) error) error
 	// Read gives the messages at places as they stand now, nil for those that user may not
@@ -73,12 +73,13 @@ type Store interface {
 
 // Reader reads what is durable.
 type Reader interface {
-	// Rooms gives the sessions that user is in, in no order, or the one that is named; none
-	// when it is not there, dead, or user not in it.
+	// Rooms gives the sessions that user is in, in the order in which the other methods read them most
+	// cheaply, or the one that is named; none when it is not there, dead, or user not in it.
 	Rooms(user protocol.UserID, only protocol.SessionID) ([]Room, error)
 	// Signatures calls each with a session's signatures of the blocks from first to last,
-	// the last one first, until it returns false. Blocks without one are left out.
-	Signatures(session protocol.SessionID, first, last int64, each func(block int64, signature []byte) bool) error
+	// the last one first, until it returns false; n is how many of the block's entries one is of. Blocks
+	// without one are left out.
+	Signatures(session protocol.SessionID, first, last int64, each func(block, n int64, signature []byte) bool) error
 	// Messages calls each with a session's messages with from <= seq <= to, the newest first,
 	// until it returns false.
 	Messages(session protocol.SessionID, from, to int64, each func(m *Message) bool) error
@@ -92,6 +93,7 @@ type Config struct {
 	Burst  int           // of them at once: 10
 	AtOnce int           // requests at work at the same time, the others wait: 2
 	Gather time.Duration // how long blocks that are full wait for others, so that few syncs do: 200 ms
+	Sweep  time.Duration // how often what stands behind the full blocks is signed: 10 min
 }
 
 func (c Config) withDefaults() Config {
@@ -113,6 +115,9 @@ func (c Config) withDefaults() Config {
 	if c.Gather == 0 {
 		c.Gather = 200 * time.Millisecond
 	}
+	if c.Sweep == 0 {
+		c.Sweep = 10 * time.Minute
+	}
 	return c
 }
 
@@ -125,6 +130,7 @@ type Center struct {
 	turns chan struct{}
 	rates rates
 	queue queue
+	swept bool // Run's
 }
 
 // New makes a center on a store. Blocks are signed while Run runs.

@@ -2,13 +2,13 @@ package search
 
 import "encoding/binary"
 
-// A signature is version 1, the time of the newest message in it 8, and a Bloom filter: four bits
-// for each gram of the block's messages, in at least six times as many as there are
-// different grams. Of a block without one it is the first two alone.
+// A signature is version 1, the time of the newest message in it 8, and a Bloom filter: five bits
+// for each gram of the block's messages, in at least eight times as many as there are
+// different grams, so that one in 45 that is not there seems to be. Of a block without one it is the first two alone.
 const (
 	signatureHead = 1 + 8
-	bitsPerGram   = 6
-	bitsSet       = 4
+	bitsPerGram   = 8
+	bitsSet       = 5
 )
 
 // signer makes signatures; it keeps its room from one to the next.

@@ -27,8 +27,8 @@ func (a spot) compare(b spot) int {
 type lane struct {
 	Room
 	to    int64 // nothing above this seq is to be looked at any more
-	bound int64 // no message up to it is newer than this
-	put   bool  // to is where the walk has to begin
+	from  int64 // the messages from here to to are what is compared next, 0: signatures will tell
+	bound int64 // no message up to to that is wanted is newer than this
 }
 
 // lanes are a heap: the one with the newest messages first.
@@ -45,9 +45,10 @@ func (l *lanes) Pop() any {
 	return x
 }
 
-// walk goes through all sessions at once, back in time: what is looked at next is always the
-// block with the newest messages, so that it may stop as soon as the page is full, and where it
-// stops is a time.
+// walk goes through all sessions at once, back in time. First it looks at the newest signatures of each, in
+// the order that the store has them in: most sessions end there. Of the others it is
+// always the block with the newest messages that is compared next, so that the walk may stop as soon as the page
+// is full, and where it stops is a time.
 type walk struct {
 	ctx   context.Context
 	r     Reader
@@ -69,12 +70,17 @@ const skips = 32
 // run finds the next hits, the query's limit and one more at most. rest is behind which no hit was
 // looked for, in partial: the work for one request was done.
 func (w *walk) run(rooms []Room) (rest spot, partial bool, err error) {
-	var all lanes
-	for _, room := range rooms {
-		if room.Newest == 0 || room.Newest < w.after || room.From > room.Head {
-			continue
+	all := make(lanes, 0, len(rooms))
+	for n, room := range rooms {
+		if n%64 == 0 && w.ctx.Err() != nil {
+			return rest, false, w.ctx.Err()
 		}
-		all = append(all, &lane{Room: room, to: room.Head, bound: min(room.Newest, w.start.at), put: room.Newest <= w.start.at})
+		l := &lane{Room: room, to: room.Head, bound: w.start.at}
+		if more, err := w.begin(l); err != nil {
+			return rest, false, err
+		} else if more {
+			all = append(all, l)
+		}
 	}
 	heap.Init(&all)
 	for n := 0; len(all) > 0; n++ {
@@ -102,8 +108,12 @@ func (w *walk) run(rooms []Room) (rest spot, partial bool, err error) {
 	return rest, false, nil
 }
 
-// full says whether enough was found that is newer than bound.
+// full says whether enough was found that is newer than bound. What is too much is let go of.
 func (w *walk) full(bound int64) bool {
+	if most := w.query.Limit + 1; len(w.hits) > 4*most {
+		slices.SortFunc(w.hits, spot.compare)
+		w.hits = w.hits[:most]
+	}
 	if len(w.hits) <= w.query.Limit {
 		return false
 	}
@@ -116,62 +126,83 @@ func (w *walk) full(bound int64) bool {
 	return n > w.query.Limit
 }
 
-// step looks at the next part of a session. False: that was all of it.
-func (w *walk) step(l *lane) (more bool, err error) {
-	if !l.put {
-		l.put = true
-		if l.to, err = w.place(l, w.start.at); err != nil || l.to < l.From {
+// begin looks at the end of a session: what has no signature yet, if it is little, and
+// the newest signatures. False: that was all of it.
+func (w *walk) begin(l *lane) (more bool, err error) {
+	if l.to-l.From >= skips*BlockSize && w.start.at < math.MaxInt64 {
+		if l.to, err = w.place(l, w.start.at); err != nil {
 			return false, err
 		}
 	}
-	if l.to%BlockSize != 0 { // the end, which has no signature yet, or the middle of a block
-		return w.compare(l, (l.to-1)/BlockSize*BlockSize+1)
+	if more, err = w.seek(l); !more || err != nil || l.from == 0 || l.to < l.Head || l.bound < w.start.at {
+		return more, err
 	}
-	return w.skip(l)
+	// Nothing says how new this is: it is at the end, and has to be read to know.
+	if more, err = w.step(l); !more || err != nil {
+		return more, err
+	}
+	return w.seek(l)
 }
 
-// skip goes over blocks in which the words cannot be, and compares the first other one.
-func (w *walk) skip(l *lane) (more bool, err error) {
-	last := l.to/BlockSize - 1
-	first := max((l.From-1)/BlockSize, last-skips+1)
-	next := last // the block to be told of
-	here, bound := false, l.bound
-	err = w.r.Signatures(l.Session, first, last, func(block int64, signature []byte) bool {
-		w.left--
-		if block < next {
-			return false // next has none
-		}
-		newest, may, ok := signed(signature, w.terms.grams)
-		if ok && newest > 0 {
-			bound = min(bound, newest)
-		}
-		if here = may; may {
-			return false
-		}
-		next--
-		return true
-	})
-	if err != nil {
-		return false, err
+// step looks at the next part of a session. False: that was all of it.
+func (w *walk) step(l *lane) (more bool, err error) {
+	if l.from == 0 {
+		return w.seek(l)
 	}
-	l.to = (next + 1) * BlockSize
+	return w.compare(l)
+}
+
+// seek passes over what the words cannot be in, as far as some signatures tell, and sets
+// what is to be compared next.
+func (w *walk) seek(l *lane) (more bool, err error) {
 	if l.to < l.From {
 		return false, nil
 	}
-	if !here && next < first { // the next part will tell
-		l.bound = bound
-		return true, nil
+	first := max((l.From-1)/BlockSize, (l.to-1)/BlockSize-skips+1)
+	low := int64(0) // the lowest seq to be compared in the block that l.to is in, as far as is known
+	maybe := false  // the words may be in that block
+	err = w.r.Signatures(l.Session, first, (l.to-1)/BlockSize, func(block, n int64, signature []byte) bool {
+		w.left--
+		newest, may, ok := signed(signature, w.terms.grams)
+		if ok && newest > 0 && newest < w.after {
+			if !maybe && block*BlockSize+n >= l.to {
+				l.to = 0 // nothing from here on is wanted
+			}
+			return false
+		}
+		if maybe {
+			if ok && newest > w.start.at { // so is all of the block above
+				l.to, maybe = min(l.to, block*BlockSize+n), false
+			} else {
+				return false
+			}
+		}
+		if signed := block*BlockSize + n; signed < l.to {
+			low = signed + 1
+			return false
+		}
+		if ok && newest > 0 {
+			l.bound = min(l.bound, newest)
+		}
+		if !may {
+			l.to = block * BlockSize
+			return true
+		}
+		maybe = true
+		return newest > w.start.at
+	})
+	if err != nil || l.to < l.From {
+		return false, err
 	}
-	if bound < l.bound { // others may have newer ones
-		l.bound = bound
-		return true, nil
+	if maybe || l.to > first*BlockSize {
+		l.from = max(l.From, low, (l.to-1)/BlockSize*BlockSize+1)
 	}
-	return w.compare(l, next*BlockSize+1)
+	return true, nil
 }
 
-// compare reads messages from l.to down to from.
-func (w *walk) compare(l *lane, from int64) (more bool, err error) {
-	from = max(from, l.From)
+// compare reads the messages from l.from to l.to.
+func (w *walk) compare(l *lane) (more bool, err error) {
+	from := l.from
 	err = w.r.Messages(l.Session, from, l.to, func(m *Message) bool {
 		w.left--
 		l.bound = min(l.bound, m.CreatedAt)
@@ -185,7 +216,7 @@ func (w *walk) compare(l *lane, from int64) (more bool, err error) {
 		}
 		return true
 	})
-	l.to = from - 1
+	l.to, l.from = from-1, 0
 	return l.to >= l.From, err
 }
 

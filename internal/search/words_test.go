@@ -158,6 +158,8 @@ func FuzzWords(f *testing.F) {
 	f.Add("今晚七点在老地方见,别迟到 ok?", 3, 9)
 	f.Add("Straße ﬁ ㈱ cafe\u0301 👨‍👩‍👧 ｶﾞ \u200b\x00 \xff", 0, 30)
 	f.Add("a\u0301\u0301b \" c", 1, 4)
+	f.Add("他们在饕餮盛宴,ＯＫ。", 3, 4)
+	f.Add("今\u200b晚\u3038\uf900㊀", 0, 4)
 	f.Fuzz(func(t *testing.T, text string, from, to int) {
 		text = strings.ToValidUTF8(text, "")
 		runes := []rune(text)

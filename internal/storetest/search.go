@@ -23,6 +23,7 @@ type Searched interface {
 func Search(t *testing.T, open func(t *testing.T) Searched) {
 	for name, test := range map[string]func(*testing.T, Searched){
 		"a full block is unsigned until it is signed":    signedOnce,
+		"what is behind the full blocks is signed too":   tailsSigned,
 		"a change of words takes the signature away":     unsignedByChange,
 		"a block that changes while it is signed is not": changedMeanwhile,
 		"many blocks are signed, session by session":     manySigned,
@@ -63,7 +64,7 @@ func sign(t *testing.T, s Searched, sessions ...protocol.SessionID) {
 	t.Helper()
 	for len(sessions) > 0 {
 		var err error
-		sessions, err = s.Sign(background, sessions, texts)
+		sessions, err = s.Sign(background, sessions, false, texts)
 		must(t, err)
 	}
 }
@@ -72,7 +73,7 @@ func sign(t *testing.T, s Searched, sessions ...protocol.SessionID) {
 func signatures(t *testing.T, s Searched, id protocol.SessionID, of int64) (blocks []int64, said string) {
 	t.Helper()
 	must(t, s.Look(background, func(r search.Reader) error {
-		return r.Signatures(id, 0, 1000, func(block int64, signature []byte) bool {
+		return r.Signatures(id, 0, 1000, func(block, _ int64, signature []byte) bool {
 			if blocks = append(blocks, block); block == of {
 				said = string(signature)
 			}
@@ -94,11 +95,10 @@ func signedOnce(t *testing.T, s Searched) {
 	var told []protocol.SessionID
 	s.Watch(func(id protocol.SessionID) { told = append(told, id) })
 	commit(t, s, create(room, "ann"), create(hall, "ann"))
-	fill(t, s, room, 0, search.BlockSize-1)
-	fill(t, s, hall, 0, search.BlockSize-1)
 	unsigned(t, s)
+	fill(t, s, room, 0, search.BlockSize-1)
 	equal(t, "told", len(told), 0)
-	fill(t, s, room, search.BlockSize-1, 2)
+	fill(t, s, room, search.BlockSize-1, 1)
 	equal(t, "told", told, []string{room})
 	unsigned(t, s, room)
 	sign(t, s, room, hall, "s_none", "nothing")
@@ -110,6 +110,65 @@ func signedOnce(t *testing.T, s Searched) {
 	equal(t, "the first of them", lines[0], "64 1064 ann ann says 64")
 	blocks, _ = signatures(t, s, pair, 0)
 	equal(t, "blocks of the session with the same bytes", len(blocks), 0)
+}
+
+func tailsSigned(t *testing.T, s Searched) {
+	commit(t, s, create(room, "ann"))
+	fill(t, s, room, 0, search.BlockSize+3)
+	all := func(want string) {
+		t.Helper()
+		var got []string
+		must(t, s.Look(background, func(r search.Reader) error {
+			return r.Signatures(room, 0, 1000, func(block, n int64, signature []byte) bool {
+				lines := strings.Split(string(signature), "\n")
+				if int64(len(lines)) != n {
+					t.Errorf("the signature of %d messages of block %d is of %d", n, block, len(lines))
+				}
+				got = append(got, fmt.Sprintf("%d: %d, from %s", block, n, lines[0]))
+				return true
+			})
+		}))
+		equal(t, "signatures", strings.Join(got, "; "), want)
+	}
+	tails := func() {
+		t.Helper()
+		rest, err := s.Sign(background, []protocol.SessionID{room}, true, texts)
+		must(t, err)
+		equal(t, "rest", len(rest), 0)
+	}
+	sign(t, s, room)
+	all("0: 64, from 64 1064 ann ann says 64")
+	unsigned(t, s, room)
+	tails()
+	all("1: 3, from 67 1067 ann ann says 67; 0: 64, from 64 1064 ann ann says 64")
+	unsigned(t, s)
+
+	edited := message(66, "ann", room+"66")
+	edited.Content = nil
+	edited.Recalled = true
+	change := says(room)
+	change.Rewrites = []*protocol.Entry{edited}
+	commit(t, s, change)
+	all("0: 64, from 64 1064 ann ann says 64")
+	unsigned(t, s, room)
+	fill(t, s, room, search.BlockSize+3, search.BlockSize-4)
+	unsigned(t, s, room)
+	edited = message(66, "ann", room+"66")
+	change = says(room)
+	change.Rewrites = []*protocol.Entry{edited}
+	commit(t, s, change)
+	sign(t, s, room)
+	all("1: 63, from 127 1127 ann ann says 127; 0: 64, from 64 1064 ann ann says 64")
+	unsigned(t, s)
+
+	fill(t, s, room, 2*search.BlockSize-1, 2)
+	unsigned(t, s, room)
+	sign(t, s, room)
+	all("1: 64, from 128 1128 ann ann says 128; 0: 64, from 64 1064 ann ann says 64")
+	unsigned(t, s, room)
+	tails()
+	all("2: 1, from 129 1129 ann ann says 129; 1: 64, from 128 1128 ann ann says 128; 0: 64, from 64 1064 ann ann says 64")
+	unsigned(t, s)
 }
 
 func unsignedByChange(t *testing.T, s Searched) {
@@ -138,7 +197,7 @@ func unsignedByChange(t *testing.T, s Searched) {
 	change.Rewrites = []*protocol.Entry{recalled, edited, open}
 	commit(t, s, change)
 	blocks, _ = signatures(t, s, room, 0)
-	equal(t, "blocks after a recall and an edit", len(blocks), 0)
+	equal(t, "blocks after a recall and an edit, one of them in what is not full", len(blocks), 0)
 	equal(t, "told", told, []string{room})
 	unsigned(t, s, room)
 	sign(t, s, room)
@@ -164,7 +223,7 @@ func changedMeanwhile(t *testing.T, s Searched) {
 	}
 	for i, seq := range []int64{1, 2} { // a block without a signature, and one that was changed before
 		n := 0
-		_, err := s.Sign(background, []protocol.SessionID{room}, func(messages []search.Message) []byte {
+		_, err := s.Sign(background, []protocol.SessionID{room}, true, func(messages []search.Message) []byte {
 			if n++; n == 1 {
 				recall(seq)
 			}
@@ -209,7 +268,7 @@ func manySigned(t *testing.T, s Searched) {
 	equal(t, "blocks", len(blocks), 150)
 	blocks = nil
 	must(t, s.Look(background, func(r search.Reader) error {
-		return r.Signatures(room, 10, 20, func(block int64, _ []byte) bool { blocks = append(blocks, block); return block > 18 })
+		return r.Signatures(room, 10, 20, func(block, _ int64, _ []byte) bool { blocks = append(blocks, block); return block > 18 })
 	}))
 	equal(t, "some of them", blocks, []int64{20, 19, 18})
 }
@@ -241,7 +300,7 @@ func rooms(t *testing.T, s Searched) {
 		}))
 		return found
 	}
-	equal(t, "eve's", ask("eve", ""), []search.Room{{Session: room, From: 4, Head: 5, Newest: 1005}})
+	equal(t, "eve's", ask("eve", ""), []search.Room{{Session: room, From: 4, Head: 5}})
 	equal(t, "bob's", len(ask("bob", "")), 2)
 	equal(t, "bob's pair", ask("bob", pair), []search.Room{{Session: pair, From: 1}})
 	equal(t, "a stranger's", len(ask("mallory", ""))+len(ask("mallory", room))+len(ask("bob", "s_none"))+len(ask("bob", hall)), 0)
