@@ -120,8 +120,10 @@ func TestNobodyTakesAllPlacesOfUploads(t *testing.T) {
 	if !busy("visitor 9") || busy("bob") {
 		t.Error("visitors have half of all places, and people have theirs")
 	}
-	begin("cid").CloseWithError(io.ErrUnexpectedEOF) // and gives it back
-	under(6)
+	broken := begin("cid")
+	under(7)
+	broken.CloseWithError(io.ErrUnexpectedEOF)
+	until(t, "its place is given back", func() bool { return s.Uploading() == 6 })
 	begin("cid")
 	begin("cid")
 	under(8)

@@ -29,3 +29,6 @@ func (p Places) Take(user protocol.UserID) (func(), error) { return p.take(user,
 func (p Places) Wait(ctx context.Context, user protocol.UserID) (func(), error) {
 	return p.wait(ctx, user, false)
 }
+
+// Uploading is how many places are taken.
+func (c *Center) Uploading() int { return len(c.uploads.all) }
