@@ -22,6 +22,9 @@ func TestTheAPIsDescriptionHasWhatIsAnswered(t *testing.T) {
 			Responses   map[string]json.RawMessage `json:"responses"`
 			RequestBody json.RawMessage            `json:"requestBody"`
 			Security    json.RawMessage            `json:"security"`
+			Parameters  []struct {
+				Name, In string
+			} `json:"parameters"`
 		} `json:"paths"`
 	}
 	s.get("ann", "/openapi.json", &api)
@@ -32,6 +35,21 @@ func TestTheAPIsDescriptionHasWhatIsAnswered(t *testing.T) {
 	for path, methods := range api.Paths {
 		for method, op := range methods {
 			n++
+			said := map[string]bool{}
+			for _, p := range op.Parameters {
+				said[p.In+" "+p.Name] = true
+			}
+			for _, part := range strings.Split(path, "/") {
+				if name, ok := strings.CutPrefix(part, "{"); ok && !said["path "+strings.TrimSuffix(name, "}")] {
+					t.Errorf("%s: %s is not described", op.OperationID, part)
+				}
+			}
+			for _, header := range map[string][]string{"begin-upload": {"Tus-Resumable", "Upload-Length", "Upload-Metadata"},
+				"continue-upload": {"Tus-Resumable", "Upload-Offset", "Upload-Checksum"}, "head-upload": {"Tus-Resumable"}}[op.OperationID] {
+				if !said["header "+header] {
+					t.Errorf("%s: %s is not described", op.OperationID, header)
+				}
+			}
 			ask := func(want int, what, body, media, token string) {
 				t.Helper()
 				r, err := http.NewRequestWithContext(t.Context(), strings.ToUpper(method), s.url+fill.Replace(path), strings.NewReader(body))

@@ -12,7 +12,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -64,7 +63,7 @@ func (c *Center) registerTus(api huma.API, operation func(id, method, path, summ
 		op := operation(o.id, o.method, o.path, o.summary, o.status, protocol.Code_NOT_FOUND, protocol.Code_CONFLICT, protocol.Code_TOO_LARGE,
 			protocol.Code_UNSUPPORTED, protocol.Code_QUOTA, protocol.Code_BUSY)
 		op.Errors = append(op.Errors, http.StatusPreconditionFailed, http.StatusLocked, checksumMismatch)
-		op.Responses = map[string]*huma.Response{strconv.Itoa(o.status): {Description: http.StatusText(o.status)}}
+		describeTus(&op)
 		routed := h.Middleware(o.serve)
 		huma.Register(api, op, func(ctx context.Context, in *tusInput) (*huma.StreamResponse, error) {
 			who, err := caller(ctx)
