@@ -38,7 +38,7 @@ func (s *Store) AddUser(_ context.Context, u *userctr.User, invite string) error
 				return err
 			}
 		}
-		return putUser(t, u.ID, row)
+		return putUserOver(t, u.ID, nil, row)
 	})
 	if err == nil {
 		u.Version = 1

@@ -38,6 +38,11 @@ func putUser(t *tx, id protocol.UserID, row userRow) error {
 	case !protocol.Code_NOT_FOUND.Is(err):
 		return err
 	}
+	return putUserOver(t, id, before, row)
+}
+
+// putUserOver is putUser where the terms of the row before are known, nil: there is none.
+func putUserOver(t *tx, id protocol.UserID, before []string, row userRow) error {
 	now := userctr.SearchTerms(row.user(id))
 	for _, term := range before {
 		if !slices.Contains(now, term) {
