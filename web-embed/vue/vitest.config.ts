@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     name: 'vue',
     environment: 'happy-dom',
-    globalSetup: ['../client/test/setup.ts'],
+    globalSetup: ['../client/test/setup.ts', 'test/setup.ts'],
     include: ['test/**/*.test.ts'],
     maxWorkers: 2,
     testTimeout: 120_000,

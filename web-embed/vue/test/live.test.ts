@@ -1,5 +1,4 @@
 // @vitest-environment node
-import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -13,7 +12,6 @@ const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAEAAAAAwCAIAAAAuKetIAAAYGElEQVR
 describe.skipIf(noBrowser)('the chat with the real server', () => {
   let browser: Browser
   beforeAll(async () => {
-    execFileSync('npx', ['vite', 'build', '-c', 'vite.fixtures.ts', '--logLevel', 'error'], { cwd: here, stdio: 'inherit' })
     browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] })
   })
   afterAll(() => browser.close())

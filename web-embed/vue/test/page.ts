@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
@@ -12,7 +11,6 @@ export const chromiumPath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 export const noBrowser = !existsSync(chromiumPath)
 
 export async function stage(): Promise<Stage> {
-  execFileSync('npx', ['vite', 'build', '-c', 'vite.fixtures.ts', '--logLevel', 'error'], { cwd: here, stdio: 'inherit' })
   const site = await serve(here + 'dist/fixtures')
   const browser: Browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox'] })
   const errors: string[] = []

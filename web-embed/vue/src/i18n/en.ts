@@ -370,6 +370,7 @@ export const en = {
   'search.none': 'Nothing found',
   'search.noneText': 'Try other words.',
   'search.hint': 'Type what was said',
+  'search.older': 'Search earlier messages',
   'select.count': '{n} selected',
   'select.tooMany': '{n} at most',
   'status.queued': 'Waiting',

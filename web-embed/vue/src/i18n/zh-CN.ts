@@ -372,6 +372,7 @@ export const zhCN: Table = {
   'search.none': '没有找到',
   'search.noneText': '换个关键词试试',
   'search.hint': '输入关键词搜索',
+  'search.older': '搜索更早的消息',
   'select.count': '已选 {n} 条',
   'select.tooMany': '最多选 {n} 条',
   'status.queued': '等待发送',
