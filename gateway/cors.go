@@ -17,8 +17,8 @@ type Origins interface {
 // What a page elsewhere may do with the API: everything that its token lets it do. Cookies are nowhere looked at.
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, X-Troupe-User, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Checksum"
-	corsExposed = "Retry-After, Location, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Expires"
+	corsHeaders = "Authorization, Content-Type, X-Troupe-User, Digest, Content-Digest, Range, If-Match, If-None-Match, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Checksum"
+	corsExposed = "Retry-After, Location, ETag, Content-Range, Repr-Digest, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Expires"
 	corsAge     = "600" // seconds
 )
 

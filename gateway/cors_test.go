@@ -69,6 +69,11 @@ func TestPagesOfApplicationsMayConnectAndNoOthers(t *testing.T) {
 		if pre.StatusCode != http.StatusNoContent || pre.Header.Get("Access-Control-Allow-Origin") != good || !strings.Contains(pre.Header.Get("Access-Control-Allow-Methods"), "PATCH") {
 			t.Errorf("OPTIONS %s answered %d %v", path, pre.StatusCode, pre.Header)
 		}
+		for _, header := range []string{"Authorization", "Content-Digest", "Range", "Upload-Checksum"} {
+			if !strings.Contains(pre.Header.Get("Access-Control-Allow-Headers"), header) {
+				t.Errorf("a page may not say %s: %v", header, pre.Header)
+			}
+		}
 		got := ask(http.MethodGet, path, good)
 		if got.Header.Get("Access-Control-Allow-Origin") != good || got.Header.Get("Access-Control-Allow-Credentials") != "" || got.Header.Get("Vary") == "" {
 			t.Errorf("GET %s answered %v", path, got.Header)
