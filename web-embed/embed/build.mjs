@@ -68,5 +68,7 @@ await build({
     },
   },
 })
+// A chunk that had styles alone is none in the end.
+for (const entry of Object.values(listed)) entry.needs = entry.needs.filter(name => existsSync(join(out, name)))
 for (const name of readdirSync(join(here, 'static'))) cpSync(join(here, 'static', name), join(out, name))
 writeFileSync(join(out, 'entries.json'), JSON.stringify(Object.fromEntries(Object.entries(listed).sort()), null, 1) + '\n')
