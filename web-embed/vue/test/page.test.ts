@@ -113,6 +113,22 @@ describe.skipIf(noBrowser)('the chat in a browser', () => {
     await expect.poll(() => page.evaluate(() => { const el = document.querySelector('.tp-scroll')!; return Math.round(el.scrollHeight - el.scrollTop - el.clientHeight) })).toBeLessThan(2)
     await expect.poll(() => page.locator('.tp-jump-end').count()).toBe(0)
   })
+  it('stays at the end while a hundred short messages come in one after the other', async () => {
+    const page = await s.open('open=s_big')
+    await settled(page)
+    await page.evaluate(() => { const el = document.querySelector('.tp-scroll')!; el.scrollTop = el.scrollHeight })
+    await settled(page)
+    await page.evaluate(async () => {
+      const w = window as unknown as Window_
+      for (let i = 0; i < 100; i++) {
+        w.client.fixture.receive('s_big', 'u_wei', i % 3 ? '嗯' : '周末去爬山吧，第 ' + i + ' 条')
+        if (i % 4 === 0) await new Promise(r => setTimeout(r, i % 40))
+      }
+    })
+    await settled(page)
+    await expect.poll(() => page.evaluate(() => { const el = document.querySelector('.tp-scroll')!; return Math.round(el.scrollHeight - el.scrollTop - el.clientHeight) })).toBeLessThan(2)
+    expect(await page.locator('.tp-jump-end').count()).toBe(0)
+  })
   it('follows a reply that streams in while one is at the end, and can stop it', async () => {
     const page = await s.open('open=s_bot')
     await settled(page)
@@ -235,6 +251,15 @@ describe.skipIf(noBrowser)('the chat in a browser', () => {
     await page.getByRole('button', { name: '提交预约' }).click()
     await page.getByRole('button', { name: '已提交' }).waitFor()
     expect(await page.getByPlaceholder('11 位手机号').isDisabled()).toBe(true)
+  })
+  it('shows two pictures as large under a short caption as without one', async () => {
+    const page = await s.open('open=s_lin')
+    const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+    await page.locator('input[type=file]').first().setInputFiles(['a.png', 'b.png'].map(name => ({ name, mimeType: 'image/png', buffer: png })))
+    await page.locator('.tp-composer textarea').fill('好')
+    await page.getByRole('button', { name: '发送', exact: true }).click()
+    const tiles = page.locator('.tp-bubble.is-flush', { hasText: '好' }).locator('.tp-tiles')
+    await expect.poll(async () => (await tiles.boundingBox())?.width).toBe(284)
   })
   it('takes files by choosing and by pasting, and shows them before they go', async () => {
     const page = await s.open('open=s_lin')
