@@ -22,7 +22,7 @@ async function start(): Promise<Browser> {
     '--headless=new', '--remote-debugging-port=0', '--user-data-dir=' + dir, '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync', '--mute-audio', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding',
     '--disable-background-timer-throttling', 'about:blank',
-  ], { stdio: ['ignore', 'ignore', 'pipe'] })
+  ], { stdio: ['ignore', 'ignore', 'pipe'], detached: true })
   const address = await new Promise<string>((done, no) => {
     let text = ''
     p.stderr.on('data', d => {
@@ -36,10 +36,19 @@ async function start(): Promise<Browser> {
   const b = await chromium.connectOverCDP(address)
   ends.push(async () => {
     const ended = new Promise(done => p.once('exit', done))
-    await b.close()
-    p.kill()
+    await (await b.newBrowserCDPSession()).send('Browser.close').catch(() => {}) // it goes while it answers
     await ended
-    rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    try {
+      process.kill(-p.pid!, 'SIGKILL') // what it started and left
+    } catch { /* nothing is left */ }
+    await until('its profile to be gone', () => {
+      try {
+        rmSync(dir, { recursive: true, force: true })
+        return true
+      } catch {
+        return false
+      }
+    })
   })
   return b
 }

@@ -145,7 +145,7 @@ export class TroupeChatElement extends HTMLElement {
     if (!who.guest || this.#said.conversation || !this.#own) return
     const had = this.#own.conversations.list().value[0]
     try {
-      this.#said.conversation = had?.id ?? (await this.#own.conversations.open({ members: [], muc: true })).id
+      this.#said.conversation = had?.id ?? (await this.#own.conversations.open({ members: [], muc: true, ...(this.#own.me && { title: this.#own.me.nickname }) })).id
     } catch (e) {
       this.#tell('error', e)
     }
