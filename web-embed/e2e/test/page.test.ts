@@ -118,6 +118,26 @@ describe.skipIf(noBrowser)('the page at /', () => {
     expect((await texts(bob)).filter(t => t === 'Written offline')).toHaveLength(1)
   })
 
+  test('forwards several messages in the order they were said in, not the one they were picked in', async () => {
+    const server = await Server.start()
+    const ann = await open()
+    await register(server.url, 'bob', 'Bob')
+    await signUp(ann, server.url, 'ann', 'Ann')
+    await writeTo(ann, 'bob', 'Bob')
+    for (const text of ['One', 'Two', 'Three']) {
+      await say(ann, text)
+      await status(ann, text, 'sent')
+    }
+    await message(ann, 'Three').locator('.tp-text').click({ button: 'right' })
+    await ann.getByRole('menuitem', { name: 'Select' }).click()
+    await message(ann, 'One').click()
+    await ann.getByRole('toolbar').getByRole('button', { name: 'Forward' }).click()
+    await ann.getByRole('dialog').getByText('Bob', { exact: true }).click()
+    await ann.getByRole('dialog').locator('.tp-btn.is-primary').click()
+    await until('both to be forwarded', async () => (await texts(ann)).length === 5, 60_000)
+    expect(await texts(ann)).toEqual(['One', 'Two', 'Three', 'One', 'Three'])
+  })
+
   test('has groups whose members come and go', async () => {
     const server = await Server.start()
     const [ann, bob] = [await open(), await open()]
