@@ -201,6 +201,8 @@ describe.skipIf(noBrowser)('the chat in a page of somebody else', () => {
     await f.locator('[data-client-id][data-status="sent"], [data-client-id][data-status="delivered"]').waitFor()
     const { items } = await rest(server.url, 'GET', '/sessions/recent', undefined, ann.token)
     expect(items).toHaveLength(1)
+    expect(await f.locator('.tp-header-name').innerText(), 'the visitor by name, not by id').toMatch(/ · Guest \w{4}$/)
+    expect(await f.locator('[aria-label="Begin something new"]').count(), 'what a visitor may not do').toBe(0)
     await p.reload()
     await launcher(p).click()
     f = await frame(p)

@@ -183,6 +183,7 @@ describe.skipIf(noBrowser)('the page at /', () => {
     await ann.locator('[data-action=sign-out]').click()
     await ann.locator('#password').waitFor()
     await until('what was kept to be gone', async () => await ann.evaluate('!localStorage["troupe.login"]') && (await ann.evaluate<unknown[]>('indexedDB.databases()')).length === 0)
+    expect(await ann.locator('#tab-in').getAttribute('aria-selected')).toBe('true')
     await ann.locator('#password').fill('a wrong password')
     await ann.locator('#password').press('Enter')
     await ann.getByText('Name or password is wrong').waitFor()

@@ -2,7 +2,7 @@ import { createApp, defineComponent, h, reactive, shallowReactive, shallowRef, t
 import { createClient, type Message, type TroupeClient } from '@troupe/client'
 import { TroupeChat } from '@troupe/vue'
 import css from '@troupe/vue/style.css?inline'
-import { deviceId, identity, type Identity, type PageToken } from '../shared/tokens'
+import { deviceId, identity, ownName, type Identity, type PageToken } from '../shared/tokens'
 
 export { createClient } from '@troupe/client'
 export { createAccount } from '@troupe/client/account'
@@ -145,7 +145,7 @@ export class TroupeChatElement extends HTMLElement {
     if (!who.guest || this.#said.conversation || !this.#own) return
     const had = this.#own.conversations.list().value[0]
     try {
-      this.#said.conversation = had?.id ?? (await this.#own.conversations.open({ members: [], muc: true, ...(this.#own.me && { title: this.#own.me.nickname }) })).id
+      this.#said.conversation = had?.id ?? (await this.#own.conversations.open({ members: [], muc: true, title: await ownName(this.#own) })).id
     } catch (e) {
       this.#tell('error', e)
     }

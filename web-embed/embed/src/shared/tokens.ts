@@ -1,5 +1,5 @@
 import { createAccount, TroupeError, type Account, type KeyValue } from '@troupe/client/account'
-import type { TokenRequest } from '@troupe/client'
+import type { TokenRequest, TroupeClient } from '@troupe/client'
 
 /**
  * What `getToken` of a page gives: a token that its back end signed for the application (docs/identity.md), an
@@ -117,4 +117,11 @@ export function deviceId(): string {
   let id = s.getItem('device') as string | null
   if (!id) s.setItem('device', (id = crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), b => b.toString(16).padStart(2, '0')).join('')))
   return id
+}
+
+/** ownName is who speaks here, as the server has it: at the beginning it may not have come yet. */
+export async function ownName(client: TroupeClient): Promise<string> {
+  const me = client.me
+  const [fresh] = me ? await client.users.load([me.id]) : []
+  return fresh?.nickname ?? me?.nickname ?? ''
 }
