@@ -345,6 +345,7 @@ export class Convo implements Conversation {
   }
 
   async #load(): Promise<void> {
+    if (!this.seg) await this.core.opened()
     if (!this.seg && this.#stored) {
       const { low, high, more, gone } = this.#stored
       const rows = await this.core.stored('entries', { from: seqKey(this.id, low), to: seqKey(this.id, high) })

@@ -134,6 +134,8 @@ export class Core implements TroupeClient, Conversations {
   keep(table: Table, key: string, make: () => unknown, always = false): void { if (always || this.leads) this.#keeper?.put(table, key, make) }
   keepDrop(table: Table, key: string): void { this.#keeper?.drop(table, key) }
   keepDropRange(table: Table, from: string, to: string): void { if (this.leads) this.#keeper?.dropRange(table, from, to) }
+  /** Waits until what is stored was read, if that is under way. */
+  async opened(): Promise<void> { await this.#opening }
   async kept(): Promise<void> { await this.#keeper?.flush() }
   async stored(table: Table, o: { from?: string; to?: string }): Promise<{ key: string; value: unknown }[]> {
     try {
@@ -276,6 +278,7 @@ export class Core implements TroupeClient, Conversations {
     if (of.get('home') && !this.#position) this.#elsewhere = of.get('home').elsewhere
     this.#position ??= of.get('cursor') ?? null
     await this.out.reload()
+    for (const c of this.#convos.values()) for (const l of c.lines) l.resume() // of those made before this was read
     this.self.touch()
     this.listChanged()
     this.unreadChanged()

@@ -69,6 +69,24 @@ test('what was written offline survives a restart and goes out in order', async 
   expect(texts(t)).toEqual(['before', ...numbered(5)])
 })
 
+test('a timeline that is asked for at once has what is stored', async () => {
+  const server = await Server.start()
+  const bob = await online(server, 'bob'), first = await online(server, 'ann', { storage: 'indexeddb', app: 'at once' })
+  const [a, b] = await pair(first, bob)
+  const seen = a.timeline()
+  await b.send('one').sent
+  await until('it to come', () => texts(seen).length === 1)
+  await first.destroy()
+  await server.kill()
+  for (const connect of [false, true]) {
+    const next = clientOf(server, 'ann', { storage: 'indexeddb', app: 'at once' })
+    if (connect) next.connect()
+    const t = next.conversations.get(a.id).timeline()
+    await until('history', () => texts(t).length === 1)
+    await next.destroy()
+  }
+})
+
 test('what was missed in a short break is resumed, each message once', async () => {
   const server = await Server.start(), proxy = await Proxy.to(() => server.port)
   const ann = await online(server, 'ann', { endpoint: proxy.url }), bob = await online(server, 'bob')

@@ -82,7 +82,7 @@ describe.skipIf(noBrowser)('the chat in a page of somebody else', () => {
     await p.goto(host.origin)
     const f = await frame(p)
     await when(p, 'window.ready')
-    expect(grants).toHaveLength(2)
+    await until('the exchange to be seen', () => grants.length === 2)
     for (const secret of grants) {
       expect(urls.filter(u => u.includes(secret))).toEqual([])
       expect(await p.content()).not.toContain(secret)
