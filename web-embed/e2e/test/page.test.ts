@@ -161,6 +161,11 @@ describe.skipIf(noBrowser)('the page at /', () => {
     await until('the composer to be gone', async () => (await composer(bob).count()) === 0, 60_000)
     await rest(server.url, 'POST', `/sessions/${list}/participants`, { members: [bobs] }, token)
     await rows(bob).getByText('Hikers').waitFor()
+    await rows(bob).first().click()
+    await message(bob, 'Sunday?').waitFor()
+    await rest(server.url, 'DELETE', `/sessions/${list}`, undefined, token)
+    await bob.locator('.tp-scroll-empty').getByText('You are no longer in this group').waitFor()
+    expect(await bob.getByText('Say hello').count()).toBe(0)
   })
 
   test('keeps and renews a login until one signs out, and wipes it then', async () => {
