@@ -47,6 +47,7 @@ func picture(session protocol.SessionID, id string, files ...string) *protocol.F
 func TestAGroupWhoseAvatarIsAFileOfOldIsShownByItsMembers(t *testing.T) {
 	s := newStage(t, actors.Config{})
 	id := s.dial("ann", "d").group(&protocol.SessionCreate{Members: []string{"bob"}, Avatar: protocol.NewFileID()})
+	s.restart() // with what makes pictures of files
 	s.node.UseFiles(&theirs{})
 	bob := s.dial("bob", "d")
 	want := protocol.AvatarPath + id + ".bob.pass"
