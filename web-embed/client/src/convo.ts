@@ -529,8 +529,11 @@ export class Convo implements Conversation {
     this.#readTold = Math.max(this.#readTold, readSeq)
     if (!this.h || readSeq < this.read) return
     this.read = readSeq
-    // What was told before this, and is still held here, is in the server's count.
-    this.#counted = Math.max(this.head, ...[...this.#held.values()].map(e => ((e as { offset?: number }).offset ? e.seq : 0)))
+    const here = this.#unreadHere(readSeq)
+    // The server counts what it had told before this. That may be less than was fetched here, so what is loaded is
+    // counted here; and more than was taken: what was told and is still held is in its count.
+    this.#counted = here !== undefined ? this.head : Math.max(this.head, ...[...this.#held.values()].map(e => ((e as { offset?: number }).offset ? e.seq : 0)))
+    unread = here ?? unread
     this.h = { ...this.h, readSeq, unread, mentioned: unread > 0 && !!this.h.mentioned }
     this.save()
     this.touch()
@@ -569,16 +572,24 @@ export class Convo implements Conversation {
 
   // --- marks of one's own
 
+  /** How many messages of others behind upTo are unread, where all of them are loaded. */
+  #unreadHere(upTo: number): number | undefined {
+    const s = this.seg
+    if (!s || s.high < this.head || s.low > upTo + 1) return undefined
+    let n = 0
+    for (let q = upTo + 1; q <= this.head; q++) {
+      const e = s.entries.get(q)
+      if (e && (e.kind ?? 'message') === 'message' && e.sender !== this.me && !e.recalled && !e.expired) n++
+    }
+    return n
+  }
+
   markRead(upTo: Seq = this.head): void {
     upTo = Math.min(upTo, this.known)
     if (upTo <= this.read || !this.h) return
     this.read = upTo
-    let unread = 0
-    for (let q = upTo + 1; q <= this.head; q++) {
-      const e = this.seg?.entries.get(q)
-      if (e && (e.kind ?? 'message') === 'message' && e.sender !== this.me && !e.recalled && !e.expired) unread++
-    }
-    this.h = { ...this.h, readSeq: upTo, unread: upTo < this.head ? Math.min(unread, this.h.unread) : 0, mentioned: upTo < this.head && !!this.h.mentioned }
+    const unread = this.#unreadHere(upTo) ?? this.h.unread // the server tells the rest
+    this.h = { ...this.h, readSeq: upTo, unread: upTo < this.head ? unread : 0, mentioned: upTo < this.head && !!this.h.mentioned }
     this.save()
     this.touch()
     this.core.share({ t: 'read', id: this.id, seq: upTo })

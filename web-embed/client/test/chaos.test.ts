@@ -16,8 +16,7 @@ function dice(seed: number): (n: number) => number {
 interface Person { name: string; client: TroupeClient; proxy: Proxy; talk: Conversation; line: Timeline }
 
 test('whatever breaks, in the end everybody has the same messages, each once, in the order they were written', async () => {
-  // The same throws each time, so that a failure can be looked at again; SEED=15267 still finds counts of unread that differ.
-  const seed = Number(process.env['SEED'] ?? 1), throw_ = dice(seed)
+  const seed = Number(process.env['SEED'] ?? Date.now() % 100_000), throw_ = dice(seed)
   const server = await Server.start()
   const host = await online(server, 'host')
   const names = ['ann', 'bob', 'eve']
