@@ -160,14 +160,10 @@ func (c *Center) cut(ctx context.Context, a *Avatar, f *File) (parts []part, err
 		return nil, fmt.Errorf("filectr: %w", err)
 	}
 	defer in.Close()
-	var outs [3]*os.File
-	for i, name := range [...]string{Small, Large, "tile"} {
-		p := c.draft(code + "." + name)
-		parts = append(parts, part{path: p})
-		if outs[i], err = os.OpenFile(p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
-			return parts, fmt.Errorf("filectr: %w", err)
-		}
-		defer outs[i].Close()
+	outs, parts, err := c.outs(code, Small, Large, "tile")
+	defer closeAll(outs)
+	if err != nil {
+		return parts, err
 	}
 	_, err = picture.Square(ctx, in, outs[0], outs[1], outs[2])
 	var no *child.Refused

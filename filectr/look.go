@@ -152,6 +152,25 @@ func (c *Center) video(ctx context.Context, f *File, path string) ([]part, error
 	return append(parts, made...), nil
 }
 
+// outs opens the drafts into which a child writes what it makes. Those that are given
+// with an error are to be removed too.
+func (c *Center) outs(id string, names ...string) (outs [3]*os.File, parts []part, err error) {
+	for i, name := range names {
+		p := c.draft(id + "." + name)
+		parts = append(parts, part{path: p})
+		if outs[i], err = os.OpenFile(p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+			return outs, parts, fmt.Errorf("filectr: %w", err)
+		}
+	}
+	return outs, parts, nil
+}
+
+func closeAll(files [3]*os.File) {
+	for _, f := range files {
+		f.Close() // of none it is an error, which nobody needs
+	}
+}
+
 // picture keeps a picture without what it says besides, and smaller ones. One that
 // goes by another name is cleaned as well, though it is only saved.
 func (c *Center) picture(ctx context.Context, f *File, from string) (parts []part, err error) {
@@ -166,14 +185,10 @@ func (c *Center) picture(ctx context.Context, f *File, from string) (parts []par
 		return nil, fmt.Errorf("filectr: %w", err)
 	}
 	defer in.Close()
-	var outs [3]*os.File
-	for i, name := range [...]string{"clean", Small, Large} {
-		p := c.draft(f.ID + "." + name)
-		parts = append(parts, part{path: p})
-		if outs[i], err = os.OpenFile(p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
-			return parts, fmt.Errorf("filectr: %w", err)
-		}
-		defer outs[i].Close()
+	outs, parts, err := c.outs(f.ID, "clean", Small, Large)
+	defer closeAll(outs)
+	if err != nil {
+		return parts, err
 	}
 	r, err := picture.Look(ctx, in, outs[0], outs[1], outs[2])
 	var no *child.Refused
