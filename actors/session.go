@@ -338,6 +338,9 @@ func (s *Session) done(f done) {
 func (s *Session) passivate(m *passivate) {
 	idle := m.now || time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
 	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 {
+		if m.now {
+			s.ref.active.Store(0) // the next sweep asks again
+		}
 		return
 	}
 	s.leave()
