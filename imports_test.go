@@ -39,6 +39,8 @@ var tree = map[string][]string{
 	"filectr/preview":       {"internal/protocol", "internal/access", "internal/egress", "filectr/picture"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
+	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
+	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
 
 	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // it fills actors.Journal and the centres' Stores
 	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // what every store must pass
@@ -65,6 +67,7 @@ var alone = map[string][]string{
 	"go.mongodb.org/mongo-driver":       {"internal/mongostore"},
 	"github.com/redis/go-redis":         {"internal/redisstreams"},
 	"github.com/hashicorp/go-plugin":    {"plugins", "plugins/sdk"},
+	"github.com/sashabaranov/go-openai": {"plugins/bots/assistant"},
 	"github.com/mochi-mqtt/server":      {"gateway"},
 	"github.com/tus/tusd":               {"filectr"},
 	"golang.org/x/image":                {"filectr/picture"},

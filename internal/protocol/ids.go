@@ -40,6 +40,7 @@ const (
 	userPrefix    = "u_"
 	sessionPrefix = "s_"
 	p2pPrefix     = "p_"
+	botPrefix     = "b_"
 	idBytes       = 10
 	idChars       = 16
 )
@@ -57,6 +58,18 @@ func NewSessionID() SessionID { return randomID(sessionPrefix) }
 
 // NewUserID makes the id of a user who registers here: u_ and 80 random bits.
 func NewUserID() UserID { return randomID(userPrefix) }
+
+// BotUserID is the id of the user that a plugin is under a handle: b_ and the plugin's
+// id, and behind a dot the handle, when it has one of its own.
+func BotUserID(plugin, handle string) UserID {
+	if handle == "" || handle == plugin {
+		return botPrefix + plugin
+	}
+	return botPrefix + plugin + "." + handle
+}
+
+// IsBot says whether a user id is one that BotUserID makes. Nobody else gets such an id.
+func IsBot(id UserID) bool { return strings.HasPrefix(id, botPrefix) }
 
 // P2PSessionID is the id of the session of two people: p_ and 80 bits of the
 // SHA-256 over both ids in byte order, so that the same two always get the same.

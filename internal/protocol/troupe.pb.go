@@ -672,6 +672,7 @@ type Frame struct {
 	//	*Frame_Fault
 	//	*Frame_ContactUpdate
 	//	*Frame_UserUpdate
+	//	*Frame_MsgWhisper
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1528,6 +1529,15 @@ func (x *Frame) GetUserUpdate() *UserUpdate {
 	return nil
 }
 
+func (x *Frame) GetMsgWhisper() *MsgWhisper {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_MsgWhisper); ok {
+			return x.MsgWhisper
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -1874,6 +1884,10 @@ type Frame_UserUpdate struct {
 	UserUpdate *UserUpdate `protobuf:"bytes,94,opt,name=user_update,json=userUpdate,proto3,oneof"`
 }
 
+type Frame_MsgWhisper struct {
+	MsgWhisper *MsgWhisper `protobuf:"bytes,95,opt,name=msg_whisper,json=msgWhisper,proto3,oneof"`
+}
+
 func (*Frame_Auth) isFrame_Body() {}
 
 func (*Frame_AuthReply) isFrame_Body() {}
@@ -2043,6 +2057,8 @@ func (*Frame_Fault) isFrame_Body() {}
 func (*Frame_ContactUpdate) isFrame_Body() {}
 
 func (*Frame_UserUpdate) isFrame_Body() {}
+
+func (*Frame_MsgWhisper) isFrame_Body() {}
 
 // Content is what a message says. Which fields go with which type is docs/protocol.md's table.
 type Content struct {
@@ -2318,6 +2334,7 @@ type Entry struct {
 	Change        *SessionChange         `protobuf:"bytes,26,opt,name=change,proto3" json:"change,omitempty"`                            // with change: what else changed
 	ReactedSeq    int64                  `protobuf:"varint,28,opt,name=reacted_seq,json=reactedSeq,proto3" json:"reacted_seq,omitempty"` // the newest react entry that reactions counts
 	Cut           bool                   `protobuf:"varint,27,opt,name=cut,proto3" json:"cut,omitempty"`                                 // of a home list's last: its texts are cut short, its lists left out
+	Deal          *Deal                  `protobuf:"bytes,29,opt,name=deal,proto3" json:"deal,omitempty"`                                // what moderation did to the content
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2548,6 +2565,83 @@ func (x *Entry) GetCut() bool {
 	return false
 }
 
+func (x *Entry) GetDeal() *Deal {
+	if x != nil {
+		return x.Deal
+	}
+	return nil
+}
+
+// Deal says what moderation made of a message. What was first written is kept apart
+// and told to nobody in the session.
+type Deal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`   // rewritten: content is what the moderator made of it; held: nobody sees it until a moderator decides; rejected: nobody ever does
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`         // the moderator's user id
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // for people
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deal) Reset() {
+	*x = Deal{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deal) ProtoMessage() {}
+
+func (x *Deal) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deal.ProtoReflect.Descriptor instead.
+func (*Deal) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Deal) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Deal) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Deal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Deal) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // SessionChange is what session_set changed for everybody, besides name, owner and
 // roles: only what changed is in it.
 type SessionChange struct {
@@ -2567,7 +2661,7 @@ type SessionChange struct {
 
 func (x *SessionChange) Reset() {
 	*x = SessionChange{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2673,7 @@ func (x *SessionChange) String() string {
 func (*SessionChange) ProtoMessage() {}
 
 func (x *SessionChange) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[4]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2686,7 @@ func (x *SessionChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChange.ProtoReflect.Descriptor instead.
 func (*SessionChange) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{4}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SessionChange) GetAvatar() string {
@@ -2669,7 +2763,7 @@ type Reaction struct {
 
 func (x *Reaction) Reset() {
 	*x = Reaction{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2775,7 @@ func (x *Reaction) String() string {
 func (*Reaction) ProtoMessage() {}
 
 func (x *Reaction) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[5]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2788,7 @@ func (x *Reaction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reaction.ProtoReflect.Descriptor instead.
 func (*Reaction) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{5}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Reaction) GetReaction() string {
@@ -2734,7 +2828,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +2840,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[6]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +2853,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{6}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Member) GetUser() string {
@@ -2853,7 +2947,7 @@ type SessionInfo struct {
 
 func (x *SessionInfo) Reset() {
 	*x = SessionInfo{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +2959,7 @@ func (x *SessionInfo) String() string {
 func (*SessionInfo) ProtoMessage() {}
 
 func (x *SessionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[7]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +2972,7 @@ func (x *SessionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionInfo.ProtoReflect.Descriptor instead.
 func (*SessionInfo) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{7}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SessionInfo) GetSession() string {
@@ -3080,7 +3174,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3092,7 +3186,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[8]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3105,7 +3199,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{8}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Profile) GetUserId() string {
@@ -3181,7 +3275,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3287,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[9]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3300,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{9}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Contact) GetUser() string {
@@ -3296,7 +3390,7 @@ type SessionHead struct {
 
 func (x *SessionHead) Reset() {
 	*x = SessionHead{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3308,7 +3402,7 @@ func (x *SessionHead) String() string {
 func (*SessionHead) ProtoMessage() {}
 
 func (x *SessionHead) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[10]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3321,7 +3415,7 @@ func (x *SessionHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionHead.ProtoReflect.Descriptor instead.
 func (*SessionHead) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{10}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionHead) GetSession() string {
@@ -3488,7 +3582,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3594,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[11]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3607,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{11}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Resume) GetEpoch() string {
@@ -3545,7 +3639,7 @@ type Auth struct {
 
 func (x *Auth) Reset() {
 	*x = Auth{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3557,7 +3651,7 @@ func (x *Auth) String() string {
 func (*Auth) ProtoMessage() {}
 
 func (x *Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[12]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3570,7 +3664,7 @@ func (x *Auth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Auth.ProtoReflect.Descriptor instead.
 func (*Auth) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{12}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Auth) GetToken() string {
@@ -3639,7 +3733,7 @@ type AuthReply struct {
 
 func (x *AuthReply) Reset() {
 	*x = AuthReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3651,7 +3745,7 @@ func (x *AuthReply) String() string {
 func (*AuthReply) ProtoMessage() {}
 
 func (x *AuthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[13]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3664,7 +3758,7 @@ func (x *AuthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthReply.ProtoReflect.Descriptor instead.
 func (*AuthReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{13}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AuthReply) GetUserId() string {
@@ -3749,7 +3843,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +3855,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[14]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +3868,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{14}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Release) GetState() string {
@@ -3861,7 +3955,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3873,7 +3967,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[15]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3886,7 +3980,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{15}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Snapshot) GetSessions() []*SessionHead {
@@ -3939,7 +4033,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3951,7 +4045,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[16]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3964,7 +4058,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{16}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{17}
 }
 
 type HeartbeatReply struct {
@@ -3977,7 +4071,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3989,7 +4083,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[17]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4002,7 +4096,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{17}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HeartbeatReply) GetServerTime() int64 {
@@ -4027,7 +4121,7 @@ type Logout struct {
 
 func (x *Logout) Reset() {
 	*x = Logout{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4039,7 +4133,7 @@ func (x *Logout) String() string {
 func (*Logout) ProtoMessage() {}
 
 func (x *Logout) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[18]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4052,7 +4146,7 @@ func (x *Logout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logout.ProtoReflect.Descriptor instead.
 func (*Logout) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{18}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{19}
 }
 
 type LogoutReply struct {
@@ -4063,7 +4157,7 @@ type LogoutReply struct {
 
 func (x *LogoutReply) Reset() {
 	*x = LogoutReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4075,7 +4169,7 @@ func (x *LogoutReply) String() string {
 func (*LogoutReply) ProtoMessage() {}
 
 func (x *LogoutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[19]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4088,7 +4182,7 @@ func (x *LogoutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutReply.ProtoReflect.Descriptor instead.
 func (*LogoutReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{19}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{20}
 }
 
 type SessionCreate struct {
@@ -4111,7 +4205,7 @@ type SessionCreate struct {
 
 func (x *SessionCreate) Reset() {
 	*x = SessionCreate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4123,7 +4217,7 @@ func (x *SessionCreate) String() string {
 func (*SessionCreate) ProtoMessage() {}
 
 func (x *SessionCreate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[20]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4136,7 +4230,7 @@ func (x *SessionCreate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCreate.ProtoReflect.Descriptor instead.
 func (*SessionCreate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{20}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SessionCreate) GetSessionType() SessionType {
@@ -4234,7 +4328,7 @@ type SessionCreateReply struct {
 
 func (x *SessionCreateReply) Reset() {
 	*x = SessionCreateReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4246,7 +4340,7 @@ func (x *SessionCreateReply) String() string {
 func (*SessionCreateReply) ProtoMessage() {}
 
 func (x *SessionCreateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[21]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4259,7 +4353,7 @@ func (x *SessionCreateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionCreateReply.ProtoReflect.Descriptor instead.
 func (*SessionCreateReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{21}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionCreateReply) GetEntities() *Entities {
@@ -4292,7 +4386,7 @@ type Entities struct {
 
 func (x *Entities) Reset() {
 	*x = Entities{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4398,7 @@ func (x *Entities) String() string {
 func (*Entities) ProtoMessage() {}
 
 func (x *Entities) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[22]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4411,7 @@ func (x *Entities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entities.ProtoReflect.Descriptor instead.
 func (*Entities) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{22}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Entities) GetSession() map[string]*SessionInfo {
@@ -4337,7 +4431,7 @@ type SessionAddUser struct {
 
 func (x *SessionAddUser) Reset() {
 	*x = SessionAddUser{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4349,7 +4443,7 @@ func (x *SessionAddUser) String() string {
 func (*SessionAddUser) ProtoMessage() {}
 
 func (x *SessionAddUser) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[23]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4362,7 +4456,7 @@ func (x *SessionAddUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAddUser.ProtoReflect.Descriptor instead.
 func (*SessionAddUser) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{23}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SessionAddUser) GetSession() string {
@@ -4390,7 +4484,7 @@ type SessionAddUserReply struct {
 
 func (x *SessionAddUserReply) Reset() {
 	*x = SessionAddUserReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4402,7 +4496,7 @@ func (x *SessionAddUserReply) String() string {
 func (*SessionAddUserReply) ProtoMessage() {}
 
 func (x *SessionAddUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[24]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4415,7 +4509,7 @@ func (x *SessionAddUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAddUserReply.ProtoReflect.Descriptor instead.
 func (*SessionAddUserReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{24}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SessionAddUserReply) GetSession() string {
@@ -4449,7 +4543,7 @@ type SessionRemoveUser struct {
 
 func (x *SessionRemoveUser) Reset() {
 	*x = SessionRemoveUser{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4461,7 +4555,7 @@ func (x *SessionRemoveUser) String() string {
 func (*SessionRemoveUser) ProtoMessage() {}
 
 func (x *SessionRemoveUser) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[25]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4474,7 +4568,7 @@ func (x *SessionRemoveUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRemoveUser.ProtoReflect.Descriptor instead.
 func (*SessionRemoveUser) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{25}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SessionRemoveUser) GetSession() string {
@@ -4502,7 +4596,7 @@ type SessionRemoveUserReply struct {
 
 func (x *SessionRemoveUserReply) Reset() {
 	*x = SessionRemoveUserReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4514,7 +4608,7 @@ func (x *SessionRemoveUserReply) String() string {
 func (*SessionRemoveUserReply) ProtoMessage() {}
 
 func (x *SessionRemoveUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[26]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4527,7 +4621,7 @@ func (x *SessionRemoveUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRemoveUserReply.ProtoReflect.Descriptor instead.
 func (*SessionRemoveUserReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{26}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SessionRemoveUserReply) GetSession() string {
@@ -4560,7 +4654,7 @@ type SessionExit struct {
 
 func (x *SessionExit) Reset() {
 	*x = SessionExit{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4572,7 +4666,7 @@ func (x *SessionExit) String() string {
 func (*SessionExit) ProtoMessage() {}
 
 func (x *SessionExit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[27]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4585,7 +4679,7 @@ func (x *SessionExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionExit.ProtoReflect.Descriptor instead.
 func (*SessionExit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{27}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SessionExit) GetSession() string {
@@ -4605,7 +4699,7 @@ type SessionExitReply struct {
 
 func (x *SessionExitReply) Reset() {
 	*x = SessionExitReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4711,7 @@ func (x *SessionExitReply) String() string {
 func (*SessionExitReply) ProtoMessage() {}
 
 func (x *SessionExitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[28]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4724,7 @@ func (x *SessionExitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionExitReply.ProtoReflect.Descriptor instead.
 func (*SessionExitReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{28}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SessionExitReply) GetSession() string {
@@ -4660,7 +4754,7 @@ type SessionList struct {
 
 func (x *SessionList) Reset() {
 	*x = SessionList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4672,7 +4766,7 @@ func (x *SessionList) String() string {
 func (*SessionList) ProtoMessage() {}
 
 func (x *SessionList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[29]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4685,7 +4779,7 @@ func (x *SessionList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionList.ProtoReflect.Descriptor instead.
 func (*SessionList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{29}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SessionList) GetCursor() string {
@@ -4735,7 +4829,7 @@ type SessionListReply struct {
 
 func (x *SessionListReply) Reset() {
 	*x = SessionListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4747,7 +4841,7 @@ func (x *SessionListReply) String() string {
 func (*SessionListReply) ProtoMessage() {}
 
 func (x *SessionListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[30]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4760,7 +4854,7 @@ func (x *SessionListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionListReply.ProtoReflect.Descriptor instead.
 func (*SessionListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{30}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SessionListReply) GetSessions() []*SessionHead {
@@ -4803,7 +4897,7 @@ type SessionGet struct {
 
 func (x *SessionGet) Reset() {
 	*x = SessionGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4815,7 +4909,7 @@ func (x *SessionGet) String() string {
 func (*SessionGet) ProtoMessage() {}
 
 func (x *SessionGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[31]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4828,7 +4922,7 @@ func (x *SessionGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionGet.ProtoReflect.Descriptor instead.
 func (*SessionGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{31}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SessionGet) GetSession() string {
@@ -4870,7 +4964,7 @@ type SessionGetReply struct {
 
 func (x *SessionGetReply) Reset() {
 	*x = SessionGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4882,7 +4976,7 @@ func (x *SessionGetReply) String() string {
 func (*SessionGetReply) ProtoMessage() {}
 
 func (x *SessionGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[32]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4895,7 +4989,7 @@ func (x *SessionGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionGetReply.ProtoReflect.Descriptor instead.
 func (*SessionGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{32}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SessionGetReply) GetInfo() *SessionInfo {
@@ -4943,7 +5037,7 @@ type SessionSet struct {
 
 func (x *SessionSet) Reset() {
 	*x = SessionSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4955,7 +5049,7 @@ func (x *SessionSet) String() string {
 func (*SessionSet) ProtoMessage() {}
 
 func (x *SessionSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[33]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4968,7 +5062,7 @@ func (x *SessionSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSet.ProtoReflect.Descriptor instead.
 func (*SessionSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{33}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SessionSet) GetSession() string {
@@ -5086,7 +5180,7 @@ type SessionSetReply struct {
 
 func (x *SessionSetReply) Reset() {
 	*x = SessionSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5098,7 +5192,7 @@ func (x *SessionSetReply) String() string {
 func (*SessionSetReply) ProtoMessage() {}
 
 func (x *SessionSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[34]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5111,7 +5205,7 @@ func (x *SessionSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSetReply.ProtoReflect.Descriptor instead.
 func (*SessionSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{34}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SessionSetReply) GetSession() string {
@@ -5142,7 +5236,7 @@ type MsgSend struct {
 
 func (x *MsgSend) Reset() {
 	*x = MsgSend{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5154,7 +5248,7 @@ func (x *MsgSend) String() string {
 func (*MsgSend) ProtoMessage() {}
 
 func (x *MsgSend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[35]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5167,7 +5261,7 @@ func (x *MsgSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgSend.ProtoReflect.Descriptor instead.
 func (*MsgSend) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{35}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MsgSend) GetSession() string {
@@ -5220,13 +5314,14 @@ type MsgSendReply struct {
 	Seq           int64                  `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	CreatedAt     int64                  `protobuf:"varint,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	Duplicate     bool                   `protobuf:"varint,6,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	Deal          *Deal                  `protobuf:"bytes,7,opt,name=deal,proto3" json:"deal,omitempty"` // moderation changed it or holds it back
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MsgSendReply) Reset() {
 	*x = MsgSendReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5238,7 +5333,7 @@ func (x *MsgSendReply) String() string {
 func (*MsgSendReply) ProtoMessage() {}
 
 func (x *MsgSendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[36]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5251,7 +5346,7 @@ func (x *MsgSendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgSendReply.ProtoReflect.Descriptor instead.
 func (*MsgSendReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{36}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MsgSendReply) GetSession() string {
@@ -5296,6 +5391,13 @@ func (x *MsgSendReply) GetDuplicate() bool {
 	return false
 }
 
+func (x *MsgSendReply) GetDeal() *Deal {
+	if x != nil {
+		return x.Deal
+	}
+	return nil
+}
+
 type MsgRecv struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -5307,7 +5409,7 @@ type MsgRecv struct {
 
 func (x *MsgRecv) Reset() {
 	*x = MsgRecv{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5319,7 +5421,7 @@ func (x *MsgRecv) String() string {
 func (*MsgRecv) ProtoMessage() {}
 
 func (x *MsgRecv) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[37]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5332,7 +5434,7 @@ func (x *MsgRecv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRecv.ProtoReflect.Descriptor instead.
 func (*MsgRecv) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{37}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MsgRecv) GetSession() string {
@@ -5366,7 +5468,7 @@ type MsgRecvReply struct {
 
 func (x *MsgRecvReply) Reset() {
 	*x = MsgRecvReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5378,7 +5480,7 @@ func (x *MsgRecvReply) String() string {
 func (*MsgRecvReply) ProtoMessage() {}
 
 func (x *MsgRecvReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[38]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5391,7 +5493,7 @@ func (x *MsgRecvReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRecvReply.ProtoReflect.Descriptor instead.
 func (*MsgRecvReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{38}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MsgRecvReply) GetSession() string {
@@ -5418,7 +5520,7 @@ type MsgRead struct {
 
 func (x *MsgRead) Reset() {
 	*x = MsgRead{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5430,7 +5532,7 @@ func (x *MsgRead) String() string {
 func (*MsgRead) ProtoMessage() {}
 
 func (x *MsgRead) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[39]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5443,7 +5545,7 @@ func (x *MsgRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRead.ProtoReflect.Descriptor instead.
 func (*MsgRead) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{39}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *MsgRead) GetSession() string {
@@ -5472,7 +5574,7 @@ type MsgReadReply struct {
 
 func (x *MsgReadReply) Reset() {
 	*x = MsgReadReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5484,7 +5586,7 @@ func (x *MsgReadReply) String() string {
 func (*MsgReadReply) ProtoMessage() {}
 
 func (x *MsgReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[40]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5497,7 +5599,7 @@ func (x *MsgReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReadReply.ProtoReflect.Descriptor instead.
 func (*MsgReadReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{40}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MsgReadReply) GetSession() string {
@@ -5537,7 +5639,7 @@ type MsgEditing struct {
 
 func (x *MsgEditing) Reset() {
 	*x = MsgEditing{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5549,7 +5651,7 @@ func (x *MsgEditing) String() string {
 func (*MsgEditing) ProtoMessage() {}
 
 func (x *MsgEditing) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[41]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5562,7 +5664,7 @@ func (x *MsgEditing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditing.ProtoReflect.Descriptor instead.
 func (*MsgEditing) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{41}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MsgEditing) GetSession() string {
@@ -5583,7 +5685,7 @@ type MsgEditingReply struct {
 
 func (x *MsgEditingReply) Reset() {
 	*x = MsgEditingReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5595,7 +5697,7 @@ func (x *MsgEditingReply) String() string {
 func (*MsgEditingReply) ProtoMessage() {}
 
 func (x *MsgEditingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[42]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5608,7 +5710,7 @@ func (x *MsgEditingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditingReply.ProtoReflect.Descriptor instead.
 func (*MsgEditingReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{42}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MsgEditingReply) GetSession() string {
@@ -5635,7 +5737,7 @@ type MsgCancel struct {
 
 func (x *MsgCancel) Reset() {
 	*x = MsgCancel{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5647,7 +5749,7 @@ func (x *MsgCancel) String() string {
 func (*MsgCancel) ProtoMessage() {}
 
 func (x *MsgCancel) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[43]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5660,7 +5762,7 @@ func (x *MsgCancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgCancel.ProtoReflect.Descriptor instead.
 func (*MsgCancel) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{43}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MsgCancel) GetSession() string {
@@ -5688,7 +5790,7 @@ type MsgCancelReply struct {
 
 func (x *MsgCancelReply) Reset() {
 	*x = MsgCancelReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5700,7 +5802,7 @@ func (x *MsgCancelReply) String() string {
 func (*MsgCancelReply) ProtoMessage() {}
 
 func (x *MsgCancelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[44]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5713,7 +5815,7 @@ func (x *MsgCancelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgCancelReply.ProtoReflect.Descriptor instead.
 func (*MsgCancelReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{44}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MsgCancelReply) GetSession() string {
@@ -5748,7 +5850,7 @@ type MsgEdit struct {
 
 func (x *MsgEdit) Reset() {
 	*x = MsgEdit{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5760,7 +5862,7 @@ func (x *MsgEdit) String() string {
 func (*MsgEdit) ProtoMessage() {}
 
 func (x *MsgEdit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[45]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5773,7 +5875,7 @@ func (x *MsgEdit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEdit.ProtoReflect.Descriptor instead.
 func (*MsgEdit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{45}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *MsgEdit) GetSession() string {
@@ -5808,7 +5910,7 @@ type MsgEditReply struct {
 
 func (x *MsgEditReply) Reset() {
 	*x = MsgEditReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5820,7 +5922,7 @@ func (x *MsgEditReply) String() string {
 func (*MsgEditReply) ProtoMessage() {}
 
 func (x *MsgEditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[46]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5833,7 +5935,7 @@ func (x *MsgEditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgEditReply.ProtoReflect.Descriptor instead.
 func (*MsgEditReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{46}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MsgEditReply) GetSession() string {
@@ -5869,7 +5971,7 @@ type MsgReact struct {
 
 func (x *MsgReact) Reset() {
 	*x = MsgReact{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5881,7 +5983,7 @@ func (x *MsgReact) String() string {
 func (*MsgReact) ProtoMessage() {}
 
 func (x *MsgReact) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[47]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5894,7 +5996,7 @@ func (x *MsgReact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReact.ProtoReflect.Descriptor instead.
 func (*MsgReact) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{47}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *MsgReact) GetSession() string {
@@ -5936,7 +6038,7 @@ type MsgReactReply struct {
 
 func (x *MsgReactReply) Reset() {
 	*x = MsgReactReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5948,7 +6050,7 @@ func (x *MsgReactReply) String() string {
 func (*MsgReactReply) ProtoMessage() {}
 
 func (x *MsgReactReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[48]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5961,7 +6063,7 @@ func (x *MsgReactReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgReactReply.ProtoReflect.Descriptor instead.
 func (*MsgReactReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{48}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *MsgReactReply) GetSession() string {
@@ -5996,7 +6098,7 @@ type MsgAccept struct {
 
 func (x *MsgAccept) Reset() {
 	*x = MsgAccept{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6008,7 +6110,7 @@ func (x *MsgAccept) String() string {
 func (*MsgAccept) ProtoMessage() {}
 
 func (x *MsgAccept) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[49]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6021,7 +6123,7 @@ func (x *MsgAccept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgAccept.ProtoReflect.Descriptor instead.
 func (*MsgAccept) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{49}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MsgAccept) GetSession() string {
@@ -6056,7 +6158,7 @@ type MsgAcceptReply struct {
 
 func (x *MsgAcceptReply) Reset() {
 	*x = MsgAcceptReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +6170,7 @@ func (x *MsgAcceptReply) String() string {
 func (*MsgAcceptReply) ProtoMessage() {}
 
 func (x *MsgAcceptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[50]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +6183,7 @@ func (x *MsgAcceptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgAcceptReply.ProtoReflect.Descriptor instead.
 func (*MsgAcceptReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{50}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MsgAcceptReply) GetSession() string {
@@ -6116,7 +6218,7 @@ type MsgRefuse struct {
 
 func (x *MsgRefuse) Reset() {
 	*x = MsgRefuse{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6128,7 +6230,7 @@ func (x *MsgRefuse) String() string {
 func (*MsgRefuse) ProtoMessage() {}
 
 func (x *MsgRefuse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[51]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6141,7 +6243,7 @@ func (x *MsgRefuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRefuse.ProtoReflect.Descriptor instead.
 func (*MsgRefuse) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{51}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *MsgRefuse) GetSession() string {
@@ -6176,7 +6278,7 @@ type MsgRefuseReply struct {
 
 func (x *MsgRefuseReply) Reset() {
 	*x = MsgRefuseReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6188,7 +6290,7 @@ func (x *MsgRefuseReply) String() string {
 func (*MsgRefuseReply) ProtoMessage() {}
 
 func (x *MsgRefuseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[52]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6201,7 +6303,7 @@ func (x *MsgRefuseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgRefuseReply.ProtoReflect.Descriptor instead.
 func (*MsgRefuseReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{52}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *MsgRefuseReply) GetSession() string {
@@ -6238,7 +6340,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6250,7 +6352,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[53]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6263,7 +6365,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{53}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Sync) GetSession() string {
@@ -6309,13 +6411,14 @@ type SyncReply struct {
 	HasMore       bool                   `protobuf:"varint,4,opt,name=has_more,json=hasMore,proto3" json:"has_more,omitempty"`
 	Gone          *Gone                  `protobuf:"bytes,5,opt,name=gone,proto3" json:"gone,omitempty"`
 	Epoch         string                 `protobuf:"bytes,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Streams       []*MsgStream           `protobuf:"bytes,7,rep,name=streams,proto3" json:"streams,omitempty"` // bots' drafts as they stand now, each whole
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SyncReply) Reset() {
 	*x = SyncReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6327,7 +6430,7 @@ func (x *SyncReply) String() string {
 func (*SyncReply) ProtoMessage() {}
 
 func (x *SyncReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[54]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6340,7 +6443,7 @@ func (x *SyncReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncReply.ProtoReflect.Descriptor instead.
 func (*SyncReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{54}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SyncReply) GetSession() string {
@@ -6385,6 +6488,13 @@ func (x *SyncReply) GetEpoch() string {
 	return ""
 }
 
+func (x *SyncReply) GetStreams() []*MsgStream {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
 type Gone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UpTo          int64                  `protobuf:"varint,1,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"`
@@ -6394,7 +6504,7 @@ type Gone struct {
 
 func (x *Gone) Reset() {
 	*x = Gone{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6406,7 +6516,7 @@ func (x *Gone) String() string {
 func (*Gone) ProtoMessage() {}
 
 func (x *Gone) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[55]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6419,7 +6529,7 @@ func (x *Gone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gone.ProtoReflect.Descriptor instead.
 func (*Gone) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{55}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Gone) GetUpTo() int64 {
@@ -6454,7 +6564,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6466,7 +6576,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[56]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6479,7 +6589,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{56}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Request) GetId() string {
@@ -6613,7 +6723,7 @@ type RequestSend struct {
 
 func (x *RequestSend) Reset() {
 	*x = RequestSend{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6625,7 +6735,7 @@ func (x *RequestSend) String() string {
 func (*RequestSend) ProtoMessage() {}
 
 func (x *RequestSend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[57]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6638,7 +6748,7 @@ func (x *RequestSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSend.ProtoReflect.Descriptor instead.
 func (*RequestSend) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{57}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RequestSend) GetTarget() string {
@@ -6678,7 +6788,7 @@ type RequestSendReply struct {
 
 func (x *RequestSendReply) Reset() {
 	*x = RequestSendReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6690,7 +6800,7 @@ func (x *RequestSendReply) String() string {
 func (*RequestSendReply) ProtoMessage() {}
 
 func (x *RequestSendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[58]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6703,7 +6813,7 @@ func (x *RequestSendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSendReply.ProtoReflect.Descriptor instead.
 func (*RequestSendReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{58}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RequestSendReply) GetRequest() *Request {
@@ -6723,7 +6833,7 @@ type RequestAnswer struct {
 
 func (x *RequestAnswer) Reset() {
 	*x = RequestAnswer{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6735,7 +6845,7 @@ func (x *RequestAnswer) String() string {
 func (*RequestAnswer) ProtoMessage() {}
 
 func (x *RequestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[59]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6748,7 +6858,7 @@ func (x *RequestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAnswer.ProtoReflect.Descriptor instead.
 func (*RequestAnswer) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{59}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RequestAnswer) GetRequest() string {
@@ -6774,7 +6884,7 @@ type RequestAnswerReply struct {
 
 func (x *RequestAnswerReply) Reset() {
 	*x = RequestAnswerReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6786,7 +6896,7 @@ func (x *RequestAnswerReply) String() string {
 func (*RequestAnswerReply) ProtoMessage() {}
 
 func (x *RequestAnswerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[60]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6799,7 +6909,7 @@ func (x *RequestAnswerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAnswerReply.ProtoReflect.Descriptor instead.
 func (*RequestAnswerReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{60}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RequestAnswerReply) GetRequest() *Request {
@@ -6822,7 +6932,7 @@ type RequestList struct {
 
 func (x *RequestList) Reset() {
 	*x = RequestList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6834,7 +6944,7 @@ func (x *RequestList) String() string {
 func (*RequestList) ProtoMessage() {}
 
 func (x *RequestList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[61]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6847,7 +6957,7 @@ func (x *RequestList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestList.ProtoReflect.Descriptor instead.
 func (*RequestList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{61}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RequestList) GetCursor() string {
@@ -6888,7 +6998,7 @@ type RequestListReply struct {
 
 func (x *RequestListReply) Reset() {
 	*x = RequestListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6900,7 +7010,7 @@ func (x *RequestListReply) String() string {
 func (*RequestListReply) ProtoMessage() {}
 
 func (x *RequestListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[62]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6913,7 +7023,7 @@ func (x *RequestListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestListReply.ProtoReflect.Descriptor instead.
 func (*RequestListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{62}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RequestListReply) GetRequests() []*Request {
@@ -6942,7 +7052,7 @@ type ContactList struct {
 
 func (x *ContactList) Reset() {
 	*x = ContactList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6954,7 +7064,7 @@ func (x *ContactList) String() string {
 func (*ContactList) ProtoMessage() {}
 
 func (x *ContactList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[63]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6967,7 +7077,7 @@ func (x *ContactList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactList.ProtoReflect.Descriptor instead.
 func (*ContactList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{63}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ContactList) GetCursor() string {
@@ -7002,7 +7112,7 @@ type ContactListReply struct {
 
 func (x *ContactListReply) Reset() {
 	*x = ContactListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7014,7 +7124,7 @@ func (x *ContactListReply) String() string {
 func (*ContactListReply) ProtoMessage() {}
 
 func (x *ContactListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[64]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7027,7 +7137,7 @@ func (x *ContactListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactListReply.ProtoReflect.Descriptor instead.
 func (*ContactListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{64}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ContactListReply) GetContacts() []*Contact {
@@ -7065,7 +7175,7 @@ type ContactSet struct {
 
 func (x *ContactSet) Reset() {
 	*x = ContactSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7077,7 +7187,7 @@ func (x *ContactSet) String() string {
 func (*ContactSet) ProtoMessage() {}
 
 func (x *ContactSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[65]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7090,7 +7200,7 @@ func (x *ContactSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactSet.ProtoReflect.Descriptor instead.
 func (*ContactSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{65}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ContactSet) GetUser() string {
@@ -7137,7 +7247,7 @@ type ContactSetReply struct {
 
 func (x *ContactSetReply) Reset() {
 	*x = ContactSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7149,7 +7259,7 @@ func (x *ContactSetReply) String() string {
 func (*ContactSetReply) ProtoMessage() {}
 
 func (x *ContactSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[66]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7162,7 +7272,7 @@ func (x *ContactSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactSetReply.ProtoReflect.Descriptor instead.
 func (*ContactSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{66}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ContactSetReply) GetContact() *Contact {
@@ -7182,7 +7292,7 @@ type ContactRemove struct {
 
 func (x *ContactRemove) Reset() {
 	*x = ContactRemove{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7194,7 +7304,7 @@ func (x *ContactRemove) String() string {
 func (*ContactRemove) ProtoMessage() {}
 
 func (x *ContactRemove) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[67]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7207,7 +7317,7 @@ func (x *ContactRemove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactRemove.ProtoReflect.Descriptor instead.
 func (*ContactRemove) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{67}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ContactRemove) GetUser() string {
@@ -7226,7 +7336,7 @@ type ContactRemoveReply struct {
 
 func (x *ContactRemoveReply) Reset() {
 	*x = ContactRemoveReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7238,7 +7348,7 @@ func (x *ContactRemoveReply) String() string {
 func (*ContactRemoveReply) ProtoMessage() {}
 
 func (x *ContactRemoveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[68]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7251,7 +7361,7 @@ func (x *ContactRemoveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactRemoveReply.ProtoReflect.Descriptor instead.
 func (*ContactRemoveReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{68}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ContactRemoveReply) GetUser() string {
@@ -7270,7 +7380,7 @@ type UserGet struct {
 
 func (x *UserGet) Reset() {
 	*x = UserGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7282,7 +7392,7 @@ func (x *UserGet) String() string {
 func (*UserGet) ProtoMessage() {}
 
 func (x *UserGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[69]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7295,7 +7405,7 @@ func (x *UserGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserGet.ProtoReflect.Descriptor instead.
 func (*UserGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{69}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *UserGet) GetUsers() []string {
@@ -7314,7 +7424,7 @@ type UserGetReply struct {
 
 func (x *UserGetReply) Reset() {
 	*x = UserGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7326,7 +7436,7 @@ func (x *UserGetReply) String() string {
 func (*UserGetReply) ProtoMessage() {}
 
 func (x *UserGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[70]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7339,7 +7449,7 @@ func (x *UserGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserGetReply.ProtoReflect.Descriptor instead.
 func (*UserGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{70}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *UserGetReply) GetUsers() []*Profile {
@@ -7359,7 +7469,7 @@ type PresenceSet struct {
 
 func (x *PresenceSet) Reset() {
 	*x = PresenceSet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7371,7 +7481,7 @@ func (x *PresenceSet) String() string {
 func (*PresenceSet) ProtoMessage() {}
 
 func (x *PresenceSet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[71]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7384,7 +7494,7 @@ func (x *PresenceSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceSet.ProtoReflect.Descriptor instead.
 func (*PresenceSet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{71}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PresenceSet) GetStatus() string {
@@ -7403,7 +7513,7 @@ type PresenceSetReply struct {
 
 func (x *PresenceSetReply) Reset() {
 	*x = PresenceSetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7415,7 +7525,7 @@ func (x *PresenceSetReply) String() string {
 func (*PresenceSetReply) ProtoMessage() {}
 
 func (x *PresenceSetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[72]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7428,7 +7538,7 @@ func (x *PresenceSetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceSetReply.ProtoReflect.Descriptor instead.
 func (*PresenceSetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{72}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PresenceSetReply) GetStatus() string {
@@ -7449,7 +7559,7 @@ type SessionJoin struct {
 
 func (x *SessionJoin) Reset() {
 	*x = SessionJoin{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7461,7 +7571,7 @@ func (x *SessionJoin) String() string {
 func (*SessionJoin) ProtoMessage() {}
 
 func (x *SessionJoin) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[73]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7474,7 +7584,7 @@ func (x *SessionJoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionJoin.ProtoReflect.Descriptor instead.
 func (*SessionJoin) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{73}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SessionJoin) GetSession() string {
@@ -7501,7 +7611,7 @@ type SessionJoinReply struct {
 
 func (x *SessionJoinReply) Reset() {
 	*x = SessionJoinReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7513,7 +7623,7 @@ func (x *SessionJoinReply) String() string {
 func (*SessionJoinReply) ProtoMessage() {}
 
 func (x *SessionJoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[74]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7526,7 +7636,7 @@ func (x *SessionJoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionJoinReply.ProtoReflect.Descriptor instead.
 func (*SessionJoinReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{74}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SessionJoinReply) GetSession() string {
@@ -7553,7 +7663,7 @@ type SessionDissolve struct {
 
 func (x *SessionDissolve) Reset() {
 	*x = SessionDissolve{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7565,7 +7675,7 @@ func (x *SessionDissolve) String() string {
 func (*SessionDissolve) ProtoMessage() {}
 
 func (x *SessionDissolve) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[75]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7578,7 +7688,7 @@ func (x *SessionDissolve) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionDissolve.ProtoReflect.Descriptor instead.
 func (*SessionDissolve) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{75}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SessionDissolve) GetSession() string {
@@ -7598,7 +7708,7 @@ type SessionDissolveReply struct {
 
 func (x *SessionDissolveReply) Reset() {
 	*x = SessionDissolveReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7610,7 +7720,7 @@ func (x *SessionDissolveReply) String() string {
 func (*SessionDissolveReply) ProtoMessage() {}
 
 func (x *SessionDissolveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[76]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7623,7 +7733,7 @@ func (x *SessionDissolveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionDissolveReply.ProtoReflect.Descriptor instead.
 func (*SessionDissolveReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{76}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *SessionDissolveReply) GetSession() string {
@@ -7657,7 +7767,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7669,7 +7779,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[77]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7682,7 +7792,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{77}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Link) GetLink() string {
@@ -7752,7 +7862,7 @@ type LinkCreate struct {
 
 func (x *LinkCreate) Reset() {
 	*x = LinkCreate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7764,7 +7874,7 @@ func (x *LinkCreate) String() string {
 func (*LinkCreate) ProtoMessage() {}
 
 func (x *LinkCreate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[78]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7777,7 +7887,7 @@ func (x *LinkCreate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkCreate.ProtoReflect.Descriptor instead.
 func (*LinkCreate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{78}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *LinkCreate) GetSession() string {
@@ -7810,7 +7920,7 @@ type LinkCreateReply struct {
 
 func (x *LinkCreateReply) Reset() {
 	*x = LinkCreateReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7822,7 +7932,7 @@ func (x *LinkCreateReply) String() string {
 func (*LinkCreateReply) ProtoMessage() {}
 
 func (x *LinkCreateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[79]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7835,7 +7945,7 @@ func (x *LinkCreateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkCreateReply.ProtoReflect.Descriptor instead.
 func (*LinkCreateReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{79}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *LinkCreateReply) GetLink() *Link {
@@ -7856,7 +7966,7 @@ type LinkList struct {
 
 func (x *LinkList) Reset() {
 	*x = LinkList{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7868,7 +7978,7 @@ func (x *LinkList) String() string {
 func (*LinkList) ProtoMessage() {}
 
 func (x *LinkList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[80]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7881,7 +7991,7 @@ func (x *LinkList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkList.ProtoReflect.Descriptor instead.
 func (*LinkList) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{80}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *LinkList) GetSession() string {
@@ -7915,7 +8025,7 @@ type LinkListReply struct {
 
 func (x *LinkListReply) Reset() {
 	*x = LinkListReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7927,7 +8037,7 @@ func (x *LinkListReply) String() string {
 func (*LinkListReply) ProtoMessage() {}
 
 func (x *LinkListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[81]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7940,7 +8050,7 @@ func (x *LinkListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkListReply.ProtoReflect.Descriptor instead.
 func (*LinkListReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{81}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *LinkListReply) GetLinks() []*Link {
@@ -7967,7 +8077,7 @@ type LinkRevoke struct {
 
 func (x *LinkRevoke) Reset() {
 	*x = LinkRevoke{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7979,7 +8089,7 @@ func (x *LinkRevoke) String() string {
 func (*LinkRevoke) ProtoMessage() {}
 
 func (x *LinkRevoke) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[82]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7992,7 +8102,7 @@ func (x *LinkRevoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRevoke.ProtoReflect.Descriptor instead.
 func (*LinkRevoke) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{82}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *LinkRevoke) GetSession() string {
@@ -8018,7 +8128,7 @@ type LinkRevokeReply struct {
 
 func (x *LinkRevokeReply) Reset() {
 	*x = LinkRevokeReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8030,7 +8140,7 @@ func (x *LinkRevokeReply) String() string {
 func (*LinkRevokeReply) ProtoMessage() {}
 
 func (x *LinkRevokeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[83]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8043,7 +8153,7 @@ func (x *LinkRevokeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRevokeReply.ProtoReflect.Descriptor instead.
 func (*LinkRevokeReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{83}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *LinkRevokeReply) GetLink() string {
@@ -8063,7 +8173,7 @@ type LinkGet struct {
 
 func (x *LinkGet) Reset() {
 	*x = LinkGet{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8075,7 +8185,7 @@ func (x *LinkGet) String() string {
 func (*LinkGet) ProtoMessage() {}
 
 func (x *LinkGet) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[84]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8088,7 +8198,7 @@ func (x *LinkGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkGet.ProtoReflect.Descriptor instead.
 func (*LinkGet) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{84}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *LinkGet) GetCode() string {
@@ -8113,7 +8223,7 @@ type LinkGetReply struct {
 
 func (x *LinkGetReply) Reset() {
 	*x = LinkGetReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8125,7 +8235,7 @@ func (x *LinkGetReply) String() string {
 func (*LinkGetReply) ProtoMessage() {}
 
 func (x *LinkGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[85]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8138,7 +8248,7 @@ func (x *LinkGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkGetReply.ProtoReflect.Descriptor instead.
 func (*LinkGetReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{85}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *LinkGetReply) GetSession() string {
@@ -8199,7 +8309,7 @@ type PresenceWatch struct {
 
 func (x *PresenceWatch) Reset() {
 	*x = PresenceWatch{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8211,7 +8321,7 @@ func (x *PresenceWatch) String() string {
 func (*PresenceWatch) ProtoMessage() {}
 
 func (x *PresenceWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[86]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8224,7 +8334,7 @@ func (x *PresenceWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatch.ProtoReflect.Descriptor instead.
 func (*PresenceWatch) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{86}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PresenceWatch) GetUsers() []string {
@@ -8243,7 +8353,7 @@ type PresenceWatchReply struct {
 
 func (x *PresenceWatchReply) Reset() {
 	*x = PresenceWatchReply{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8255,7 +8365,7 @@ func (x *PresenceWatchReply) String() string {
 func (*PresenceWatchReply) ProtoMessage() {}
 
 func (x *PresenceWatchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[87]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8268,7 +8378,7 @@ func (x *PresenceWatchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatchReply.ProtoReflect.Descriptor instead.
 func (*PresenceWatchReply) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{87}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PresenceWatchReply) GetUsers() []*Presence {
@@ -8278,25 +8388,31 @@ func (x *PresenceWatchReply) GetUsers() []*Presence {
 	return nil
 }
 
+// MsgStream is a part of what a bot is writing: a draft, which is in no log. text
+// replaces everything from at on, counted in UTF-16 code units as JavaScript does. A
+// client that has less than at lacks something: sync gives the draft whole. An
+// msg_cancel of the streamId asks the bot to stop.
 type MsgStream struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	StreamId      string                 `protobuf:"bytes,2,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	StreamId      string                 `protobuf:"bytes,2,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"` // the clientMsgId of the message that it becomes
 	Sender        string                 `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
-	Rev           int64                  `protobuf:"varint,4,opt,name=rev,proto3" json:"rev,omitempty"`
+	Rev           int64                  `protobuf:"varint,4,opt,name=rev,proto3" json:"rev,omitempty"` // rises with every frame of a draft
 	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
 	Text          string                 `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
-	Done          bool                   `protobuf:"varint,7,opt,name=done,proto3" json:"done,omitempty"`
+	Done          bool                   `protobuf:"varint,7,opt,name=done,proto3" json:"done,omitempty"` // it became the message at seq
 	Seq           int64                  `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`
-	Cancelled     bool                   `protobuf:"varint,9,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	Cancelled     bool                   `protobuf:"varint,9,opt,name=cancelled,proto3" json:"cancelled,omitempty"` // somebody stopped it: what there is becomes a message, or nothing does
 	Failed        bool                   `protobuf:"varint,10,opt,name=failed,proto3" json:"failed,omitempty"`
+	ReplyTo       string                 `protobuf:"bytes,11,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"` // the messagerecvId that it answers
+	CreatedAt     int64                  `protobuf:"varint,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MsgStream) Reset() {
 	*x = MsgStream{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8308,7 +8424,7 @@ func (x *MsgStream) String() string {
 func (*MsgStream) ProtoMessage() {}
 
 func (x *MsgStream) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[88]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8321,7 +8437,7 @@ func (x *MsgStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MsgStream.ProtoReflect.Descriptor instead.
 func (*MsgStream) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{88}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *MsgStream) GetSession() string {
@@ -8394,6 +8510,106 @@ func (x *MsgStream) GetFailed() bool {
 	return false
 }
 
+func (x *MsgStream) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *MsgStream) GetCreatedAt() int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return 0
+}
+
+// MsgWhisper is what a bot says to one member alone. It is in no log: a client shows
+// it until it is closed.
+type MsgWhisper struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	WhisperId     string                 `protobuf:"bytes,2,opt,name=whisper_id,json=whisperId,proto3" json:"whisper_id,omitempty"` // the same id again replaces it
+	Sender        string                 `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
+	Content       *Content               `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	CreatedAt     int64                  `protobuf:"varint,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	ReplyTo       string                 `protobuf:"bytes,6,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MsgWhisper) Reset() {
+	*x = MsgWhisper{}
+	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MsgWhisper) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MsgWhisper) ProtoMessage() {}
+
+func (x *MsgWhisper) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MsgWhisper.ProtoReflect.Descriptor instead.
+func (*MsgWhisper) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *MsgWhisper) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *MsgWhisper) GetWhisperId() string {
+	if x != nil {
+		return x.WhisperId
+	}
+	return ""
+}
+
+func (x *MsgWhisper) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *MsgWhisper) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *MsgWhisper) GetCreatedAt() int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return 0
+}
+
+func (x *MsgWhisper) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
 type Receipt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -8406,7 +8622,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8418,7 +8634,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[89]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8431,7 +8647,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{89}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Receipt) GetSession() string {
@@ -8476,7 +8692,7 @@ type SessionUpdate struct {
 
 func (x *SessionUpdate) Reset() {
 	*x = SessionUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8488,7 +8704,7 @@ func (x *SessionUpdate) String() string {
 func (*SessionUpdate) ProtoMessage() {}
 
 func (x *SessionUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[90]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8501,7 +8717,7 @@ func (x *SessionUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionUpdate.ProtoReflect.Descriptor instead.
 func (*SessionUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{90}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *SessionUpdate) GetSession() string {
@@ -8541,7 +8757,7 @@ type RequestUpdate struct {
 
 func (x *RequestUpdate) Reset() {
 	*x = RequestUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8553,7 +8769,7 @@ func (x *RequestUpdate) String() string {
 func (*RequestUpdate) ProtoMessage() {}
 
 func (x *RequestUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[91]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8566,7 +8782,7 @@ func (x *RequestUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestUpdate.ProtoReflect.Descriptor instead.
 func (*RequestUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{91}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *RequestUpdate) GetRequest() *Request {
@@ -8588,7 +8804,7 @@ type ContactUpdate struct {
 
 func (x *ContactUpdate) Reset() {
 	*x = ContactUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8600,7 +8816,7 @@ func (x *ContactUpdate) String() string {
 func (*ContactUpdate) ProtoMessage() {}
 
 func (x *ContactUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[92]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8613,7 +8829,7 @@ func (x *ContactUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactUpdate.ProtoReflect.Descriptor instead.
 func (*ContactUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{92}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ContactUpdate) GetContact() *Contact {
@@ -8647,7 +8863,7 @@ type UserUpdate struct {
 
 func (x *UserUpdate) Reset() {
 	*x = UserUpdate{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8659,7 +8875,7 @@ func (x *UserUpdate) String() string {
 func (*UserUpdate) ProtoMessage() {}
 
 func (x *UserUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[93]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8672,7 +8888,7 @@ func (x *UserUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserUpdate.ProtoReflect.Descriptor instead.
 func (*UserUpdate) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{93}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *UserUpdate) GetProfile() *Profile {
@@ -8693,7 +8909,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8705,7 +8921,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[94]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8718,7 +8934,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{94}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Presence) GetUserId() string {
@@ -8754,7 +8970,7 @@ type Unread struct {
 
 func (x *Unread) Reset() {
 	*x = Unread{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8766,7 +8982,7 @@ func (x *Unread) String() string {
 func (*Unread) ProtoMessage() {}
 
 func (x *Unread) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[95]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8779,7 +8995,7 @@ func (x *Unread) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unread.ProtoReflect.Descriptor instead.
 func (*Unread) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{95}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Unread) GetSession() string {
@@ -8822,7 +9038,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8834,7 +9050,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[96]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8847,7 +9063,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{96}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Call) GetSession() string {
@@ -8889,7 +9105,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8901,7 +9117,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[97]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8914,7 +9130,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{97}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Floor) GetSession() string {
@@ -8951,7 +9167,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8963,7 +9179,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[98]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8976,7 +9192,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{98}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Location) GetSession() string {
@@ -9024,7 +9240,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9036,7 +9252,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[99]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9049,7 +9265,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{99}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Notice) GetText() string {
@@ -9075,7 +9291,7 @@ type Goaway struct {
 
 func (x *Goaway) Reset() {
 	*x = Goaway{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9087,7 +9303,7 @@ func (x *Goaway) String() string {
 func (*Goaway) ProtoMessage() {}
 
 func (x *Goaway) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[100]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9100,7 +9316,7 @@ func (x *Goaway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goaway.ProtoReflect.Descriptor instead.
 func (*Goaway) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{100}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Goaway) GetRetryInMs() int64 {
@@ -9119,7 +9335,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9131,7 +9347,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[101]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9144,7 +9360,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{101}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{103}
 }
 
 // Error is what went wrong, for programs and for people.
@@ -9159,7 +9375,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_internal_protocol_troupe_proto_msgTypes[102]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9171,7 +9387,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_troupe_proto_msgTypes[102]
+	mi := &file_internal_protocol_troupe_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9184,7 +9400,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{102}
+	return file_internal_protocol_troupe_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Error) GetCode() Code {
@@ -9212,7 +9428,7 @@ var File_internal_protocol_troupe_proto protoreflect.FileDescriptor
 
 const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\n" +
-	"\x1einternal/protocol/troupe.proto\x12\ttroupe.v1\x1a\x1finternal/protocol/options.proto\"\xcf+\n" +
+	"\x1einternal/protocol/troupe.proto\x12\ttroupe.v1\x1a\x1finternal/protocol/options.proto\"\x89,\n" +
 	"\x05Frame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aerrcode\x18\x02 \x01(\x05R\aerrcode\x12\x12\n" +
@@ -9318,7 +9534,9 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05fault\x18\\ \x01(\v2\x10.troupe.v1.FaultB\t\xa2\xb5\x18\x05errorH\x00R\x05fault\x12A\n" +
 	"\x0econtact_update\x18] \x01(\v2\x18.troupe.v1.ContactUpdateH\x00R\rcontactUpdate\x128\n" +
 	"\vuser_update\x18^ \x01(\v2\x15.troupe.v1.UserUpdateH\x00R\n" +
-	"userUpdateB\x06\n" +
+	"userUpdate\x128\n" +
+	"\vmsg_whisper\x18_ \x01(\v2\x15.troupe.v1.MsgWhisperH\x00R\n" +
+	"msgWhisperB\x06\n" +
 	"\x04body\"\xa3\x03\n" +
 	"\aContent\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x16.troupe.v1.ContentTypeB\x04\x88\xb5\x18\x01R\x04type\x12\x12\n" +
@@ -9344,7 +9562,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\xf0\x06\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\x95\a\n" +
 	"\x05Entry\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12+\n" +
@@ -9376,7 +9594,13 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06change\x18\x1a \x01(\v2\x18.troupe.v1.SessionChangeR\x06change\x12\x1f\n" +
 	"\vreacted_seq\x18\x1c \x01(\x03R\n" +
 	"reactedSeq\x12\x10\n" +
-	"\x03cut\x18\x1b \x01(\bR\x03cut\"\xfb\x03\n" +
+	"\x03cut\x18\x1b \x01(\bR\x03cut\x12#\n" +
+	"\x04deal\x18\x1d \x01(\v2\x0f.troupe.v1.DealR\x04deal\"`\n" +
+	"\x04Deal\x12\x1a\n" +
+	"\x05state\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05state\x12\x14\n" +
+	"\x02by\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\"\xfb\x03\n" +
 	"\rSessionChange\x12\x1b\n" +
 	"\x06avatar\x18\x01 \x01(\tH\x00R\x06avatar\x88\x01\x01\x12'\n" +
 	"\fannouncement\x18\x02 \x01(\tH\x01R\fannouncement\x88\x01\x01\x12;\n" +
@@ -9658,7 +9882,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\acontent\x18\x03 \x01(\v2\x12.troupe.v1.ContentB\x04\x88\xb5\x18\x01R\acontent\x12\x16\n" +
 	"\x06expire\x18\x04 \x01(\x03R\x06expire\x12\x19\n" +
 	"\breply_to\x18\x05 \x01(\tR\areplyTo\x12\x1a\n" +
-	"\bmentions\x18\x06 \x03(\tR\bmentions\"\xe0\x01\n" +
+	"\bmentions\x18\x06 \x03(\tR\bmentions\"\x85\x02\n" +
 	"\fMsgSendReply\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12(\n" +
 	"\rclient_msg_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\vclientMsgId\x12+\n" +
@@ -9666,7 +9890,8 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x03seq\x18\x04 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12#\n" +
 	"\n" +
 	"created_at\x18\x05 \x01(\x03B\x04\x88\xb5\x18\x01R\tcreatedAt\x12\x1c\n" +
-	"\tduplicate\x18\x06 \x01(\bR\tduplicate\"b\n" +
+	"\tduplicate\x18\x06 \x01(\bR\tduplicate\x12#\n" +
+	"\x04deal\x18\a \x01(\v2\x0f.troupe.v1.DealR\x04deal\"b\n" +
 	"\aMsgRecv\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12%\n" +
@@ -9737,14 +9962,15 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x05epoch\x18\x05 \x01(\tR\x05epochB\f\n" +
 	"\n" +
 	"_after_seqB\r\n" +
-	"\v_before_seq\"\xd6\x01\n" +
+	"\v_before_seq\"\x86\x02\n" +
 	"\tSyncReply\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x122\n" +
 	"\bmessages\x18\x02 \x03(\v2\x10.troupe.v1.EntryB\x04\x88\xb5\x18\x01R\bmessages\x12\x1f\n" +
 	"\bhead_seq\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01R\aheadSeq\x12\x1f\n" +
 	"\bhas_more\x18\x04 \x01(\bB\x04\x88\xb5\x18\x01R\ahasMore\x12#\n" +
 	"\x04gone\x18\x05 \x01(\v2\x0f.troupe.v1.GoneR\x04gone\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\tR\x05epoch\"!\n" +
+	"\x05epoch\x18\x06 \x01(\tR\x05epoch\x12.\n" +
+	"\astreams\x18\a \x03(\v2\x14.troupe.v1.MsgStreamR\astreams\"!\n" +
 	"\x04Gone\x12\x19\n" +
 	"\x05up_to\x18\x01 \x01(\x03B\x04\x88\xb5\x18\x01R\x04upTo\"\x93\x04\n" +
 	"\aRequest\x12\x14\n" +
@@ -9882,7 +10108,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\rPresenceWatch\x12\x1a\n" +
 	"\x05users\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\x05users\"E\n" +
 	"\x12PresenceWatchReply\x12/\n" +
-	"\x05users\x18\x01 \x03(\v2\x13.troupe.v1.PresenceB\x04\x88\xb5\x18\x01R\x05users\"\xfe\x01\n" +
+	"\x05users\x18\x01 \x03(\v2\x13.troupe.v1.PresenceB\x04\x88\xb5\x18\x01R\x05users\"\xb8\x02\n" +
 	"\tMsgStream\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12!\n" +
 	"\tstream_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\bstreamId\x12\x1c\n" +
@@ -9894,7 +10120,20 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x03seq\x18\b \x01(\x03R\x03seq\x12\x1c\n" +
 	"\tcancelled\x18\t \x01(\bR\tcancelled\x12\x16\n" +
 	"\x06failed\x18\n" +
-	" \x01(\bR\x06failed\"~\n" +
+	" \x01(\bR\x06failed\x12\x19\n" +
+	"\breply_to\x18\v \x01(\tR\areplyTo\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\f \x01(\x03R\tcreatedAt\"\xe3\x01\n" +
+	"\n" +
+	"MsgWhisper\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12#\n" +
+	"\n" +
+	"whisper_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\twhisperId\x12\x1c\n" +
+	"\x06sender\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01R\x06sender\x122\n" +
+	"\acontent\x18\x04 \x01(\v2\x12.troupe.v1.ContentB\x04\x88\xb5\x18\x01R\acontent\x12#\n" +
+	"\n" +
+	"created_at\x18\x05 \x01(\x03B\x04\x88\xb5\x18\x01R\tcreatedAt\x12\x19\n" +
+	"\breply_to\x18\x06 \x01(\tR\areplyTo\"~\n" +
 	"\aReceipt\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x1d\n" +
 	"\auser_id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x06userId\x12\x19\n" +
@@ -10068,7 +10307,7 @@ func file_internal_protocol_troupe_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_protocol_troupe_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_internal_protocol_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
+var file_internal_protocol_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 109)
 var file_internal_protocol_troupe_proto_goTypes = []any{
 	(SessionType)(0),               // 0: troupe.v1.SessionType
 	(Role)(0),                      // 1: troupe.v1.Role
@@ -10082,263 +10321,270 @@ var file_internal_protocol_troupe_proto_goTypes = []any{
 	(*Content)(nil),                // 9: troupe.v1.Content
 	(*Forwarded)(nil),              // 10: troupe.v1.Forwarded
 	(*Entry)(nil),                  // 11: troupe.v1.Entry
-	(*SessionChange)(nil),          // 12: troupe.v1.SessionChange
-	(*Reaction)(nil),               // 13: troupe.v1.Reaction
-	(*Member)(nil),                 // 14: troupe.v1.Member
-	(*SessionInfo)(nil),            // 15: troupe.v1.SessionInfo
-	(*Profile)(nil),                // 16: troupe.v1.Profile
-	(*Contact)(nil),                // 17: troupe.v1.Contact
-	(*SessionHead)(nil),            // 18: troupe.v1.SessionHead
-	(*Resume)(nil),                 // 19: troupe.v1.Resume
-	(*Auth)(nil),                   // 20: troupe.v1.Auth
-	(*AuthReply)(nil),              // 21: troupe.v1.AuthReply
-	(*Release)(nil),                // 22: troupe.v1.Release
-	(*Snapshot)(nil),               // 23: troupe.v1.Snapshot
-	(*Heartbeat)(nil),              // 24: troupe.v1.Heartbeat
-	(*HeartbeatReply)(nil),         // 25: troupe.v1.HeartbeatReply
-	(*Logout)(nil),                 // 26: troupe.v1.Logout
-	(*LogoutReply)(nil),            // 27: troupe.v1.LogoutReply
-	(*SessionCreate)(nil),          // 28: troupe.v1.SessionCreate
-	(*SessionCreateReply)(nil),     // 29: troupe.v1.SessionCreateReply
-	(*Entities)(nil),               // 30: troupe.v1.Entities
-	(*SessionAddUser)(nil),         // 31: troupe.v1.SessionAddUser
-	(*SessionAddUserReply)(nil),    // 32: troupe.v1.SessionAddUserReply
-	(*SessionRemoveUser)(nil),      // 33: troupe.v1.SessionRemoveUser
-	(*SessionRemoveUserReply)(nil), // 34: troupe.v1.SessionRemoveUserReply
-	(*SessionExit)(nil),            // 35: troupe.v1.SessionExit
-	(*SessionExitReply)(nil),       // 36: troupe.v1.SessionExitReply
-	(*SessionList)(nil),            // 37: troupe.v1.SessionList
-	(*SessionListReply)(nil),       // 38: troupe.v1.SessionListReply
-	(*SessionGet)(nil),             // 39: troupe.v1.SessionGet
-	(*SessionGetReply)(nil),        // 40: troupe.v1.SessionGetReply
-	(*SessionSet)(nil),             // 41: troupe.v1.SessionSet
-	(*SessionSetReply)(nil),        // 42: troupe.v1.SessionSetReply
-	(*MsgSend)(nil),                // 43: troupe.v1.MsgSend
-	(*MsgSendReply)(nil),           // 44: troupe.v1.MsgSendReply
-	(*MsgRecv)(nil),                // 45: troupe.v1.MsgRecv
-	(*MsgRecvReply)(nil),           // 46: troupe.v1.MsgRecvReply
-	(*MsgRead)(nil),                // 47: troupe.v1.MsgRead
-	(*MsgReadReply)(nil),           // 48: troupe.v1.MsgReadReply
-	(*MsgEditing)(nil),             // 49: troupe.v1.MsgEditing
-	(*MsgEditingReply)(nil),        // 50: troupe.v1.MsgEditingReply
-	(*MsgCancel)(nil),              // 51: troupe.v1.MsgCancel
-	(*MsgCancelReply)(nil),         // 52: troupe.v1.MsgCancelReply
-	(*MsgEdit)(nil),                // 53: troupe.v1.MsgEdit
-	(*MsgEditReply)(nil),           // 54: troupe.v1.MsgEditReply
-	(*MsgReact)(nil),               // 55: troupe.v1.MsgReact
-	(*MsgReactReply)(nil),          // 56: troupe.v1.MsgReactReply
-	(*MsgAccept)(nil),              // 57: troupe.v1.MsgAccept
-	(*MsgAcceptReply)(nil),         // 58: troupe.v1.MsgAcceptReply
-	(*MsgRefuse)(nil),              // 59: troupe.v1.MsgRefuse
-	(*MsgRefuseReply)(nil),         // 60: troupe.v1.MsgRefuseReply
-	(*Sync)(nil),                   // 61: troupe.v1.Sync
-	(*SyncReply)(nil),              // 62: troupe.v1.SyncReply
-	(*Gone)(nil),                   // 63: troupe.v1.Gone
-	(*Request)(nil),                // 64: troupe.v1.Request
-	(*RequestSend)(nil),            // 65: troupe.v1.RequestSend
-	(*RequestSendReply)(nil),       // 66: troupe.v1.RequestSendReply
-	(*RequestAnswer)(nil),          // 67: troupe.v1.RequestAnswer
-	(*RequestAnswerReply)(nil),     // 68: troupe.v1.RequestAnswerReply
-	(*RequestList)(nil),            // 69: troupe.v1.RequestList
-	(*RequestListReply)(nil),       // 70: troupe.v1.RequestListReply
-	(*ContactList)(nil),            // 71: troupe.v1.ContactList
-	(*ContactListReply)(nil),       // 72: troupe.v1.ContactListReply
-	(*ContactSet)(nil),             // 73: troupe.v1.ContactSet
-	(*ContactSetReply)(nil),        // 74: troupe.v1.ContactSetReply
-	(*ContactRemove)(nil),          // 75: troupe.v1.ContactRemove
-	(*ContactRemoveReply)(nil),     // 76: troupe.v1.ContactRemoveReply
-	(*UserGet)(nil),                // 77: troupe.v1.UserGet
-	(*UserGetReply)(nil),           // 78: troupe.v1.UserGetReply
-	(*PresenceSet)(nil),            // 79: troupe.v1.PresenceSet
-	(*PresenceSetReply)(nil),       // 80: troupe.v1.PresenceSetReply
-	(*SessionJoin)(nil),            // 81: troupe.v1.SessionJoin
-	(*SessionJoinReply)(nil),       // 82: troupe.v1.SessionJoinReply
-	(*SessionDissolve)(nil),        // 83: troupe.v1.SessionDissolve
-	(*SessionDissolveReply)(nil),   // 84: troupe.v1.SessionDissolveReply
-	(*Link)(nil),                   // 85: troupe.v1.Link
-	(*LinkCreate)(nil),             // 86: troupe.v1.LinkCreate
-	(*LinkCreateReply)(nil),        // 87: troupe.v1.LinkCreateReply
-	(*LinkList)(nil),               // 88: troupe.v1.LinkList
-	(*LinkListReply)(nil),          // 89: troupe.v1.LinkListReply
-	(*LinkRevoke)(nil),             // 90: troupe.v1.LinkRevoke
-	(*LinkRevokeReply)(nil),        // 91: troupe.v1.LinkRevokeReply
-	(*LinkGet)(nil),                // 92: troupe.v1.LinkGet
-	(*LinkGetReply)(nil),           // 93: troupe.v1.LinkGetReply
-	(*PresenceWatch)(nil),          // 94: troupe.v1.PresenceWatch
-	(*PresenceWatchReply)(nil),     // 95: troupe.v1.PresenceWatchReply
-	(*MsgStream)(nil),              // 96: troupe.v1.MsgStream
-	(*Receipt)(nil),                // 97: troupe.v1.Receipt
-	(*SessionUpdate)(nil),          // 98: troupe.v1.SessionUpdate
-	(*RequestUpdate)(nil),          // 99: troupe.v1.RequestUpdate
-	(*ContactUpdate)(nil),          // 100: troupe.v1.ContactUpdate
-	(*UserUpdate)(nil),             // 101: troupe.v1.UserUpdate
-	(*Presence)(nil),               // 102: troupe.v1.Presence
-	(*Unread)(nil),                 // 103: troupe.v1.Unread
-	(*Call)(nil),                   // 104: troupe.v1.Call
-	(*Floor)(nil),                  // 105: troupe.v1.Floor
-	(*Location)(nil),               // 106: troupe.v1.Location
-	(*Notice)(nil),                 // 107: troupe.v1.Notice
-	(*Goaway)(nil),                 // 108: troupe.v1.Goaway
-	(*Fault)(nil),                  // 109: troupe.v1.Fault
-	(*Error)(nil),                  // 110: troupe.v1.Error
-	nil,                            // 111: troupe.v1.Profile.FieldsEntry
-	nil,                            // 112: troupe.v1.Release.NotesEntry
-	nil,                            // 113: troupe.v1.HeartbeatReply.HeadsEntry
-	nil,                            // 114: troupe.v1.Entities.SessionEntry
+	(*Deal)(nil),                   // 12: troupe.v1.Deal
+	(*SessionChange)(nil),          // 13: troupe.v1.SessionChange
+	(*Reaction)(nil),               // 14: troupe.v1.Reaction
+	(*Member)(nil),                 // 15: troupe.v1.Member
+	(*SessionInfo)(nil),            // 16: troupe.v1.SessionInfo
+	(*Profile)(nil),                // 17: troupe.v1.Profile
+	(*Contact)(nil),                // 18: troupe.v1.Contact
+	(*SessionHead)(nil),            // 19: troupe.v1.SessionHead
+	(*Resume)(nil),                 // 20: troupe.v1.Resume
+	(*Auth)(nil),                   // 21: troupe.v1.Auth
+	(*AuthReply)(nil),              // 22: troupe.v1.AuthReply
+	(*Release)(nil),                // 23: troupe.v1.Release
+	(*Snapshot)(nil),               // 24: troupe.v1.Snapshot
+	(*Heartbeat)(nil),              // 25: troupe.v1.Heartbeat
+	(*HeartbeatReply)(nil),         // 26: troupe.v1.HeartbeatReply
+	(*Logout)(nil),                 // 27: troupe.v1.Logout
+	(*LogoutReply)(nil),            // 28: troupe.v1.LogoutReply
+	(*SessionCreate)(nil),          // 29: troupe.v1.SessionCreate
+	(*SessionCreateReply)(nil),     // 30: troupe.v1.SessionCreateReply
+	(*Entities)(nil),               // 31: troupe.v1.Entities
+	(*SessionAddUser)(nil),         // 32: troupe.v1.SessionAddUser
+	(*SessionAddUserReply)(nil),    // 33: troupe.v1.SessionAddUserReply
+	(*SessionRemoveUser)(nil),      // 34: troupe.v1.SessionRemoveUser
+	(*SessionRemoveUserReply)(nil), // 35: troupe.v1.SessionRemoveUserReply
+	(*SessionExit)(nil),            // 36: troupe.v1.SessionExit
+	(*SessionExitReply)(nil),       // 37: troupe.v1.SessionExitReply
+	(*SessionList)(nil),            // 38: troupe.v1.SessionList
+	(*SessionListReply)(nil),       // 39: troupe.v1.SessionListReply
+	(*SessionGet)(nil),             // 40: troupe.v1.SessionGet
+	(*SessionGetReply)(nil),        // 41: troupe.v1.SessionGetReply
+	(*SessionSet)(nil),             // 42: troupe.v1.SessionSet
+	(*SessionSetReply)(nil),        // 43: troupe.v1.SessionSetReply
+	(*MsgSend)(nil),                // 44: troupe.v1.MsgSend
+	(*MsgSendReply)(nil),           // 45: troupe.v1.MsgSendReply
+	(*MsgRecv)(nil),                // 46: troupe.v1.MsgRecv
+	(*MsgRecvReply)(nil),           // 47: troupe.v1.MsgRecvReply
+	(*MsgRead)(nil),                // 48: troupe.v1.MsgRead
+	(*MsgReadReply)(nil),           // 49: troupe.v1.MsgReadReply
+	(*MsgEditing)(nil),             // 50: troupe.v1.MsgEditing
+	(*MsgEditingReply)(nil),        // 51: troupe.v1.MsgEditingReply
+	(*MsgCancel)(nil),              // 52: troupe.v1.MsgCancel
+	(*MsgCancelReply)(nil),         // 53: troupe.v1.MsgCancelReply
+	(*MsgEdit)(nil),                // 54: troupe.v1.MsgEdit
+	(*MsgEditReply)(nil),           // 55: troupe.v1.MsgEditReply
+	(*MsgReact)(nil),               // 56: troupe.v1.MsgReact
+	(*MsgReactReply)(nil),          // 57: troupe.v1.MsgReactReply
+	(*MsgAccept)(nil),              // 58: troupe.v1.MsgAccept
+	(*MsgAcceptReply)(nil),         // 59: troupe.v1.MsgAcceptReply
+	(*MsgRefuse)(nil),              // 60: troupe.v1.MsgRefuse
+	(*MsgRefuseReply)(nil),         // 61: troupe.v1.MsgRefuseReply
+	(*Sync)(nil),                   // 62: troupe.v1.Sync
+	(*SyncReply)(nil),              // 63: troupe.v1.SyncReply
+	(*Gone)(nil),                   // 64: troupe.v1.Gone
+	(*Request)(nil),                // 65: troupe.v1.Request
+	(*RequestSend)(nil),            // 66: troupe.v1.RequestSend
+	(*RequestSendReply)(nil),       // 67: troupe.v1.RequestSendReply
+	(*RequestAnswer)(nil),          // 68: troupe.v1.RequestAnswer
+	(*RequestAnswerReply)(nil),     // 69: troupe.v1.RequestAnswerReply
+	(*RequestList)(nil),            // 70: troupe.v1.RequestList
+	(*RequestListReply)(nil),       // 71: troupe.v1.RequestListReply
+	(*ContactList)(nil),            // 72: troupe.v1.ContactList
+	(*ContactListReply)(nil),       // 73: troupe.v1.ContactListReply
+	(*ContactSet)(nil),             // 74: troupe.v1.ContactSet
+	(*ContactSetReply)(nil),        // 75: troupe.v1.ContactSetReply
+	(*ContactRemove)(nil),          // 76: troupe.v1.ContactRemove
+	(*ContactRemoveReply)(nil),     // 77: troupe.v1.ContactRemoveReply
+	(*UserGet)(nil),                // 78: troupe.v1.UserGet
+	(*UserGetReply)(nil),           // 79: troupe.v1.UserGetReply
+	(*PresenceSet)(nil),            // 80: troupe.v1.PresenceSet
+	(*PresenceSetReply)(nil),       // 81: troupe.v1.PresenceSetReply
+	(*SessionJoin)(nil),            // 82: troupe.v1.SessionJoin
+	(*SessionJoinReply)(nil),       // 83: troupe.v1.SessionJoinReply
+	(*SessionDissolve)(nil),        // 84: troupe.v1.SessionDissolve
+	(*SessionDissolveReply)(nil),   // 85: troupe.v1.SessionDissolveReply
+	(*Link)(nil),                   // 86: troupe.v1.Link
+	(*LinkCreate)(nil),             // 87: troupe.v1.LinkCreate
+	(*LinkCreateReply)(nil),        // 88: troupe.v1.LinkCreateReply
+	(*LinkList)(nil),               // 89: troupe.v1.LinkList
+	(*LinkListReply)(nil),          // 90: troupe.v1.LinkListReply
+	(*LinkRevoke)(nil),             // 91: troupe.v1.LinkRevoke
+	(*LinkRevokeReply)(nil),        // 92: troupe.v1.LinkRevokeReply
+	(*LinkGet)(nil),                // 93: troupe.v1.LinkGet
+	(*LinkGetReply)(nil),           // 94: troupe.v1.LinkGetReply
+	(*PresenceWatch)(nil),          // 95: troupe.v1.PresenceWatch
+	(*PresenceWatchReply)(nil),     // 96: troupe.v1.PresenceWatchReply
+	(*MsgStream)(nil),              // 97: troupe.v1.MsgStream
+	(*MsgWhisper)(nil),             // 98: troupe.v1.MsgWhisper
+	(*Receipt)(nil),                // 99: troupe.v1.Receipt
+	(*SessionUpdate)(nil),          // 100: troupe.v1.SessionUpdate
+	(*RequestUpdate)(nil),          // 101: troupe.v1.RequestUpdate
+	(*ContactUpdate)(nil),          // 102: troupe.v1.ContactUpdate
+	(*UserUpdate)(nil),             // 103: troupe.v1.UserUpdate
+	(*Presence)(nil),               // 104: troupe.v1.Presence
+	(*Unread)(nil),                 // 105: troupe.v1.Unread
+	(*Call)(nil),                   // 106: troupe.v1.Call
+	(*Floor)(nil),                  // 107: troupe.v1.Floor
+	(*Location)(nil),               // 108: troupe.v1.Location
+	(*Notice)(nil),                 // 109: troupe.v1.Notice
+	(*Goaway)(nil),                 // 110: troupe.v1.Goaway
+	(*Fault)(nil),                  // 111: troupe.v1.Fault
+	(*Error)(nil),                  // 112: troupe.v1.Error
+	nil,                            // 113: troupe.v1.Profile.FieldsEntry
+	nil,                            // 114: troupe.v1.Release.NotesEntry
+	nil,                            // 115: troupe.v1.HeartbeatReply.HeadsEntry
+	nil,                            // 116: troupe.v1.Entities.SessionEntry
 }
 var file_internal_protocol_troupe_proto_depIdxs = []int32{
-	20,  // 0: troupe.v1.Frame.auth:type_name -> troupe.v1.Auth
-	21,  // 1: troupe.v1.Frame.auth_reply:type_name -> troupe.v1.AuthReply
-	24,  // 2: troupe.v1.Frame.heartbeat:type_name -> troupe.v1.Heartbeat
-	25,  // 3: troupe.v1.Frame.heartbeat_reply:type_name -> troupe.v1.HeartbeatReply
-	26,  // 4: troupe.v1.Frame.logout:type_name -> troupe.v1.Logout
-	27,  // 5: troupe.v1.Frame.logout_reply:type_name -> troupe.v1.LogoutReply
-	28,  // 6: troupe.v1.Frame.session_create:type_name -> troupe.v1.SessionCreate
-	29,  // 7: troupe.v1.Frame.session_create_reply:type_name -> troupe.v1.SessionCreateReply
-	31,  // 8: troupe.v1.Frame.session_add_user:type_name -> troupe.v1.SessionAddUser
-	32,  // 9: troupe.v1.Frame.session_add_user_reply:type_name -> troupe.v1.SessionAddUserReply
-	33,  // 10: troupe.v1.Frame.session_remove_user:type_name -> troupe.v1.SessionRemoveUser
-	34,  // 11: troupe.v1.Frame.session_remove_user_reply:type_name -> troupe.v1.SessionRemoveUserReply
-	35,  // 12: troupe.v1.Frame.session_exit:type_name -> troupe.v1.SessionExit
-	36,  // 13: troupe.v1.Frame.session_exit_reply:type_name -> troupe.v1.SessionExitReply
-	37,  // 14: troupe.v1.Frame.session_list:type_name -> troupe.v1.SessionList
-	38,  // 15: troupe.v1.Frame.session_list_reply:type_name -> troupe.v1.SessionListReply
-	39,  // 16: troupe.v1.Frame.session_get:type_name -> troupe.v1.SessionGet
-	40,  // 17: troupe.v1.Frame.session_get_reply:type_name -> troupe.v1.SessionGetReply
-	41,  // 18: troupe.v1.Frame.session_set:type_name -> troupe.v1.SessionSet
-	42,  // 19: troupe.v1.Frame.session_set_reply:type_name -> troupe.v1.SessionSetReply
-	43,  // 20: troupe.v1.Frame.msg_send:type_name -> troupe.v1.MsgSend
-	44,  // 21: troupe.v1.Frame.msg_send_reply:type_name -> troupe.v1.MsgSendReply
-	45,  // 22: troupe.v1.Frame.msg_recv:type_name -> troupe.v1.MsgRecv
-	46,  // 23: troupe.v1.Frame.msg_recv_reply:type_name -> troupe.v1.MsgRecvReply
-	47,  // 24: troupe.v1.Frame.msg_read:type_name -> troupe.v1.MsgRead
-	48,  // 25: troupe.v1.Frame.msg_read_reply:type_name -> troupe.v1.MsgReadReply
-	49,  // 26: troupe.v1.Frame.msg_editing:type_name -> troupe.v1.MsgEditing
-	50,  // 27: troupe.v1.Frame.msg_editing_reply:type_name -> troupe.v1.MsgEditingReply
-	51,  // 28: troupe.v1.Frame.msg_cancel:type_name -> troupe.v1.MsgCancel
-	52,  // 29: troupe.v1.Frame.msg_cancel_reply:type_name -> troupe.v1.MsgCancelReply
-	53,  // 30: troupe.v1.Frame.msg_edit:type_name -> troupe.v1.MsgEdit
-	54,  // 31: troupe.v1.Frame.msg_edit_reply:type_name -> troupe.v1.MsgEditReply
-	55,  // 32: troupe.v1.Frame.msg_react:type_name -> troupe.v1.MsgReact
-	56,  // 33: troupe.v1.Frame.msg_react_reply:type_name -> troupe.v1.MsgReactReply
-	57,  // 34: troupe.v1.Frame.msg_accept:type_name -> troupe.v1.MsgAccept
-	58,  // 35: troupe.v1.Frame.msg_accept_reply:type_name -> troupe.v1.MsgAcceptReply
-	59,  // 36: troupe.v1.Frame.msg_refuse:type_name -> troupe.v1.MsgRefuse
-	60,  // 37: troupe.v1.Frame.msg_refuse_reply:type_name -> troupe.v1.MsgRefuseReply
-	61,  // 38: troupe.v1.Frame.sync:type_name -> troupe.v1.Sync
-	62,  // 39: troupe.v1.Frame.sync_reply:type_name -> troupe.v1.SyncReply
-	65,  // 40: troupe.v1.Frame.request_send:type_name -> troupe.v1.RequestSend
-	66,  // 41: troupe.v1.Frame.request_send_reply:type_name -> troupe.v1.RequestSendReply
-	67,  // 42: troupe.v1.Frame.request_answer:type_name -> troupe.v1.RequestAnswer
-	68,  // 43: troupe.v1.Frame.request_answer_reply:type_name -> troupe.v1.RequestAnswerReply
-	94,  // 44: troupe.v1.Frame.presence_watch:type_name -> troupe.v1.PresenceWatch
-	95,  // 45: troupe.v1.Frame.presence_watch_reply:type_name -> troupe.v1.PresenceWatchReply
-	79,  // 46: troupe.v1.Frame.presence_set:type_name -> troupe.v1.PresenceSet
-	80,  // 47: troupe.v1.Frame.presence_set_reply:type_name -> troupe.v1.PresenceSetReply
-	69,  // 48: troupe.v1.Frame.request_list:type_name -> troupe.v1.RequestList
-	70,  // 49: troupe.v1.Frame.request_list_reply:type_name -> troupe.v1.RequestListReply
-	71,  // 50: troupe.v1.Frame.contact_list:type_name -> troupe.v1.ContactList
-	72,  // 51: troupe.v1.Frame.contact_list_reply:type_name -> troupe.v1.ContactListReply
-	73,  // 52: troupe.v1.Frame.contact_set:type_name -> troupe.v1.ContactSet
-	74,  // 53: troupe.v1.Frame.contact_set_reply:type_name -> troupe.v1.ContactSetReply
-	75,  // 54: troupe.v1.Frame.contact_remove:type_name -> troupe.v1.ContactRemove
-	76,  // 55: troupe.v1.Frame.contact_remove_reply:type_name -> troupe.v1.ContactRemoveReply
-	77,  // 56: troupe.v1.Frame.user_get:type_name -> troupe.v1.UserGet
-	78,  // 57: troupe.v1.Frame.user_get_reply:type_name -> troupe.v1.UserGetReply
-	81,  // 58: troupe.v1.Frame.session_join:type_name -> troupe.v1.SessionJoin
-	82,  // 59: troupe.v1.Frame.session_join_reply:type_name -> troupe.v1.SessionJoinReply
-	83,  // 60: troupe.v1.Frame.session_dissolve:type_name -> troupe.v1.SessionDissolve
-	84,  // 61: troupe.v1.Frame.session_dissolve_reply:type_name -> troupe.v1.SessionDissolveReply
-	86,  // 62: troupe.v1.Frame.link_create:type_name -> troupe.v1.LinkCreate
-	87,  // 63: troupe.v1.Frame.link_create_reply:type_name -> troupe.v1.LinkCreateReply
-	88,  // 64: troupe.v1.Frame.link_list:type_name -> troupe.v1.LinkList
-	89,  // 65: troupe.v1.Frame.link_list_reply:type_name -> troupe.v1.LinkListReply
-	90,  // 66: troupe.v1.Frame.link_revoke:type_name -> troupe.v1.LinkRevoke
-	91,  // 67: troupe.v1.Frame.link_revoke_reply:type_name -> troupe.v1.LinkRevokeReply
-	92,  // 68: troupe.v1.Frame.link_get:type_name -> troupe.v1.LinkGet
-	93,  // 69: troupe.v1.Frame.link_get_reply:type_name -> troupe.v1.LinkGetReply
+	21,  // 0: troupe.v1.Frame.auth:type_name -> troupe.v1.Auth
+	22,  // 1: troupe.v1.Frame.auth_reply:type_name -> troupe.v1.AuthReply
+	25,  // 2: troupe.v1.Frame.heartbeat:type_name -> troupe.v1.Heartbeat
+	26,  // 3: troupe.v1.Frame.heartbeat_reply:type_name -> troupe.v1.HeartbeatReply
+	27,  // 4: troupe.v1.Frame.logout:type_name -> troupe.v1.Logout
+	28,  // 5: troupe.v1.Frame.logout_reply:type_name -> troupe.v1.LogoutReply
+	29,  // 6: troupe.v1.Frame.session_create:type_name -> troupe.v1.SessionCreate
+	30,  // 7: troupe.v1.Frame.session_create_reply:type_name -> troupe.v1.SessionCreateReply
+	32,  // 8: troupe.v1.Frame.session_add_user:type_name -> troupe.v1.SessionAddUser
+	33,  // 9: troupe.v1.Frame.session_add_user_reply:type_name -> troupe.v1.SessionAddUserReply
+	34,  // 10: troupe.v1.Frame.session_remove_user:type_name -> troupe.v1.SessionRemoveUser
+	35,  // 11: troupe.v1.Frame.session_remove_user_reply:type_name -> troupe.v1.SessionRemoveUserReply
+	36,  // 12: troupe.v1.Frame.session_exit:type_name -> troupe.v1.SessionExit
+	37,  // 13: troupe.v1.Frame.session_exit_reply:type_name -> troupe.v1.SessionExitReply
+	38,  // 14: troupe.v1.Frame.session_list:type_name -> troupe.v1.SessionList
+	39,  // 15: troupe.v1.Frame.session_list_reply:type_name -> troupe.v1.SessionListReply
+	40,  // 16: troupe.v1.Frame.session_get:type_name -> troupe.v1.SessionGet
+	41,  // 17: troupe.v1.Frame.session_get_reply:type_name -> troupe.v1.SessionGetReply
+	42,  // 18: troupe.v1.Frame.session_set:type_name -> troupe.v1.SessionSet
+	43,  // 19: troupe.v1.Frame.session_set_reply:type_name -> troupe.v1.SessionSetReply
+	44,  // 20: troupe.v1.Frame.msg_send:type_name -> troupe.v1.MsgSend
+	45,  // 21: troupe.v1.Frame.msg_send_reply:type_name -> troupe.v1.MsgSendReply
+	46,  // 22: troupe.v1.Frame.msg_recv:type_name -> troupe.v1.MsgRecv
+	47,  // 23: troupe.v1.Frame.msg_recv_reply:type_name -> troupe.v1.MsgRecvReply
+	48,  // 24: troupe.v1.Frame.msg_read:type_name -> troupe.v1.MsgRead
+	49,  // 25: troupe.v1.Frame.msg_read_reply:type_name -> troupe.v1.MsgReadReply
+	50,  // 26: troupe.v1.Frame.msg_editing:type_name -> troupe.v1.MsgEditing
+	51,  // 27: troupe.v1.Frame.msg_editing_reply:type_name -> troupe.v1.MsgEditingReply
+	52,  // 28: troupe.v1.Frame.msg_cancel:type_name -> troupe.v1.MsgCancel
+	53,  // 29: troupe.v1.Frame.msg_cancel_reply:type_name -> troupe.v1.MsgCancelReply
+	54,  // 30: troupe.v1.Frame.msg_edit:type_name -> troupe.v1.MsgEdit
+	55,  // 31: troupe.v1.Frame.msg_edit_reply:type_name -> troupe.v1.MsgEditReply
+	56,  // 32: troupe.v1.Frame.msg_react:type_name -> troupe.v1.MsgReact
+	57,  // 33: troupe.v1.Frame.msg_react_reply:type_name -> troupe.v1.MsgReactReply
+	58,  // 34: troupe.v1.Frame.msg_accept:type_name -> troupe.v1.MsgAccept
+	59,  // 35: troupe.v1.Frame.msg_accept_reply:type_name -> troupe.v1.MsgAcceptReply
+	60,  // 36: troupe.v1.Frame.msg_refuse:type_name -> troupe.v1.MsgRefuse
+	61,  // 37: troupe.v1.Frame.msg_refuse_reply:type_name -> troupe.v1.MsgRefuseReply
+	62,  // 38: troupe.v1.Frame.sync:type_name -> troupe.v1.Sync
+	63,  // 39: troupe.v1.Frame.sync_reply:type_name -> troupe.v1.SyncReply
+	66,  // 40: troupe.v1.Frame.request_send:type_name -> troupe.v1.RequestSend
+	67,  // 41: troupe.v1.Frame.request_send_reply:type_name -> troupe.v1.RequestSendReply
+	68,  // 42: troupe.v1.Frame.request_answer:type_name -> troupe.v1.RequestAnswer
+	69,  // 43: troupe.v1.Frame.request_answer_reply:type_name -> troupe.v1.RequestAnswerReply
+	95,  // 44: troupe.v1.Frame.presence_watch:type_name -> troupe.v1.PresenceWatch
+	96,  // 45: troupe.v1.Frame.presence_watch_reply:type_name -> troupe.v1.PresenceWatchReply
+	80,  // 46: troupe.v1.Frame.presence_set:type_name -> troupe.v1.PresenceSet
+	81,  // 47: troupe.v1.Frame.presence_set_reply:type_name -> troupe.v1.PresenceSetReply
+	70,  // 48: troupe.v1.Frame.request_list:type_name -> troupe.v1.RequestList
+	71,  // 49: troupe.v1.Frame.request_list_reply:type_name -> troupe.v1.RequestListReply
+	72,  // 50: troupe.v1.Frame.contact_list:type_name -> troupe.v1.ContactList
+	73,  // 51: troupe.v1.Frame.contact_list_reply:type_name -> troupe.v1.ContactListReply
+	74,  // 52: troupe.v1.Frame.contact_set:type_name -> troupe.v1.ContactSet
+	75,  // 53: troupe.v1.Frame.contact_set_reply:type_name -> troupe.v1.ContactSetReply
+	76,  // 54: troupe.v1.Frame.contact_remove:type_name -> troupe.v1.ContactRemove
+	77,  // 55: troupe.v1.Frame.contact_remove_reply:type_name -> troupe.v1.ContactRemoveReply
+	78,  // 56: troupe.v1.Frame.user_get:type_name -> troupe.v1.UserGet
+	79,  // 57: troupe.v1.Frame.user_get_reply:type_name -> troupe.v1.UserGetReply
+	82,  // 58: troupe.v1.Frame.session_join:type_name -> troupe.v1.SessionJoin
+	83,  // 59: troupe.v1.Frame.session_join_reply:type_name -> troupe.v1.SessionJoinReply
+	84,  // 60: troupe.v1.Frame.session_dissolve:type_name -> troupe.v1.SessionDissolve
+	85,  // 61: troupe.v1.Frame.session_dissolve_reply:type_name -> troupe.v1.SessionDissolveReply
+	87,  // 62: troupe.v1.Frame.link_create:type_name -> troupe.v1.LinkCreate
+	88,  // 63: troupe.v1.Frame.link_create_reply:type_name -> troupe.v1.LinkCreateReply
+	89,  // 64: troupe.v1.Frame.link_list:type_name -> troupe.v1.LinkList
+	90,  // 65: troupe.v1.Frame.link_list_reply:type_name -> troupe.v1.LinkListReply
+	91,  // 66: troupe.v1.Frame.link_revoke:type_name -> troupe.v1.LinkRevoke
+	92,  // 67: troupe.v1.Frame.link_revoke_reply:type_name -> troupe.v1.LinkRevokeReply
+	93,  // 68: troupe.v1.Frame.link_get:type_name -> troupe.v1.LinkGet
+	94,  // 69: troupe.v1.Frame.link_get_reply:type_name -> troupe.v1.LinkGetReply
 	11,  // 70: troupe.v1.Frame.msg_push:type_name -> troupe.v1.Entry
-	96,  // 71: troupe.v1.Frame.msg_stream:type_name -> troupe.v1.MsgStream
-	97,  // 72: troupe.v1.Frame.receipt:type_name -> troupe.v1.Receipt
-	98,  // 73: troupe.v1.Frame.session_update:type_name -> troupe.v1.SessionUpdate
-	99,  // 74: troupe.v1.Frame.request_update:type_name -> troupe.v1.RequestUpdate
-	102, // 75: troupe.v1.Frame.presence:type_name -> troupe.v1.Presence
-	103, // 76: troupe.v1.Frame.unread:type_name -> troupe.v1.Unread
-	104, // 77: troupe.v1.Frame.call:type_name -> troupe.v1.Call
-	105, // 78: troupe.v1.Frame.floor:type_name -> troupe.v1.Floor
-	106, // 79: troupe.v1.Frame.location:type_name -> troupe.v1.Location
-	107, // 80: troupe.v1.Frame.notice:type_name -> troupe.v1.Notice
-	108, // 81: troupe.v1.Frame.goaway:type_name -> troupe.v1.Goaway
-	109, // 82: troupe.v1.Frame.fault:type_name -> troupe.v1.Fault
-	100, // 83: troupe.v1.Frame.contact_update:type_name -> troupe.v1.ContactUpdate
-	101, // 84: troupe.v1.Frame.user_update:type_name -> troupe.v1.UserUpdate
-	4,   // 85: troupe.v1.Content.type:type_name -> troupe.v1.ContentType
-	10,  // 86: troupe.v1.Content.forwarded:type_name -> troupe.v1.Forwarded
-	5,   // 87: troupe.v1.Entry.kind:type_name -> troupe.v1.Kind
-	9,   // 88: troupe.v1.Entry.content:type_name -> troupe.v1.Content
-	13,  // 89: troupe.v1.Entry.reactions:type_name -> troupe.v1.Reaction
-	1,   // 90: troupe.v1.Entry.role:type_name -> troupe.v1.Role
-	12,  // 91: troupe.v1.Entry.change:type_name -> troupe.v1.SessionChange
-	2,   // 92: troupe.v1.SessionChange.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 93: troupe.v1.SessionChange.invite_policy:type_name -> troupe.v1.InvitePolicy
-	1,   // 94: troupe.v1.Member.role:type_name -> troupe.v1.Role
-	0,   // 95: troupe.v1.SessionInfo.session_type:type_name -> troupe.v1.SessionType
-	14,  // 96: troupe.v1.SessionInfo.members:type_name -> troupe.v1.Member
-	2,   // 97: troupe.v1.SessionInfo.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 98: troupe.v1.SessionInfo.invite_policy:type_name -> troupe.v1.InvitePolicy
-	14,  // 99: troupe.v1.SessionInfo.former:type_name -> troupe.v1.Member
-	111, // 100: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
-	16,  // 101: troupe.v1.Contact.profile:type_name -> troupe.v1.Profile
-	0,   // 102: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
-	11,  // 103: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
-	1,   // 104: troupe.v1.SessionHead.role:type_name -> troupe.v1.Role
-	19,  // 105: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
-	23,  // 106: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
-	22,  // 107: troupe.v1.AuthReply.release:type_name -> troupe.v1.Release
-	112, // 108: troupe.v1.Release.notes:type_name -> troupe.v1.Release.NotesEntry
-	18,  // 109: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
-	64,  // 110: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
-	16,  // 111: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
-	113, // 112: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
-	0,   // 113: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
-	2,   // 114: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 115: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
-	30,  // 116: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
-	114, // 117: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
-	0,   // 118: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
-	18,  // 119: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
-	16,  // 120: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
-	15,  // 121: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
-	16,  // 122: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
-	1,   // 123: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
-	2,   // 124: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
-	3,   // 125: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
-	9,   // 126: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
-	9,   // 127: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
-	11,  // 128: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
-	63,  // 129: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
-	6,   // 130: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
-	6,   // 131: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
-	64,  // 132: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
-	64,  // 133: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
-	64,  // 134: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
-	17,  // 135: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
-	17,  // 136: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
-	16,  // 137: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
-	85,  // 138: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
-	85,  // 139: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
-	102, // 140: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
-	18,  // 141: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
-	64,  // 142: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
-	17,  // 143: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
-	16,  // 144: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
-	7,   // 145: troupe.v1.Error.code:type_name -> troupe.v1.Code
-	15,  // 146: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
-	147, // [147:147] is the sub-list for method output_type
-	147, // [147:147] is the sub-list for method input_type
-	147, // [147:147] is the sub-list for extension type_name
-	147, // [147:147] is the sub-list for extension extendee
-	0,   // [0:147] is the sub-list for field type_name
+	97,  // 71: troupe.v1.Frame.msg_stream:type_name -> troupe.v1.MsgStream
+	99,  // 72: troupe.v1.Frame.receipt:type_name -> troupe.v1.Receipt
+	100, // 73: troupe.v1.Frame.session_update:type_name -> troupe.v1.SessionUpdate
+	101, // 74: troupe.v1.Frame.request_update:type_name -> troupe.v1.RequestUpdate
+	104, // 75: troupe.v1.Frame.presence:type_name -> troupe.v1.Presence
+	105, // 76: troupe.v1.Frame.unread:type_name -> troupe.v1.Unread
+	106, // 77: troupe.v1.Frame.call:type_name -> troupe.v1.Call
+	107, // 78: troupe.v1.Frame.floor:type_name -> troupe.v1.Floor
+	108, // 79: troupe.v1.Frame.location:type_name -> troupe.v1.Location
+	109, // 80: troupe.v1.Frame.notice:type_name -> troupe.v1.Notice
+	110, // 81: troupe.v1.Frame.goaway:type_name -> troupe.v1.Goaway
+	111, // 82: troupe.v1.Frame.fault:type_name -> troupe.v1.Fault
+	102, // 83: troupe.v1.Frame.contact_update:type_name -> troupe.v1.ContactUpdate
+	103, // 84: troupe.v1.Frame.user_update:type_name -> troupe.v1.UserUpdate
+	98,  // 85: troupe.v1.Frame.msg_whisper:type_name -> troupe.v1.MsgWhisper
+	4,   // 86: troupe.v1.Content.type:type_name -> troupe.v1.ContentType
+	10,  // 87: troupe.v1.Content.forwarded:type_name -> troupe.v1.Forwarded
+	5,   // 88: troupe.v1.Entry.kind:type_name -> troupe.v1.Kind
+	9,   // 89: troupe.v1.Entry.content:type_name -> troupe.v1.Content
+	14,  // 90: troupe.v1.Entry.reactions:type_name -> troupe.v1.Reaction
+	1,   // 91: troupe.v1.Entry.role:type_name -> troupe.v1.Role
+	13,  // 92: troupe.v1.Entry.change:type_name -> troupe.v1.SessionChange
+	12,  // 93: troupe.v1.Entry.deal:type_name -> troupe.v1.Deal
+	2,   // 94: troupe.v1.SessionChange.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 95: troupe.v1.SessionChange.invite_policy:type_name -> troupe.v1.InvitePolicy
+	1,   // 96: troupe.v1.Member.role:type_name -> troupe.v1.Role
+	0,   // 97: troupe.v1.SessionInfo.session_type:type_name -> troupe.v1.SessionType
+	15,  // 98: troupe.v1.SessionInfo.members:type_name -> troupe.v1.Member
+	2,   // 99: troupe.v1.SessionInfo.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 100: troupe.v1.SessionInfo.invite_policy:type_name -> troupe.v1.InvitePolicy
+	15,  // 101: troupe.v1.SessionInfo.former:type_name -> troupe.v1.Member
+	113, // 102: troupe.v1.Profile.fields:type_name -> troupe.v1.Profile.FieldsEntry
+	17,  // 103: troupe.v1.Contact.profile:type_name -> troupe.v1.Profile
+	0,   // 104: troupe.v1.SessionHead.session_type:type_name -> troupe.v1.SessionType
+	11,  // 105: troupe.v1.SessionHead.last:type_name -> troupe.v1.Entry
+	1,   // 106: troupe.v1.SessionHead.role:type_name -> troupe.v1.Role
+	20,  // 107: troupe.v1.Auth.resume:type_name -> troupe.v1.Resume
+	24,  // 108: troupe.v1.AuthReply.snapshot:type_name -> troupe.v1.Snapshot
+	23,  // 109: troupe.v1.AuthReply.release:type_name -> troupe.v1.Release
+	114, // 110: troupe.v1.Release.notes:type_name -> troupe.v1.Release.NotesEntry
+	19,  // 111: troupe.v1.Snapshot.sessions:type_name -> troupe.v1.SessionHead
+	65,  // 112: troupe.v1.Snapshot.requests:type_name -> troupe.v1.Request
+	17,  // 113: troupe.v1.Snapshot.users:type_name -> troupe.v1.Profile
+	115, // 114: troupe.v1.HeartbeatReply.heads:type_name -> troupe.v1.HeartbeatReply.HeadsEntry
+	0,   // 115: troupe.v1.SessionCreate.session_type:type_name -> troupe.v1.SessionType
+	2,   // 116: troupe.v1.SessionCreate.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 117: troupe.v1.SessionCreate.invite_policy:type_name -> troupe.v1.InvitePolicy
+	31,  // 118: troupe.v1.SessionCreateReply.entities:type_name -> troupe.v1.Entities
+	116, // 119: troupe.v1.Entities.session:type_name -> troupe.v1.Entities.SessionEntry
+	0,   // 120: troupe.v1.SessionList.session_type:type_name -> troupe.v1.SessionType
+	19,  // 121: troupe.v1.SessionListReply.sessions:type_name -> troupe.v1.SessionHead
+	17,  // 122: troupe.v1.SessionListReply.users:type_name -> troupe.v1.Profile
+	16,  // 123: troupe.v1.SessionGetReply.info:type_name -> troupe.v1.SessionInfo
+	17,  // 124: troupe.v1.SessionGetReply.users:type_name -> troupe.v1.Profile
+	1,   // 125: troupe.v1.SessionSet.role:type_name -> troupe.v1.Role
+	2,   // 126: troupe.v1.SessionSet.join_policy:type_name -> troupe.v1.JoinPolicy
+	3,   // 127: troupe.v1.SessionSet.invite_policy:type_name -> troupe.v1.InvitePolicy
+	9,   // 128: troupe.v1.MsgSend.content:type_name -> troupe.v1.Content
+	12,  // 129: troupe.v1.MsgSendReply.deal:type_name -> troupe.v1.Deal
+	9,   // 130: troupe.v1.MsgEdit.content:type_name -> troupe.v1.Content
+	11,  // 131: troupe.v1.SyncReply.messages:type_name -> troupe.v1.Entry
+	64,  // 132: troupe.v1.SyncReply.gone:type_name -> troupe.v1.Gone
+	97,  // 133: troupe.v1.SyncReply.streams:type_name -> troupe.v1.MsgStream
+	6,   // 134: troupe.v1.Request.kind:type_name -> troupe.v1.RequestKind
+	6,   // 135: troupe.v1.RequestSend.kind:type_name -> troupe.v1.RequestKind
+	65,  // 136: troupe.v1.RequestSendReply.request:type_name -> troupe.v1.Request
+	65,  // 137: troupe.v1.RequestAnswerReply.request:type_name -> troupe.v1.Request
+	65,  // 138: troupe.v1.RequestListReply.requests:type_name -> troupe.v1.Request
+	18,  // 139: troupe.v1.ContactListReply.contacts:type_name -> troupe.v1.Contact
+	18,  // 140: troupe.v1.ContactSetReply.contact:type_name -> troupe.v1.Contact
+	17,  // 141: troupe.v1.UserGetReply.users:type_name -> troupe.v1.Profile
+	86,  // 142: troupe.v1.LinkCreateReply.link:type_name -> troupe.v1.Link
+	86,  // 143: troupe.v1.LinkListReply.links:type_name -> troupe.v1.Link
+	104, // 144: troupe.v1.PresenceWatchReply.users:type_name -> troupe.v1.Presence
+	9,   // 145: troupe.v1.MsgWhisper.content:type_name -> troupe.v1.Content
+	19,  // 146: troupe.v1.SessionUpdate.head:type_name -> troupe.v1.SessionHead
+	65,  // 147: troupe.v1.RequestUpdate.request:type_name -> troupe.v1.Request
+	18,  // 148: troupe.v1.ContactUpdate.contact:type_name -> troupe.v1.Contact
+	17,  // 149: troupe.v1.UserUpdate.profile:type_name -> troupe.v1.Profile
+	7,   // 150: troupe.v1.Error.code:type_name -> troupe.v1.Code
+	16,  // 151: troupe.v1.Entities.SessionEntry.value:type_name -> troupe.v1.SessionInfo
+	152, // [152:152] is the sub-list for method output_type
+	152, // [152:152] is the sub-list for method input_type
+	152, // [152:152] is the sub-list for extension type_name
+	152, // [152:152] is the sub-list for extension extendee
+	0,   // [0:152] is the sub-list for field type_name
 }
 
 func init() { file_internal_protocol_troupe_proto_init() }
@@ -10433,18 +10679,19 @@ func file_internal_protocol_troupe_proto_init() {
 		(*Frame_Fault)(nil),
 		(*Frame_ContactUpdate)(nil),
 		(*Frame_UserUpdate)(nil),
+		(*Frame_MsgWhisper)(nil),
 	}
-	file_internal_protocol_troupe_proto_msgTypes[4].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[33].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[53].OneofWrappers = []any{}
-	file_internal_protocol_troupe_proto_msgTypes[65].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[5].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[34].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[54].OneofWrappers = []any{}
+	file_internal_protocol_troupe_proto_msgTypes[66].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_protocol_troupe_proto_rawDesc), len(file_internal_protocol_troupe_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   107,
+			NumMessages:   109,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -177,6 +177,19 @@ export interface Entry {
   reactedSeq?: number
   /** of a home list's last: its texts are cut short, its lists left out */
   cut?: boolean
+  /** what moderation did to the content */
+  deal?: Deal
+}
+
+/** Deal says what moderation made of a message. What was first written is kept apart and told to nobody in the session. */
+export interface Deal {
+  /** rewritten: content is what the moderator made of it; held: nobody sees it until a moderator decides; rejected: nobody ever does */
+  state: string
+  /** the moderator's user id */
+  by: string
+  /** for people */
+  reason?: string
+  at?: number
 }
 
 /** SessionChange is what session_set changed for everybody, besides name, owner and roles: only what changed is in it. */
@@ -539,6 +552,8 @@ export interface MsgSendReply {
   seq: number
   createdAt: number
   duplicate?: boolean
+  /** moderation changed it or holds it back */
+  deal?: Deal
 }
 
 export interface MsgRecv {
@@ -651,6 +666,8 @@ export interface SyncReply {
   hasMore: boolean
   gone?: Gone
   epoch?: string
+  /** bots' drafts as they stand now, each whole */
+  streams?: MsgStream[]
 }
 
 export interface Gone {
@@ -869,17 +886,36 @@ export interface PresenceWatchReply {
   users: Presence[]
 }
 
+/** MsgStream is a part of what a bot is writing: a draft, which is in no log. text replaces everything from at on, counted in UTF-16 code units as JavaScript does. A client that has less than at lacks something: sync gives the draft whole. An msg_cancel of the streamId asks the bot to stop. */
 export interface MsgStream {
   session: string
+  /** the clientMsgId of the message that it becomes */
   streamId: string
   sender: string
+  /** rises with every frame of a draft */
   rev?: number
   at?: number
   text?: string
+  /** it became the message at seq */
   done?: boolean
   seq?: number
+  /** somebody stopped it: what there is becomes a message, or nothing does */
   cancelled?: boolean
   failed?: boolean
+  /** the messagerecvId that it answers */
+  replyTo?: string
+  createdAt?: number
+}
+
+/** MsgWhisper is what a bot says to one member alone. It is in no log: a client shows it until it is closed. */
+export interface MsgWhisper {
+  session: string
+  /** the same id again replaces it */
+  whisperId: string
+  sender: string
+  content: Content
+  createdAt: number
+  replyTo?: string
 }
 
 export interface Receipt {
@@ -1074,6 +1110,7 @@ export interface Frames {
   error: Fault
   contact_update: ContactUpdate
   user_update: UserUpdate
+  msg_whisper: MsgWhisper
 }
 
 /** Each request's answer, by the request's type. A failing answer (errcode is not 0) has only the fields of Base. */

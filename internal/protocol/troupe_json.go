@@ -685,6 +685,14 @@ func start(typ []byte) (*Frame, fields) {
 		})
 		x.w.UserUpdate, x.f.Body = &x.m, &x.w
 		return &x.f, &x.m
+	case "msg_whisper":
+		x := new(struct {
+			f Frame
+			w Frame_MsgWhisper
+			m MsgWhisper
+		})
+		x.w.MsgWhisper, x.f.Body = &x.m, &x.w
+		return &x.f, &x.m
 	}
 	return nil, nil
 }
@@ -862,6 +870,8 @@ func (f *Frame) body() (string, fields) {
 		return "contact_update", w.ContactUpdate
 	case *Frame_UserUpdate:
 		return "user_update", w.UserUpdate
+	case *Frame_MsgWhisper:
+		return "msg_whisper", w.MsgWhisper
 	}
 	return "", nil
 }
@@ -1854,6 +1864,9 @@ func (m *Entry) appendFields(b []byte) []byte {
 	if m.Cut {
 		b = appendBool(append(b, `,"cut":`...), m.Cut)
 	}
+	if m.Deal != nil {
+		b = appendObject(append(b, `,"deal":`...), m.Deal)
+	}
 	return b
 }
 
@@ -1886,6 +1899,7 @@ var namesEntry = []string{
 	"change",
 	"reactedSeq",
 	"cut",
+	"deal",
 }
 
 func (*Entry) names() []string { return namesEntry }
@@ -1949,6 +1963,8 @@ func (*Entry) fieldOf(name []byte) int {
 		return 26
 	case "cut":
 		return 27
+	case "deal":
+		return 28
 	}
 	return -1
 }
@@ -2013,6 +2029,9 @@ func (m *Entry) readField(r *reader, field int) {
 		m.ReactedSeq = r.int()
 	case 27:
 		m.Cut = r.bool()
+	case 28:
+		m.Deal = new(Deal)
+		r.object(m.Deal)
 	}
 }
 
@@ -2040,6 +2059,10 @@ func (m *Entry) check(r *reader) {
 		r.at("change")
 	}
 	r.checkInt(m.GetReactedSeq(), "reactedSeq")
+	if r.err == nil && m.Deal != nil {
+		m.Deal.check(r)
+		r.at("deal")
+	}
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -2047,6 +2070,73 @@ func (m *Entry) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *Entry) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- Deal
+
+func (m *Deal) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"state":`...), m.State)
+	b = appendString(append(b, `,"by":`...), m.By)
+	if m.Reason != "" {
+		b = appendString(append(b, `,"reason":`...), m.Reason)
+	}
+	if m.At != 0 {
+		b = appendInt(append(b, `,"at":`...), m.At)
+	}
+	return b
+}
+
+var namesDeal = []string{
+	"state",
+	"by",
+	"reason",
+	"at",
+}
+
+func (*Deal) names() []string { return namesDeal }
+func (*Deal) needs() uint64   { return 0x3 }
+
+func (*Deal) fieldOf(name []byte) int {
+	switch string(name) {
+	case "state":
+		return 0
+	case "by":
+		return 1
+	case "reason":
+		return 2
+	case "at":
+		return 3
+	}
+	return -1
+}
+
+func (m *Deal) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.State = r.string()
+	case 1:
+		m.By = r.string()
+	case 2:
+		m.Reason = r.string()
+	case 3:
+		m.At = r.int()
+	}
+}
+
+func (m *Deal) check(r *reader) {
+	r.checkInt(m.GetAt(), "at")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *Deal) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *Deal) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }
@@ -4884,6 +4974,9 @@ func (m *MsgSendReply) appendFields(b []byte) []byte {
 	if m.Duplicate {
 		b = appendBool(append(b, `,"duplicate":`...), m.Duplicate)
 	}
+	if m.Deal != nil {
+		b = appendObject(append(b, `,"deal":`...), m.Deal)
+	}
 	return b
 }
 
@@ -4894,6 +4987,7 @@ var namesMsgSendReply = []string{
 	"seq",
 	"createdAt",
 	"duplicate",
+	"deal",
 }
 
 func (*MsgSendReply) names() []string { return namesMsgSendReply }
@@ -4913,6 +5007,8 @@ func (*MsgSendReply) fieldOf(name []byte) int {
 		return 4
 	case "duplicate":
 		return 5
+	case "deal":
+		return 6
 	}
 	return -1
 }
@@ -4931,12 +5027,19 @@ func (m *MsgSendReply) readField(r *reader, field int) {
 		m.CreatedAt = r.int()
 	case 5:
 		m.Duplicate = r.bool()
+	case 6:
+		m.Deal = new(Deal)
+		r.object(m.Deal)
 	}
 }
 
 func (m *MsgSendReply) check(r *reader) {
 	r.checkInt(m.GetSeq(), "seq")
 	r.checkInt(m.GetCreatedAt(), "createdAt")
+	if r.err == nil && m.Deal != nil {
+		m.Deal.check(r)
+		r.at("deal")
+	}
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -6038,6 +6141,9 @@ func (m *SyncReply) appendFields(b []byte) []byte {
 	if m.Epoch != "" {
 		b = appendString(append(b, `,"epoch":`...), m.Epoch)
 	}
+	if len(m.Streams) > 0 {
+		b = appendObjects(append(b, `,"streams":`...), m.Streams)
+	}
 	return b
 }
 
@@ -6048,6 +6154,7 @@ var namesSyncReply = []string{
 	"hasMore",
 	"gone",
 	"epoch",
+	"streams",
 }
 
 func (*SyncReply) names() []string { return namesSyncReply }
@@ -6067,6 +6174,8 @@ func (*SyncReply) fieldOf(name []byte) int {
 		return 4
 	case "epoch":
 		return 5
+	case "streams":
+		return 6
 	}
 	return -1
 }
@@ -6086,6 +6195,8 @@ func (m *SyncReply) readField(r *reader, field int) {
 		r.object(m.Gone)
 	case 5:
 		m.Epoch = r.string()
+	case 6:
+		m.Streams = objects[MsgStream](r)
 	}
 }
 
@@ -6101,6 +6212,13 @@ func (m *SyncReply) check(r *reader) {
 	if r.err == nil && m.Gone != nil {
 		m.Gone.check(r)
 		r.at("gone")
+	}
+	for i, v := range m.Streams {
+		if r.err == nil {
+			v.check(r)
+			r.atIndex(i)
+			r.at("streams")
+		}
 	}
 }
 
@@ -8183,6 +8301,12 @@ func (m *MsgStream) appendFields(b []byte) []byte {
 	if m.Failed {
 		b = appendBool(append(b, `,"failed":`...), m.Failed)
 	}
+	if m.ReplyTo != "" {
+		b = appendString(append(b, `,"replyTo":`...), m.ReplyTo)
+	}
+	if m.CreatedAt != 0 {
+		b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
+	}
 	return b
 }
 
@@ -8197,6 +8321,8 @@ var namesMsgStream = []string{
 	"seq",
 	"cancelled",
 	"failed",
+	"replyTo",
+	"createdAt",
 }
 
 func (*MsgStream) names() []string { return namesMsgStream }
@@ -8224,6 +8350,10 @@ func (*MsgStream) fieldOf(name []byte) int {
 		return 8
 	case "failed":
 		return 9
+	case "replyTo":
+		return 10
+	case "createdAt":
+		return 11
 	}
 	return -1
 }
@@ -8250,6 +8380,10 @@ func (m *MsgStream) readField(r *reader, field int) {
 		m.Cancelled = r.bool()
 	case 9:
 		m.Failed = r.bool()
+	case 10:
+		m.ReplyTo = r.string()
+	case 11:
+		m.CreatedAt = r.int()
 	}
 }
 
@@ -8257,6 +8391,7 @@ func (m *MsgStream) check(r *reader) {
 	r.checkInt(m.GetRev(), "rev")
 	r.checkInt(m.GetAt(), "at")
 	r.checkInt(m.GetSeq(), "seq")
+	r.checkInt(m.GetCreatedAt(), "createdAt")
 }
 
 // MarshalJSON writes m as it stands in a frame.
@@ -8264,6 +8399,91 @@ func (m *MsgStream) MarshalJSON() ([]byte, error) { return appendObject(nil, m),
 
 // UnmarshalJSON reads m as strictly as a frame's field.
 func (m *MsgStream) UnmarshalJSON(data []byte) error {
+	m.Reset()
+	return unmarshal(data, func(r *reader) { r.object(m) })
+}
+
+// --- MsgWhisper
+
+func (m *MsgWhisper) appendFields(b []byte) []byte {
+	if m == nil {
+		return b
+	}
+	b = appendString(append(b, `,"session":`...), m.Session)
+	b = appendString(append(b, `,"whisperId":`...), m.WhisperId)
+	b = appendString(append(b, `,"sender":`...), m.Sender)
+	if m.Content != nil {
+		b = appendObject(append(b, `,"content":`...), m.Content)
+	}
+	b = appendInt(append(b, `,"createdAt":`...), m.CreatedAt)
+	if m.ReplyTo != "" {
+		b = appendString(append(b, `,"replyTo":`...), m.ReplyTo)
+	}
+	return b
+}
+
+var namesMsgWhisper = []string{
+	"session",
+	"whisperId",
+	"sender",
+	"content",
+	"createdAt",
+	"replyTo",
+}
+
+func (*MsgWhisper) names() []string { return namesMsgWhisper }
+func (*MsgWhisper) needs() uint64   { return 0x1f }
+
+func (*MsgWhisper) fieldOf(name []byte) int {
+	switch string(name) {
+	case "session":
+		return 0
+	case "whisperId":
+		return 1
+	case "sender":
+		return 2
+	case "content":
+		return 3
+	case "createdAt":
+		return 4
+	case "replyTo":
+		return 5
+	}
+	return -1
+}
+
+func (m *MsgWhisper) readField(r *reader, field int) {
+	switch field {
+	case 0:
+		m.Session = r.string()
+	case 1:
+		m.WhisperId = r.string()
+	case 2:
+		m.Sender = r.string()
+	case 3:
+		m.Content = new(Content)
+		r.object(m.Content)
+	case 4:
+		m.CreatedAt = r.int()
+	case 5:
+		m.ReplyTo = r.string()
+	}
+}
+
+func (m *MsgWhisper) check(r *reader) {
+	r.checkThere(m.Content != nil, "content")
+	if r.err == nil && m.Content != nil {
+		m.Content.check(r)
+		r.at("content")
+	}
+	r.checkInt(m.GetCreatedAt(), "createdAt")
+}
+
+// MarshalJSON writes m as it stands in a frame.
+func (m *MsgWhisper) MarshalJSON() ([]byte, error) { return appendObject(nil, m), nil }
+
+// UnmarshalJSON reads m as strictly as a frame's field.
+func (m *MsgWhisper) UnmarshalJSON(data []byte) error {
 	m.Reset()
 	return unmarshal(data, func(r *reader) { r.object(m) })
 }
