@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,7 +191,9 @@ func newRig(t *testing.T, cfg Config) *rig {
 		t.Fatal(err)
 	}
 	r.ws = ws
-	r.http = httptest.NewServer(ws)
+	r.http = httptest.NewUnstartedServer(ws)
+	r.http.Listener = newFront(r.http.Listener, ws, new(atomic.Int64), 5*time.Second)
+	r.http.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()

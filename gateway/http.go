@@ -48,7 +48,7 @@ type Server struct {
 	metrics *metrics
 	rates   *rates
 	log     *slog.Logger
-	open    atomic.Int64 // connections of net/http's
+	open    atomic.Int64 // connections that are no WebSockets (yet)
 }
 
 // New fails where a setting is no good.
@@ -107,6 +107,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 
 // Serve answers on l until Shutdown. Out of file descriptors it waits and accepts again.
 func (s *Server) Serve(l net.Listener) error {
+	l = newFront(l, s.ws, &s.open, s.http.ReadHeaderTimeout)
 	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -128,7 +129,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) connection(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		if s.open.Add(1)+int64(s.ws.count()) > int64(s.cfg.MaxConnections) {
+		if !s.ws.admits(s.open.Add(1)) {
 			c.Close()
 		}
 	case http.StateHijacked, http.StateClosed:

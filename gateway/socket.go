@@ -42,13 +42,36 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.s.guard.Conn = conn
-	if n := rw.Reader.Buffered(); n > 0 { // sent together with the handshake; gws would lose it
-		early, _ := rw.Reader.Peek(n)
-		h.s.guard.early = append([]byte(nil), early...)
-	}
+	h.s.behind(conn, rw.Reader)
 	return &h.s.guard, rw, nil
 }
+
+// behind puts the guard before a connection; in has what was sent together with the handshake,
+// which gws would lose.
+func (s *socket) behind(conn net.Conn, in *bufio.Reader) {
+	s.guard.Conn = conn
+	if n := in.Buffered(); n > 0 {
+		early, _ := in.Peek(n)
+		s.guard.early = append([]byte(nil), early...)
+	}
+}
+
+// opener is hijacker for a connection that is nobody else's. It writes nothing: there is
+// nothing to write but what gws does by itself.
+type opener struct {
+	s    *socket
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (o opener) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	o.s.behind(o.conn, o.in)
+	return &o.s.guard, nil, nil
+}
+
+func (opener) Header() http.Header         { return nil }
+func (opener) Write(b []byte) (int, error) { return 0, http.ErrHijacked }
+func (opener) WriteHeader(int)             {}
 
 // read is the connection's one goroutine, from the handshake to the end.
 func (s *socket) read(c *gws.Conn) {

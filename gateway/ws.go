@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -116,27 +118,47 @@ func (g *WS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		WriteProblem(w, err)
 		return
 	}
+	if !g.upgrade(s, hijacker{w, s}, r) && s.guard.Conn == nil { // not hijacked
+		WriteProblem(w, protocol.BadRequest("no WebSocket can be opened on this connection"))
+	}
+}
+
+// take opens a WebSocket on c for a request that was read from in, and in has what came
+// with it. False: it cannot be opened, nothing was written, and ServeHTTP would say why.
+func (g *WS) take(c net.Conn, r *http.Request, in *bufio.Reader) bool {
+	addr, scheme, counted := client(r, g.cfg.TrustedProxies)
+	if g.handshake(r, scheme) != nil {
+		return false
+	}
+	s := &socket{ws: g, addr: addr, counted: counted}
+	if g.enter(s) != nil {
+		return false
+	}
+	g.upgrade(s, opener{s, c, in}, r)
+	return true
+}
+
+// upgrade speaks WebSocket from now on, where s is counted.
+func (g *WS) upgrade(s *socket, w http.ResponseWriter, r *http.Request) bool {
 	sub := pick(r.Header)
 	s.binary = sub == subBinary
 	s.guard.sock, s.guard.limits = s, g.limits
 	s.guard.deflate = g.cfg.Compress && mayDeflate(r.Header)
-	c, err := g.upgraders[sub].Upgrade(hijacker{w, s}, r)
+	c, err := g.upgraders[sub].Upgrade(w, r)
 	if err != nil {
-		if s.guard.Conn == nil { // not hijacked
-			WriteProblem(w, protocol.BadRequest("no WebSocket can be opened on this connection"))
-		}
 		g.leave(s)
-		return
+		return false
 	}
 	s.raw = rawConn(s.guard.Conn)
 	s.guard.raised = true
 	s.guard.since = g.limits.now()
 	s.guard.heard = s.guard.since
-	s.actor = g.actors.Connect(s, actors.Remote{Address: addr.String(), Transport: "ws"})
-	go s.read(c) // not in net/http's goroutine, whose stack and buffers are to be freed
+	s.actor = g.actors.Connect(s, actors.Remote{Address: s.addr.String(), Transport: "ws"})
+	go s.read(c) // not in this goroutine, whose stack and buffers are to be freed
 	if g.begin(s) {
 		s.Close(protocol.Code_GOAWAY.CloseCode(), "restarting")
 	}
+	return true
 }
 
 // begin says that the handshake is done: from here on others may write to s. True:
@@ -289,6 +311,9 @@ func (g *WS) count() int {
 	defer g.mu.Unlock()
 	return len(g.sockets)
 }
+
+// admits says whether there may be that many connections besides WebSockets.
+func (g *WS) admits(others int64) bool { return others+int64(g.count()) <= int64(g.cfg.MaxConnections) }
 
 func (g *WS) refusing() bool {
 	g.mu.Lock()

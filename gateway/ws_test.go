@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -356,7 +357,11 @@ func TestFirstMessageHasASmallerCap(t *testing.T) {
 }
 
 func TestConnectionsAreCounted(t *testing.T) {
-	r := newRig(t, Config{MaxConnections: 3, MaxPerAddress: 2})
+	fronted := newRig(t, Config{MaxConnections: 3, MaxPerAddress: 2})
+	bare := *fronted
+	r := &bare
+	r.http = httptest.NewServer(r.ws) // without a front, which cuts off the fourth as it comes
+	t.Cleanup(r.http.Close)
 	far, other := "X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 198.51.100.9, 203.0.113.8"
 	a := r.dial(far)
 	r.dial(far)
