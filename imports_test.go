@@ -40,6 +40,7 @@ var tree = map[string][]string{
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
+	"plugins/sdk":           {"plugins/sdk/botv1"},
 	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
 
 	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // it fills actors.Journal and the centres' Stores
