@@ -114,7 +114,7 @@ func (b *Bot) describe() (*botv1.Describe, error) {
 		return nil, err
 	}
 	d := &botv1.Describe{
-		Protocol: Protocol, Id: b.ID, Version: cmp.Or(b.Version, "0.0.0"), Scopes: b.Scopes,
+		Protocol: botv1.Protocol, Id: b.ID, Version: cmp.Or(b.Version, "0.0.0"), Scopes: b.Scopes,
 		Parallel: uint32(max(b.Parallel, 0)), Ordering: botv1.Ordering(b.Ordering),
 		Moderates: b.Moderate != nil, Sdk: "go/" + Version,
 	}

@@ -16,9 +16,6 @@ import (
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
-// Protocol is the version of botv1 that this SDK speaks.
-const Protocol = 1
-
 // again is how often a bot says that it still works on an event. The host gives an event
 // again 30 s after it heard nothing of it.
 const again = 10 * time.Second

@@ -23,23 +23,10 @@ import (
 // Handshake is what a host and a plugin's process know each other by. A process that is
 // started without the cookie says so and ends.
 var Handshake = plugin.HandshakeConfig{
-	ProtocolVersion:  Protocol,
-	MagicCookieKey:   "TROUPE_BOT",
-	MagicCookieValue: "b81e6a05-a-member-like-any-other",
+	ProtocolVersion:  botv1.Protocol,
+	MagicCookieKey:   botv1.CookieKey,
+	MagicCookieValue: botv1.CookieValue,
 }
-
-const (
-	// PluginName is what a host dispenses.
-	PluginName = "bot"
-
-	// MaxMessage is how many bytes one frame may have, both ways: a file of 16 MiB and
-	// what is around it.
-	MaxMessage = 20 << 20
-
-	// LifelineEnv names the variable with the number of an inherited pipe of which nobody
-	// writes the other end: when it reads EOF, the host is gone, and the process ends.
-	LifelineEnv = "TROUPE_LIFELINE_FD"
-)
 
 // GRPCPlugin is a bot as go-plugin takes it. A host's is the zero one, and dispenses a
 // botv1.BotClient.
@@ -49,7 +36,7 @@ type GRPCPlugin struct {
 }
 
 // set is what both sides give to go-plugin.
-func (p *GRPCPlugin) set() plugin.PluginSet { return plugin.PluginSet{PluginName: p} }
+func (p *GRPCPlugin) set() plugin.PluginSet { return plugin.PluginSet{botv1.PluginName: p} }
 
 // Plugins is the host's side of what is served.
 func Plugins() plugin.PluginSet { return new(GRPCPlugin).set() }
@@ -87,7 +74,7 @@ func Serve(b *Bot) {
 	}
 	stderr := os.Stderr
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	lifeline(os.Getenv(LifelineEnv), log)
+	lifeline(os.Getenv(botv1.LifelineKey), log)
 	var once sync.Once
 	serve := func(stream botv1.Bot_ConnectServer) error {
 		first := false
@@ -105,7 +92,7 @@ func Serve(b *Bot) {
 		HandshakeConfig: Handshake,
 		Plugins:         (&GRPCPlugin{serve: serve}).set(),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage))...)
+			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(botv1.MaxMessage), grpc.MaxSendMsgSize(botv1.MaxMessage))...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: stderr}),
 	})
@@ -153,7 +140,7 @@ func lifeline(fd string, log *slog.Logger) {
 	}
 	n, err := strconv.ParseUint(fd, 10, 16)
 	if err != nil {
-		log.Error("not the number of a file", LifelineEnv, fd)
+		log.Error("not the number of a file", botv1.LifelineKey, fd)
 		return
 	}
 	pipe := os.NewFile(uintptr(n), "lifeline")

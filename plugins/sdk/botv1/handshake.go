@@ -16,6 +16,7 @@ const (
 	// LifelineKey names a file descriptor, in decimal: a pipe of which nobody writes. When it
 	// ends the host is gone, however it went, and the process ends itself.
 	LifelineKey = "TROUPE_LIFELINE"
-	// MaxMessage is in bytes, of a frame in either direction.
-	MaxMessage = 16 << 20
+	// MaxMessage is in bytes, of a frame in either direction: a file of 16 MiB and what
+	// is around it.
+	MaxMessage = 20 << 20
 )
