@@ -17,6 +17,12 @@ func (alone) Lapsed(context.Context) ([]Standing, error)                 { retur
 
 func (a alone) Put(_ context.Context, _ string, users []Standing) (changed []Standing, _ error) {
 	for _, s := range users {
+		if protocol.IsBot(s.User) {
+			if a.node.presence.show(s.User, shownAs(s.Status)) {
+				changed = append(changed, s)
+			}
+			continue
+		}
 		if r := a.node.people.find(s.User); r != nil && r.shown.Swap(shownAs(s.Status)) != shownAs(s.Status) {
 			changed = append(changed, s)
 		}
@@ -26,6 +32,12 @@ func (a alone) Put(_ context.Context, _ string, users []Standing) (changed []Sta
 
 func (a alone) Find(_ context.Context, ids []protocol.UserID) (seen []Standing, _ error) {
 	for _, id := range ids {
+		if at, ok := a.node.presence.bot(id); ok {
+			if at.shown != 0 {
+				seen = append(seen, Standing{User: id, Status: statuses[at.shown-1]})
+			}
+			continue
+		}
 		if r := a.node.people.find(id); r != nil {
 			if shown := r.shown.Load(); shown != 0 {
 				seen = append(seen, Standing{id, statuses[shown-1], r.active.Load()})

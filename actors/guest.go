@@ -39,13 +39,14 @@ func (n *Node) visit(who *protocol.Identity, m *protocol.SessionCreate) error {
 	return nil
 }
 
-// hosted gives a guest's session to those who answer: the first is its owner, the others are admins.
+// hosted gives a guest's session to those who answer: the first who is no bot is its owner, the others are admins.
 func hosted(info *protocol.SessionInfo, rows []*MemberRow) {
+	owner := 1 + slices.IndexFunc(rows[1:], func(row *MemberRow) bool { return !protocol.IsBot(row.User) })
 	for i, row := range rows {
 		switch i {
 		case 0:
 			row.Role = protocol.Role_MEMBER
-		case 1:
+		case max(1, owner):
 			row.Role = protocol.Role_OWNER
 			info.Owner = row.User
 		default:

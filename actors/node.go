@@ -102,6 +102,7 @@ type Node struct {
 	releases Releases // nil: there are none
 	friends  Friends
 	presence *presence
+	robots   Robots // nil: there are none
 
 	system    *actor.ActorSystem
 	root      *actor.RootContext

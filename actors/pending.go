@@ -24,6 +24,8 @@ type pending struct {
 	answer *protocol.Frame // nil with a message: made from entry
 	after  func(*Burst)    // tells others than the session's members
 	failed func()          // when it was refused
+
+	offered bool // bots leave by it
 }
 
 // append gives p to the committer. Its answer and events follow when it is durable.
@@ -76,6 +78,7 @@ func (s *Session) committed(m *committed) {
 	s.waiting -= len(m.done)
 	var out mail
 	made := false
+	var offered []*protocol.Entry
 	events := make([]*Event, 0, len(m.done))
 	for _, p := range m.done {
 		if p.Err != nil {
@@ -95,6 +98,14 @@ func (s *Session) committed(m *committed) {
 		s.answer(p, &out)
 		if p.entry != nil && !plantedPublishBeforeCommit {
 			events = append(events, s.push(p))
+			if s.drafts != nil {
+				if d := s.drafts.by(p.entry.Sender, p.entry.ClientMsgId); d != nil {
+					events = append(events, s.became(d, p.entry.Seq))
+				}
+			}
+		}
+		if len(s.bots) > 0 || p.offered {
+			offered = append(offered, p.Entries...)
 		}
 		if p.after != nil {
 			if len(events) > 0 {
@@ -107,6 +118,9 @@ func (s *Session) committed(m *committed) {
 	out.send(s.node, m.burst)
 	if len(events) > 0 {
 		s.publish(events, m.burst)
+	}
+	if s.node.robots != nil && (len(offered) > 0 || made && len(s.bots) > 0) {
+		s.offer(offered)
 	}
 	switch {
 	case s.broken:

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -75,8 +76,9 @@ type presence struct {
 	kept       Standings
 	id         string // of this start of the node
 
-	mu  sync.Mutex
-	due map[protocol.UserID]int64 // who is to be looked at, and when (Unix milliseconds)
+	mu   sync.Mutex
+	bots map[protocol.UserID]attended // those that were told of: they have no connections
+	due  map[protocol.UserID]int64    // who is to be looked at, and when (Unix milliseconds)
 
 	// Of one user one choice is kept and told after the other.
 	seed     maphash.Seed
@@ -108,6 +110,50 @@ func (p *presence) look(user protocol.UserID, at time.Time) {
 		p.due = map[protocol.UserID]int64{}
 	}
 	p.due[user] = at.UnixMilli()
+}
+
+// attended is how a bot is seen: statuses by their places.
+type attended struct {
+	status uint32
+	shown  uint32 // as ref.shown
+}
+
+// attend notes how a bot is seen from the next beat on.
+func (p *presence) attend(bot protocol.UserID, status string) {
+	p.mu.Lock()
+	if p.bots == nil {
+		p.bots = map[protocol.UserID]attended{}
+	}
+	at := p.bots[bot]
+	if at.status = offline; slices.Contains(statuses, status) {
+		at.status = uint32(slices.Index(statuses, status))
+	}
+	p.bots[bot] = at
+	p.mu.Unlock()
+	p.look(bot, time.Now())
+}
+
+// bot gives how a bot is seen; false: nothing was told of it.
+func (p *presence) bot(id protocol.UserID) (attended, bool) {
+	if !protocol.IsBot(id) {
+		return attended{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.bots[id]
+	return at, ok
+}
+
+// show notes as what a bot is shown, and says whether that is something else than before.
+func (p *presence) show(id protocol.UserID, shown uint32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.bots[id]
+	was := at.shown
+	if at.shown = shown; ok {
+		p.bots[id] = at
+	}
+	return ok && was != shown
 }
 
 func (p *presence) run() {
@@ -192,6 +238,10 @@ func (p *presence) take(now time.Time) (users []protocol.UserID) {
 // went just now.
 func (p *presence) standing(id protocol.UserID) Standing {
 	s := Standing{User: id, Status: statusOffline}
+	if at, ok := p.bot(id); ok {
+		s.Status = statuses[at.status]
+		return s
+	}
 	r := p.node.people.find(id)
 	if r == nil {
 		return s
@@ -209,6 +259,12 @@ func (p *presence) lookAtAll(now time.Time) {
 			p.look(id, now)
 		}
 	})
+	p.mu.Lock()
+	bots := slices.Collect(maps.Keys(p.bots))
+	p.mu.Unlock()
+	for _, id := range bots {
+		p.look(id, now)
+	}
 }
 
 // tell publishes how users are seen from now on.

@@ -88,6 +88,8 @@ func (s *Session) maySet(r *request, me *MemberRow, m *protocol.SessionSet) erro
 		return protocol.Denied("only groups have a name, an owner and settings")
 	case m.Owner != nil && s.members[*m.Owner] == nil:
 		return protocol.NotFound("user %.64q in session %s", *m.Owner, s.id)
+	case m.Owner != nil && protocol.IsBot(*m.Owner):
+		return protocol.Denied("a bot owns no session")
 	case m.Role == nil && m.SilencedUntil == nil:
 		return nil
 	}

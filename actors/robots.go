@@ -2,12 +2,18 @@ package actors
 
 import (
 	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // Robots runs the bots that are members of sessions. Its methods do not block, but for
-// Rule, which is called away from every mailbox.
+// Rule, which is called away from every mailbox. The others may be called in the very
+// goroutine that told a session something (Node.Draft, Node.Ask): who holds a lock
+// then must not need it here.
 type Robots interface {
 	// Offer says what became durable in a session of which bots are members. Of one
 	// session it is told in order. What is lost is found by seq: the log is the truth.
@@ -24,9 +30,9 @@ type Robots interface {
 // Offer is what a session tells Robots. Nobody changes what is in it.
 type Offer struct {
 	Session protocol.SessionID
-	Info    *protocol.SessionInfo // without members
+	Info    *protocol.SessionInfo // without members; HeadSeq, Epoch and MemberCount are set
 	Bots    []protocol.UserID     // the bots that are members of it now
-	Entries []*protocol.Entry     // in order
+	Entries []*protocol.Entry     // in order; none when the session was made or loaded
 }
 
 // Trial is a message that nobody has seen yet.
@@ -56,3 +62,79 @@ type Draft struct {
 	Text    string
 	Over    string // "": it goes on; cancelled or failed: it ends without a message
 }
+
+// UseRobots has bots told of what happens in their sessions. It is called before the
+// first connection.
+func (n *Node) UseRobots(r Robots) { n.robots = r }
+
+// enlist notes which of the members that came are bots. The slice is never changed, only
+// replaced: others hold it.
+func (s *Session) enlist(rows []*MemberRow) {
+	for _, row := range rows {
+		if protocol.IsBot(row.User) && !slices.Contains(s.bots, row.User) {
+			s.bots = append(slices.Clip(s.bots), row.User)
+		}
+	}
+}
+
+// discharge forgets the bots among the members that leave by p, and ends what they were writing.
+func (s *Session) discharge(p *pending, rows []*MemberRow) {
+	if len(s.bots) == 0 {
+		return
+	}
+	p.offered = true // to those that are gone now too
+	for _, row := range rows {
+		if !protocol.IsBot(row.User) {
+			continue
+		}
+		s.bots = slices.DeleteFunc(slices.Clone(s.bots), func(u protocol.UserID) bool { return u == row.User })
+		s.endDrafts(func(d *draft) bool { return d.bot == row.User })
+	}
+}
+
+// offers says whether there is anybody to be told what becomes durable.
+func (s *Session) offers() bool { return len(s.bots) > 0 && s.node.robots != nil }
+
+// offer tells Robots what became durable.
+func (s *Session) offer(entries []*protocol.Entry) {
+	info := proto.CloneOf(s.info)
+	info.HeadSeq, info.Epoch, info.MemberCount = s.head, s.logEpoch, int64(len(s.members))
+	s.node.robots.Offer(&Offer{Session: s.id, Info: info, Bots: s.bots, Entries: entries})
+}
+
+// Whisper tells one member of a session something that is in no log. Both sides have to
+// be members: NOT_FOUND. A time of 0 is now.
+func (n *Node) Whisper(ctx context.Context, m *protocol.MsgWhisper, to protocol.UserID) error {
+	if m.WhisperId == "" || len(m.WhisperId) > maxClientMsgID {
+		return protocol.BadRequest("msg_whisper.whisperId: 1 to %d bytes are needed", maxClientMsgID)
+	}
+	if err := n.checkContent(m.Content); err != nil {
+		return err
+	}
+	if m = proto.CloneOf(m); m.CreatedAt == 0 {
+		m.CreatedAt = time.Now().UnixMilli()
+	}
+	e := &Event{Ephemeral: true, Shared: protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgWhisper{MsgWhisper: m}})}
+	return n.decree(ctx, m.Session, func(s *Session, told func(error)) {
+		me := s.members[m.Sender]
+		switch {
+		case s.info.Dead || me == nil:
+			told(s.unknown())
+		case s.members[to] == nil:
+			told(protocol.NotFound("user %.64q in session %s", to, s.id))
+		default:
+			err := mayWrite(s.info, me, time.Now())
+			if err == nil {
+				err = s.mayTalk(m.Sender)
+			}
+			if err == nil {
+				s.node.streams.Publish(UserSubject(to), []*Event{e}, nil)
+			}
+			told(err)
+		}
+	})
+}
+
+// Attend says how a bot is seen from now on: online, busy, away or offline. It has no
+// connection that would say so.
+func (n *Node) Attend(user protocol.UserID, status string) { n.presence.attend(user, status) }

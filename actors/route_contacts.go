@@ -69,6 +69,9 @@ func checkRequest(me protocol.UserID, m *protocol.RequestSend) error {
 	if utf8.RuneCountInString(m.Note) > maxNote {
 		return protocol.TooLarge("request_send.note: %d characters at most", maxNote)
 	}
+	if protocol.IsBot(m.User) || m.Kind == protocol.RequestKind_FRIEND_REQUEST && protocol.IsBot(m.Target) {
+		return protocol.Denied("a bot answers no requests: talk to it, or add it to a group")
+	}
 	switch m.Kind {
 	case protocol.RequestKind_FRIEND_REQUEST:
 		if m.User != "" {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -47,6 +48,9 @@ type Session struct {
 	kept      *Pair       // of a p2p session: what its people keep of each other
 	keptAt    int         // counts how often kept was set
 
+	bots   []protocol.UserID // of the members: never changed, only replaced
+	drafts *drafts           // what they are writing; nil: nothing
+
 	reporting []*pending // the committer's, while it reports
 }
 
@@ -69,6 +73,8 @@ func (s *Session) Receive(c actor.Context) {
 		s.done(m)
 	case *passivate:
 		s.passivate(m)
+	case *draftsDue:
+		s.draftsDue()
 	case *end:
 		c.Stop(c.Self())
 	default:
@@ -93,6 +99,8 @@ func (s *Session) serve(m any) {
 		s.takeover(m)
 	case *byCode:
 		s.byCode(m)
+	case *Draft:
+		s.draft(m)
 	}
 }
 
@@ -143,6 +151,10 @@ func (s *Session) request(r *request) {
 	case *protocol.Frame_Sync:
 		s.sync(r, me, m.Sync)
 	case *protocol.Frame_MsgCancel:
+		if d := s.drafts.of(m.MsgCancel.MessagerecvId); d != nil {
+			s.stop(r, d)
+			return
+		}
 		s.cancel(r, m.MsgCancel)
 	case *protocol.Frame_MsgEdit:
 		s.edit(r, m.MsgEdit)
@@ -247,6 +259,9 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 		s.adopt(stored)
 		s.sent = sent
 		s.append(&pending{Append: Append{Claim: true}})
+		if s.offers() {
+			s.offer(nil)
+		}
 	}
 	s.state = active
 	s.disband()
@@ -262,7 +277,9 @@ func (s *Session) adopt(stored *Stored) {
 	s.head, s.given = stored.Head, stored.Head
 	s.order = orderOf(stored.Members)
 	s.members = make(map[protocol.UserID]*MemberRow, len(stored.Members))
-	s.lastJoin = 0
+	s.lastJoin, s.bots = 0, nil
+	s.enlist(stored.Members)
+	s.endDrafts(func(d *draft) bool { return !slices.Contains(s.bots, d.bot) })
 	for _, m := range stored.Members {
 		s.members[m.User] = m
 		s.lastJoin = max(s.lastJoin, m.Order)
@@ -337,7 +354,7 @@ func (s *Session) done(f done) {
 // address is sent on to the next activation until the end.
 func (s *Session) passivate(m *passivate) {
 	idle := m.now || time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
-	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 {
+	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 || s.drafts != nil {
 		if m.now {
 			s.ref.active.Store(0) // the next sweep asks again
 		}

@@ -42,6 +42,7 @@ func (s *Session) letIn(p *pending, sender, inviter protocol.UserID, users []pro
 		p.Members = append(p.Members, row)
 		p.Marks = append(p.Marks, Mark{User: u, ReadSeq: row.ReadSeq})
 	}
+	s.enlist(p.Members)
 	more := p.after
 	p.after = func(b *Burst) {
 		s.touch(b, came...)

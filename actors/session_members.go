@@ -300,7 +300,18 @@ func (s *Session) exit(r *request) {
 	reply.Seq = s.left(r, []*MemberRow{s.members[r.who.User]}, &protocol.Frame{Body: &protocol.Frame_SessionExitReply{SessionExitReply: reply}})
 }
 
-// left takes rows out. When the owner goes, the first in order of joining follows,
+// heir is the person who joined first of those who are in.
+func (s *Session) heir() *MemberRow {
+	first, _ := s.order.after(0, len(s.bots)+1)
+	for _, row := range first {
+		if !protocol.IsBot(row.User) {
+			return row
+		}
+	}
+	return s.order.head()
+}
+
+// left takes rows out. When the owner goes, the first person in order of joining follows,
 // the creator stays who it was; when nobody is left, the session is dead.
 func (s *Session) left(r *request, rows []*MemberRow, answer *protocol.Frame) int64 {
 	e := &protocol.Entry{Kind: protocol.Kind_LEAVE, Sender: r.who.User, Members: users(rows)}
@@ -309,6 +320,17 @@ func (s *Session) left(r *request, rows []*MemberRow, answer *protocol.Frame) in
 		s.order.remove(row)
 	}
 	p := &pending{req: r, answer: answer}
+	s.discharge(p, rows)
+	if len(s.members) > 0 && len(s.members) == len(s.bots) { // bots alone are no group
+		rest, _ := s.order.after(0, len(s.members))
+		for _, row := range rest {
+			delete(s.members, row.User)
+			s.order.remove(row)
+		}
+		s.discharge(p, rest)
+		rows = append(rows, rest...)
+		e.Members = users(rows)
+	}
 	p.Removed = e.Members
 	s.silencesLeft(p, rows)
 	info := proto.CloneOf(s.info)
@@ -316,7 +338,7 @@ func (s *Session) left(r *request, rows []*MemberRow, answer *protocol.Frame) in
 	case len(s.members) == 0:
 		info.Dead, info.Owner, info.Until, s.former = true, "", 0, nil
 	case s.members[info.Owner] == nil:
-		info.Owner = s.order.head().User
+		info.Owner = s.heir().User
 		e.Owner = info.Owner
 		s.promote(p, info.Owner, protocol.Role_OWNER)
 	}

@@ -15,20 +15,9 @@ type takeover struct {
 	done     chan error // has room for one
 }
 
-// SessionsOf gives the sessions that user is in and could be replaced in: those of two are not among them, as their id
-// is made of the two.
+// SessionsOf gives the sessions that user is in, in no order.
 func (n *Node) SessionsOf(ctx context.Context, user protocol.UserID) ([]protocol.SessionID, error) {
-	all, err := n.journal.SessionsOf(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	groups := all[:0]
-	for _, id := range all {
-		if !protocol.IsP2P(id) {
-			groups = append(groups, id)
-		}
-	}
-	return groups, nil
+	return n.journal.SessionsOf(ctx, user)
 }
 
 // Replace puts to in the place of from in a session: what from could read and had read, its role, whether it had pinned or

@@ -38,7 +38,8 @@ func (s *Session) mayTalk(from protocol.UserID) error {
 	if mine.User != from {
 		return nil
 	}
-	return mayTalk(mine, theirs, s.node.cfg.TellBlocked, s.node.cfg.Strangers == FriendsOnly && !p.Open)
+	friendsOnly := s.node.cfg.Strangers == FriendsOnly && !p.Open && !protocol.IsBot(from) && !protocol.IsBot(theirs.User)
+	return mayTalk(mine, theirs, s.node.cfg.TellBlocked, friendsOnly)
 }
 
 // vetMembers is vet for the people of a new session. Of two it asks as well whether

@@ -55,6 +55,7 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 	case m.BeforeSeq != nil:
 		to = *m.BeforeSeq - 1
 	}
+	drafted := s.drafts != nil
 	s.node.off(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
@@ -92,7 +93,15 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 			}
 			reply.Messages[i] = e
 		}
-		s.reply(r, &protocol.Frame{Body: &protocol.Frame_SyncReply{SyncReply: reply}})
+		answer := func() { s.reply(r, &protocol.Frame{Body: &protocol.Frame_SyncReply{SyncReply: reply}}) }
+		if !drafted {
+			answer()
+			return
+		}
+		s.node.tell(s.pid, done(func() { // what became a message meanwhile is no draft any more
+			reply.Streams = s.streams()
+			answer()
+		}))
 	})
 }
 

@@ -90,6 +90,9 @@ func (s *Session) again(r *request, m *protocol.MsgSend, k *known, hash [8]byte)
 	case k.waiting != nil:
 		k.waiting.also = append(k.waiting.also, r)
 	default:
+		if d := s.drafts.by(r.who.User, m.ClientMsgId); d != nil { // begun again by one that did not know
+			s.publish([]*Event{s.became(d, k.Seq)}, nil)
+		}
 		s.reply(r, stored(s.id, m.ClientMsgId, k.Seq, k.CreatedAt, true))
 	}
 }

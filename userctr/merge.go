@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/troupe-im/troupe/internal/access"
@@ -118,6 +119,7 @@ func (c *Center) finishMerge(ctx context.Context, m *Merge) error {
 		if err != nil {
 			return fmt.Errorf("userctr: sessions of %s: %w", m.Guest, err)
 		}
+		in = slices.DeleteFunc(in, protocol.IsP2P) // the id of a session of two is made of the two
 		if len(in) == 0 {
 			break
 		}

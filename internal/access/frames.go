@@ -35,7 +35,7 @@ var frames = map[string][]Action{
 	"msg_recv":    {Mark},
 	"msg_read":    {Mark},
 	"msg_editing": {Type},
-	"msg_cancel":  {RecallOwn, RecallOthers},
+	"msg_cancel":  {RecallOwn, RecallOthers, StopDraft},
 	"msg_edit":    {EditOwn},
 	"msg_react":   {React},
 	"msg_accept":  {React},

@@ -33,6 +33,7 @@ const (
 	RecallOwn
 	RecallOthers
 	React
+	StopDraft
 	Mark
 	Type
 	Arrange
@@ -136,6 +137,7 @@ var table = [actions]row{
 	RecallOwn:    member("recall one's own message", yes, yes, yes, yes, send, messages),
 	RecallOthers: member("recall another's message", deny, deny, yes, yes, moderate, messages),
 	React:        member("react to a message, or answer a call", yes, yes, yes, yes, send, deny),
+	StopDraft:    member("stop what a bot is writing", policy, policy, yes, yes, moderate, deny),
 	Mark:         member("move one's marks", yes, yes, yes, yes, yes, deny),
 	Type:         member("show that one is typing", yes, yes, yes, yes, send, deny),
 	Arrange:      member("pin or mute a session for oneself", yes, yes, yes, yes, yes, deny),
