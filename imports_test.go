@@ -42,10 +42,11 @@ var tree = map[string][]string{
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
 	"plugins/sdk":           {"plugins/sdk/botv1"},
 	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
+	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},
 
-	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},                                                             // what all streams must pass
+	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},                                                                               // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/troupe-im/troupe/filectr/review"
+	"github.com/troupe-im/troupe/internal/egress"
 )
 
 const ourReviewSecret = "d41ba8e0c7f2931b5a6e44d2f0981c3e"
@@ -24,7 +24,7 @@ func TestAReviewUnderWayAtAKillIsTakenUpAgainAndItsDecisionStays(t *testing.T) {
 	var server string
 	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		if !strings.HasPrefix(r.Header.Get(review.SignatureHeader), "t=") {
+		if !strings.HasPrefix(r.Header.Get(egress.SignatureHeader), "t=") {
 			t.Error("it is not signed")
 		}
 		var q question

@@ -46,9 +46,9 @@ func openExaminer(t *testing.T) *examiner {
 	d.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var at int64
-		fmt.Sscanf(r.Header.Get(review.SignatureHeader), "t=%d,", &at)
-		if err != nil || r.Method != "POST" || r.Header.Get(review.SignatureHeader) != review.Sign(reviewSecret, time.Unix(at, 0), body) {
-			t.Errorf("%s with the signature %q, %v", r.Method, r.Header.Get(review.SignatureHeader), err)
+		fmt.Sscanf(r.Header.Get(egress.SignatureHeader), "t=%d,", &at)
+		if err != nil || r.Method != "POST" || r.Header.Get(egress.SignatureHeader) != egress.Sign(reviewSecret, time.Unix(at, 0), body) {
+			t.Errorf("%s with the signature %q, %v", r.Method, r.Header.Get(egress.SignatureHeader), err)
 		}
 		var a asked
 		if err := json.Unmarshal(body, &a); err != nil {

@@ -5,14 +5,10 @@ package review
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/troupe-im/troupe/filectr"
@@ -27,9 +23,6 @@ type Config struct {
 	Answer int64 // bytes of an answer at most: 1 MiB
 	Egress egress.Config
 }
-
-// SignatureHeader says when a request was made and by whom: t=UNIX,v1=HEX.
-const SignatureHeader = "Troupe-Signature"
 
 // Service asks a service. It fills filectr.Reviewer.
 type Service struct {
@@ -91,7 +84,7 @@ func (s *Service) Review(ctx context.Context, r filectr.Review) (filectr.Decisio
 		return filectr.Decision{}, err
 	}
 	a, err := s.web.Do(ctx, egress.Question{Method: http.MethodPost, URL: s.cfg.URL, Body: body, Header: http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"application/json"}, SignatureHeader: {Sign(s.cfg.Secret, s.now(), body)},
+		"Content-Type": {"application/json"}, "Accept": {"application/json"}, egress.SignatureHeader: {egress.Sign(s.cfg.Secret, s.now(), body)},
 	}})
 	if err != nil {
 		return filectr.Decision{}, err
@@ -114,14 +107,4 @@ func (s *Service) Review(ctx context.Context, r filectr.Review) (filectr.Decisio
 		return filectr.Decision{}, fmt.Errorf("its answer has the deal %.20q, which is none of allow, reject, hold, replace", said.Deal)
 	}
 	return filectr.Decision{State: state, Reason: said.Reason, Picture: said.File}, nil
-}
-
-// Sign is the value of SignatureHeader: HMAC-SHA256 by secret of the time in Unix seconds,
-// a dot, and the body.
-func Sign(secret string, at time.Time, body []byte) string {
-	t := strconv.FormatInt(at.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(t + "."))
-	mac.Write(body)
-	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }

@@ -2001,6 +2001,10 @@ type Call struct {
 	//	*Call_Silence
 	//	*Call_Usage
 	//	*Call_Secret
+	//	*Call_Fetch
+	//	*Call_HookMake
+	//	*Call_HookList
+	//	*Call_HookDrop
 	Do            isCall_Do `protobuf_oneof:"do"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2278,6 +2282,42 @@ func (x *Call) GetSecret() *Secret {
 	return nil
 }
 
+func (x *Call) GetFetch() *Fetch {
+	if x != nil {
+		if x, ok := x.Do.(*Call_Fetch); ok {
+			return x.Fetch
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetHookMake() *HookMake {
+	if x != nil {
+		if x, ok := x.Do.(*Call_HookMake); ok {
+			return x.HookMake
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetHookList() *HookList {
+	if x != nil {
+		if x, ok := x.Do.(*Call_HookList); ok {
+			return x.HookList
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetHookDrop() *HookDrop {
+	if x != nil {
+		if x, ok := x.Do.(*Call_HookDrop); ok {
+			return x.HookDrop
+		}
+	}
+	return nil
+}
+
 type isCall_Do interface {
 	isCall_Do()
 }
@@ -2374,6 +2414,22 @@ type Call_Secret struct {
 	Secret *Secret `protobuf:"bytes,91,opt,name=secret,proto3,oneof"`
 }
 
+type Call_Fetch struct {
+	Fetch *Fetch `protobuf:"bytes,92,opt,name=fetch,proto3,oneof"`
+}
+
+type Call_HookMake struct {
+	HookMake *HookMake `protobuf:"bytes,93,opt,name=hook_make,json=hookMake,proto3,oneof"`
+}
+
+type Call_HookList struct {
+	HookList *HookList `protobuf:"bytes,94,opt,name=hook_list,json=hookList,proto3,oneof"`
+}
+
+type Call_HookDrop struct {
+	HookDrop *HookDrop `protobuf:"bytes,95,opt,name=hook_drop,json=hookDrop,proto3,oneof"`
+}
+
 func (*Call_Post) isCall_Do() {}
 
 func (*Call_Delta) isCall_Do() {}
@@ -2420,6 +2476,14 @@ func (*Call_Usage) isCall_Do() {}
 
 func (*Call_Secret) isCall_Do() {}
 
+func (*Call_Fetch) isCall_Do() {}
+
+func (*Call_HookMake) isCall_Do() {}
+
+func (*Call_HookList) isCall_Do() {}
+
+func (*Call_HookDrop) isCall_Do() {}
+
 type Result struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Id           uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2439,6 +2503,8 @@ type Result struct {
 	//	*Result_Tool
 	//	*Result_Usage
 	//	*Result_Secret
+	//	*Result_Fetched
+	//	*Result_Hooks
 	Got           isResult_Got `protobuf_oneof:"got"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2608,6 +2674,24 @@ func (x *Result) GetSecret() *SecretValue {
 	return nil
 }
 
+func (x *Result) GetFetched() *Fetched {
+	if x != nil {
+		if x, ok := x.Got.(*Result_Fetched); ok {
+			return x.Fetched
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetHooks() *Hooks {
+	if x != nil {
+		if x, ok := x.Got.(*Result_Hooks); ok {
+			return x.Hooks
+		}
+	}
+	return nil
+}
+
 type isResult_Got interface {
 	isResult_Got()
 }
@@ -2656,6 +2740,14 @@ type Result_Secret struct {
 	Secret *SecretValue `protobuf:"bytes,20,opt,name=secret,proto3,oneof"`
 }
 
+type Result_Fetched struct {
+	Fetched *Fetched `protobuf:"bytes,21,opt,name=fetched,proto3,oneof"`
+}
+
+type Result_Hooks struct {
+	Hooks *Hooks `protobuf:"bytes,22,opt,name=hooks,proto3,oneof"`
+}
+
 func (*Result_Posted) isResult_Got() {}
 
 func (*Result_Entries) isResult_Got() {}
@@ -2677,6 +2769,10 @@ func (*Result_Tool) isResult_Got() {}
 func (*Result_Usage) isResult_Got() {}
 
 func (*Result_Secret) isResult_Got() {}
+
+func (*Result_Fetched) isResult_Got() {}
+
+func (*Result_Hooks) isResult_Got() {}
 
 // Post says something. n tells several posts for one event apart: the same (event, n)
 // again is the same message. Outside an event key does that; both absent: BAD_REQUEST.
@@ -4789,6 +4885,382 @@ func (x *SecretValue) GetValue() string {
 	return ""
 }
 
+// Fetch asks somebody on the web, by the host: a bot's process has no network. It
+// reaches what the scope network was granted for: hosts, or the public web.
+type Fetch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Method        string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"` // GET, POST, PUT, PATCH or DELETE
+	Url           string                 `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	Header        map[string]string      `protobuf:"bytes,3,rep,name=header,proto3" json:"header,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Body          []byte                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"` // 1 MiB at most, as the answer
+	Sign          string                 `protobuf:"bytes,5,opt,name=sign,proto3" json:"sign,omitempty"` // a secret: the request gets the header Troupe-Signature by it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fetch) Reset() {
+	*x = Fetch{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fetch) ProtoMessage() {}
+
+func (x *Fetch) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
+func (*Fetch) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *Fetch) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Fetch) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Fetch) GetHeader() map[string]string {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Fetch) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *Fetch) GetSign() string {
+	if x != nil {
+		return x.Sign
+	}
+	return ""
+}
+
+type Fetched struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        int32                  `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	Header        map[string]string      `protobuf:"bytes,2,rep,name=header,proto3" json:"header,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fetched) Reset() {
+	*x = Fetched{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fetched) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fetched) ProtoMessage() {}
+
+func (x *Fetched) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fetched.ProtoReflect.Descriptor instead.
+func (*Fetched) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *Fetched) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Fetched) GetHeader() map[string]string {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Fetched) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// HookMake makes an address at which others tell the bot something in the session: an
+// Event of kind webhook, whose body is JSON of {hook, name, type, body}.
+type HookMake struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HookMake) Reset() {
+	*x = HookMake{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HookMake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HookMake) ProtoMessage() {}
+
+func (x *HookMake) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HookMake.ProtoReflect.Descriptor instead.
+func (*HookMake) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *HookMake) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type HookList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HookList) Reset() {
+	*x = HookList{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HookList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HookList) ProtoMessage() {}
+
+func (x *HookList) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HookList.ProtoReflect.Descriptor instead.
+func (*HookList) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{63}
+}
+
+type HookDrop struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HookDrop) Reset() {
+	*x = HookDrop{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HookDrop) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HookDrop) ProtoMessage() {}
+
+func (x *HookDrop) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HookDrop.ProtoReflect.Descriptor instead.
+func (*HookDrop) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *HookDrop) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type Hooks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hooks         []*Hook                `protobuf:"bytes,1,rep,name=hooks,proto3" json:"hooks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hooks) Reset() {
+	*x = Hooks{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hooks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hooks) ProtoMessage() {}
+
+func (x *Hooks) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hooks.ProtoReflect.Descriptor instead.
+func (*Hooks) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *Hooks) GetHooks() []*Hook {
+	if x != nil {
+		return x.Hooks
+	}
+	return nil
+}
+
+type Hook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Path          string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"` // only in the answer that made it: whoever has it may
+	CreatedAt     int64                  `protobuf:"varint,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hook) Reset() {
+	*x = Hook{}
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hook) ProtoMessage() {}
+
+func (x *Hook) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_sdk_botv1_bot_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hook.ProtoReflect.Descriptor instead.
+func (*Hook) Descriptor() ([]byte, []int) {
+	return file_plugins_sdk_botv1_bot_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *Hook) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Hook) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Hook) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Hook) GetCreatedAt() int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return 0
+}
+
 var File_plugins_sdk_botv1_bot_proto protoreflect.FileDescriptor
 
 const file_plugins_sdk_botv1_bot_proto_rawDesc = "" +
@@ -4946,7 +5418,7 @@ const file_plugins_sdk_botv1_bot_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xdb\t\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xb1\v\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\tR\x05event\x12\x18\n" +
@@ -4977,8 +5449,12 @@ const file_plugins_sdk_botv1_bot_proto_rawDesc = "" +
 	"\ttool_call\x18G \x01(\v2\x17.troupe.bot.v1.ToolCallH\x00R\btoolCall\x122\n" +
 	"\asilence\x18P \x01(\v2\x16.troupe.bot.v1.SilenceH\x00R\asilence\x12,\n" +
 	"\x05usage\x18Z \x01(\v2\x14.troupe.bot.v1.UsageH\x00R\x05usage\x12/\n" +
-	"\x06secret\x18[ \x01(\v2\x15.troupe.bot.v1.SecretH\x00R\x06secretB\x04\n" +
-	"\x02do\"\x9a\x05\n" +
+	"\x06secret\x18[ \x01(\v2\x15.troupe.bot.v1.SecretH\x00R\x06secret\x12,\n" +
+	"\x05fetch\x18\\ \x01(\v2\x14.troupe.bot.v1.FetchH\x00R\x05fetch\x126\n" +
+	"\thook_make\x18] \x01(\v2\x17.troupe.bot.v1.HookMakeH\x00R\bhookMake\x126\n" +
+	"\thook_list\x18^ \x01(\v2\x17.troupe.bot.v1.HookListH\x00R\bhookList\x126\n" +
+	"\thook_drop\x18_ \x01(\v2\x17.troupe.bot.v1.HookDropH\x00R\bhookDropB\x04\n" +
+	"\x02do\"\xfc\x05\n" +
 	"\x06Result\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x14\n" +
@@ -4995,7 +5471,9 @@ const file_plugins_sdk_botv1_bot_proto_rawDesc = "" +
 	"\x05tools\x18\x11 \x01(\v2\x17.troupe.bot.v1.ToolListH\x00R\x05tools\x12/\n" +
 	"\x04tool\x18\x12 \x01(\v2\x19.troupe.bot.v1.ToolResultH\x00R\x04tool\x120\n" +
 	"\x05usage\x18\x13 \x01(\v2\x18.troupe.bot.v1.UsageLeftH\x00R\x05usage\x124\n" +
-	"\x06secret\x18\x14 \x01(\v2\x1a.troupe.bot.v1.SecretValueH\x00R\x06secretB\x05\n" +
+	"\x06secret\x18\x14 \x01(\v2\x1a.troupe.bot.v1.SecretValueH\x00R\x06secret\x122\n" +
+	"\afetched\x18\x15 \x01(\v2\x16.troupe.bot.v1.FetchedH\x00R\afetched\x12,\n" +
+	"\x05hooks\x18\x16 \x01(\v2\x14.troupe.bot.v1.HooksH\x00R\x05hooksB\x05\n" +
 	"\x03got\"\xc2\x01\n" +
 	"\x04Post\x12\f\n" +
 	"\x01n\x18\x01 \x01(\rR\x01n\x12\x10\n" +
@@ -5141,7 +5619,37 @@ const file_plugins_sdk_botv1_bot_proto_rawDesc = "" +
 	"\x06Secret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"#\n" +
 	"\vSecretValue\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\tR\x05value*1\n" +
+	"\x05value\x18\x01 \x01(\tR\x05value\"\xce\x01\n" +
+	"\x05Fetch\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x128\n" +
+	"\x06header\x18\x03 \x03(\v2 .troupe.bot.v1.Fetch.HeaderEntryR\x06header\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\x12\x12\n" +
+	"\x04sign\x18\x05 \x01(\tR\x04sign\x1a9\n" +
+	"\vHeaderEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x01\n" +
+	"\aFetched\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\x05R\x06status\x12:\n" +
+	"\x06header\x18\x02 \x03(\v2\".troupe.bot.v1.Fetched.HeaderEntryR\x06header\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x1a9\n" +
+	"\vHeaderEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1e\n" +
+	"\bHookMake\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\n" +
+	"\n" +
+	"\bHookList\"\x1a\n" +
+	"\bHookDrop\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"2\n" +
+	"\x05Hooks\x12)\n" +
+	"\x05hooks\x18\x01 \x03(\v2\x13.troupe.bot.v1.HookR\x05hooks\"]\n" +
+	"\x04Hook\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\x03R\tcreatedAt*1\n" +
 	"\bOrdering\x12\x0e\n" +
 	"\n" +
 	"BY_SESSION\x10\x00\x12\v\n" +
@@ -5163,7 +5671,7 @@ func file_plugins_sdk_botv1_bot_proto_rawDescGZIP() []byte {
 }
 
 var file_plugins_sdk_botv1_bot_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plugins_sdk_botv1_bot_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_plugins_sdk_botv1_bot_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
 var file_plugins_sdk_botv1_bot_proto_goTypes = []any{
 	(Ordering)(0),       // 0: troupe.bot.v1.Ordering
 	(*HostFrame)(nil),   // 1: troupe.bot.v1.HostFrame
@@ -5226,8 +5734,17 @@ var file_plugins_sdk_botv1_bot_proto_goTypes = []any{
 	(*UsageLeft)(nil),   // 58: troupe.bot.v1.UsageLeft
 	(*Secret)(nil),      // 59: troupe.bot.v1.Secret
 	(*SecretValue)(nil), // 60: troupe.bot.v1.SecretValue
-	nil,                 // 61: troupe.bot.v1.Command.HelpInEntry
-	nil,                 // 62: troupe.bot.v1.Argument.HelpInEntry
+	(*Fetch)(nil),       // 61: troupe.bot.v1.Fetch
+	(*Fetched)(nil),     // 62: troupe.bot.v1.Fetched
+	(*HookMake)(nil),    // 63: troupe.bot.v1.HookMake
+	(*HookList)(nil),    // 64: troupe.bot.v1.HookList
+	(*HookDrop)(nil),    // 65: troupe.bot.v1.HookDrop
+	(*Hooks)(nil),       // 66: troupe.bot.v1.Hooks
+	(*Hook)(nil),        // 67: troupe.bot.v1.Hook
+	nil,                 // 68: troupe.bot.v1.Command.HelpInEntry
+	nil,                 // 69: troupe.bot.v1.Argument.HelpInEntry
+	nil,                 // 70: troupe.bot.v1.Fetch.HeaderEntry
+	nil,                 // 71: troupe.bot.v1.Fetched.HeaderEntry
 }
 var file_plugins_sdk_botv1_bot_proto_depIdxs = []int32{
 	7,  // 0: troupe.bot.v1.HostFrame.welcome:type_name -> troupe.bot.v1.Welcome
@@ -5248,9 +5765,9 @@ var file_plugins_sdk_botv1_bot_proto_depIdxs = []int32{
 	4,  // 15: troupe.bot.v1.Describe.personas:type_name -> troupe.bot.v1.Persona
 	5,  // 16: troupe.bot.v1.Describe.commands:type_name -> troupe.bot.v1.Command
 	0,  // 17: troupe.bot.v1.Describe.ordering:type_name -> troupe.bot.v1.Ordering
-	61, // 18: troupe.bot.v1.Command.help_in:type_name -> troupe.bot.v1.Command.HelpInEntry
+	68, // 18: troupe.bot.v1.Command.help_in:type_name -> troupe.bot.v1.Command.HelpInEntry
 	6,  // 19: troupe.bot.v1.Command.args:type_name -> troupe.bot.v1.Argument
-	62, // 20: troupe.bot.v1.Argument.help_in:type_name -> troupe.bot.v1.Argument.HelpInEntry
+	69, // 20: troupe.bot.v1.Argument.help_in:type_name -> troupe.bot.v1.Argument.HelpInEntry
 	8,  // 21: troupe.bot.v1.Welcome.selves:type_name -> troupe.bot.v1.Self
 	11, // 22: troupe.bot.v1.Event.sender:type_name -> troupe.bot.v1.Person
 	12, // 23: troupe.bot.v1.Event.files:type_name -> troupe.bot.v1.File
@@ -5280,30 +5797,39 @@ var file_plugins_sdk_botv1_bot_proto_depIdxs = []int32{
 	34, // 47: troupe.bot.v1.Call.silence:type_name -> troupe.bot.v1.Silence
 	57, // 48: troupe.bot.v1.Call.usage:type_name -> troupe.bot.v1.Usage
 	59, // 49: troupe.bot.v1.Call.secret:type_name -> troupe.bot.v1.Secret
-	26, // 50: troupe.bot.v1.Result.posted:type_name -> troupe.bot.v1.Posted
-	36, // 51: troupe.bot.v1.Result.entries:type_name -> troupe.bot.v1.Entries
-	39, // 52: troupe.bot.v1.Result.members:type_name -> troupe.bot.v1.MemberList
-	43, // 53: troupe.bot.v1.Result.kv:type_name -> troupe.bot.v1.KvItem
-	44, // 54: troupe.bot.v1.Result.kv_list:type_name -> troupe.bot.v1.KvItems
-	46, // 55: troupe.bot.v1.Result.scheduled:type_name -> troupe.bot.v1.Scheduled
-	50, // 56: troupe.bot.v1.Result.file:type_name -> troupe.bot.v1.FileData
-	53, // 57: troupe.bot.v1.Result.tools:type_name -> troupe.bot.v1.ToolList
-	56, // 58: troupe.bot.v1.Result.tool:type_name -> troupe.bot.v1.ToolResult
-	58, // 59: troupe.bot.v1.Result.usage:type_name -> troupe.bot.v1.UsageLeft
-	60, // 60: troupe.bot.v1.Result.secret:type_name -> troupe.bot.v1.SecretValue
-	37, // 61: troupe.bot.v1.Entries.lines:type_name -> troupe.bot.v1.Line
-	11, // 62: troupe.bot.v1.Line.sender:type_name -> troupe.bot.v1.Person
-	12, // 63: troupe.bot.v1.Line.files:type_name -> troupe.bot.v1.File
-	11, // 64: troupe.bot.v1.MemberList.people:type_name -> troupe.bot.v1.Person
-	43, // 65: troupe.bot.v1.KvItems.items:type_name -> troupe.bot.v1.KvItem
-	54, // 66: troupe.bot.v1.ToolList.tools:type_name -> troupe.bot.v1.Tool
-	1,  // 67: troupe.bot.v1.Bot.Connect:input_type -> troupe.bot.v1.HostFrame
-	2,  // 68: troupe.bot.v1.Bot.Connect:output_type -> troupe.bot.v1.BotFrame
-	68, // [68:69] is the sub-list for method output_type
-	67, // [67:68] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	61, // 50: troupe.bot.v1.Call.fetch:type_name -> troupe.bot.v1.Fetch
+	63, // 51: troupe.bot.v1.Call.hook_make:type_name -> troupe.bot.v1.HookMake
+	64, // 52: troupe.bot.v1.Call.hook_list:type_name -> troupe.bot.v1.HookList
+	65, // 53: troupe.bot.v1.Call.hook_drop:type_name -> troupe.bot.v1.HookDrop
+	26, // 54: troupe.bot.v1.Result.posted:type_name -> troupe.bot.v1.Posted
+	36, // 55: troupe.bot.v1.Result.entries:type_name -> troupe.bot.v1.Entries
+	39, // 56: troupe.bot.v1.Result.members:type_name -> troupe.bot.v1.MemberList
+	43, // 57: troupe.bot.v1.Result.kv:type_name -> troupe.bot.v1.KvItem
+	44, // 58: troupe.bot.v1.Result.kv_list:type_name -> troupe.bot.v1.KvItems
+	46, // 59: troupe.bot.v1.Result.scheduled:type_name -> troupe.bot.v1.Scheduled
+	50, // 60: troupe.bot.v1.Result.file:type_name -> troupe.bot.v1.FileData
+	53, // 61: troupe.bot.v1.Result.tools:type_name -> troupe.bot.v1.ToolList
+	56, // 62: troupe.bot.v1.Result.tool:type_name -> troupe.bot.v1.ToolResult
+	58, // 63: troupe.bot.v1.Result.usage:type_name -> troupe.bot.v1.UsageLeft
+	60, // 64: troupe.bot.v1.Result.secret:type_name -> troupe.bot.v1.SecretValue
+	62, // 65: troupe.bot.v1.Result.fetched:type_name -> troupe.bot.v1.Fetched
+	66, // 66: troupe.bot.v1.Result.hooks:type_name -> troupe.bot.v1.Hooks
+	37, // 67: troupe.bot.v1.Entries.lines:type_name -> troupe.bot.v1.Line
+	11, // 68: troupe.bot.v1.Line.sender:type_name -> troupe.bot.v1.Person
+	12, // 69: troupe.bot.v1.Line.files:type_name -> troupe.bot.v1.File
+	11, // 70: troupe.bot.v1.MemberList.people:type_name -> troupe.bot.v1.Person
+	43, // 71: troupe.bot.v1.KvItems.items:type_name -> troupe.bot.v1.KvItem
+	54, // 72: troupe.bot.v1.ToolList.tools:type_name -> troupe.bot.v1.Tool
+	70, // 73: troupe.bot.v1.Fetch.header:type_name -> troupe.bot.v1.Fetch.HeaderEntry
+	71, // 74: troupe.bot.v1.Fetched.header:type_name -> troupe.bot.v1.Fetched.HeaderEntry
+	67, // 75: troupe.bot.v1.Hooks.hooks:type_name -> troupe.bot.v1.Hook
+	1,  // 76: troupe.bot.v1.Bot.Connect:input_type -> troupe.bot.v1.HostFrame
+	2,  // 77: troupe.bot.v1.Bot.Connect:output_type -> troupe.bot.v1.BotFrame
+	77, // [77:78] is the sub-list for method output_type
+	76, // [76:77] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_plugins_sdk_botv1_bot_proto_init() }
@@ -5354,6 +5880,10 @@ func file_plugins_sdk_botv1_bot_proto_init() {
 		(*Call_Silence)(nil),
 		(*Call_Usage)(nil),
 		(*Call_Secret)(nil),
+		(*Call_Fetch)(nil),
+		(*Call_HookMake)(nil),
+		(*Call_HookList)(nil),
+		(*Call_HookDrop)(nil),
 	}
 	file_plugins_sdk_botv1_bot_proto_msgTypes[23].OneofWrappers = []any{
 		(*Result_Posted)(nil),
@@ -5367,6 +5897,8 @@ func file_plugins_sdk_botv1_bot_proto_init() {
 		(*Result_Tool)(nil),
 		(*Result_Usage)(nil),
 		(*Result_Secret)(nil),
+		(*Result_Fetched)(nil),
+		(*Result_Hooks)(nil),
 	}
 	file_plugins_sdk_botv1_bot_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
@@ -5375,7 +5907,7 @@ func file_plugins_sdk_botv1_bot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugins_sdk_botv1_bot_proto_rawDesc), len(file_plugins_sdk_botv1_bot_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   62,
+			NumMessages:   71,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,388 @@
+// Package remote lets bots be members that run elsewhere: over a WebSocket that they
+// open, or by webhooks that they are sent. They speak the same frames as a plugin's
+// process (plugins/sdk/botv1), as JSON, and what they may do is the same.
+package remote
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/egress"
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/desk"
+)
+
+// Ways by which a bot is reached.
+const (
+	Socket  = "websocket" // it opens a WebSocket to /bots/v1/connect
+	Webhook = "webhook"   // it is sent POSTs
+)
+
+// Bot is a remote bot as an administrator registered it.
+type Bot struct {
+	ID       string          `json:"id"`               // the plugin's
+	Way      string          `json:"way"`              // Socket or Webhook
+	URL      string          `json:"url,omitempty"`    // of a Webhook
+	Token    string          `json:"token"`            // SHA-256 of its bearer token, in hex
+	Secret   string          `json:"secret,omitempty"` // signs what a Webhook is sent
+	Scopes   []string        `json:"scopes,omitempty"`
+	Config   string          `json:"config,omitempty"` // JSON that it gets in Welcome
+	By       protocol.UserID `json:"by"`
+	Created  time.Time       `json:"created"`
+	Disabled bool            `json:"disabled,omitempty"`
+}
+
+// Store keeps remote bots, and the addresses at which others tell bots something.
+type Store interface {
+	// RemoteBots gives all of them in order of their ids.
+	RemoteBots(ctx context.Context) ([]*Bot, error)
+	// KeepRemoteBot keeps one as it is from now on.
+	KeepRemoteBot(ctx context.Context, b *Bot) error
+	// RemoveRemoteBot removes one; one that is not there is removed already.
+	RemoveRemoteBot(ctx context.Context, id string) error
+
+	// Hooks gives all hooks, in no order.
+	Hooks(ctx context.Context) ([]*Hook, error)
+	KeepHook(ctx context.Context, h *Hook) error
+	// RemoveHook removes the one with a token; one that is not there is removed already.
+	RemoveHook(ctx context.Context, token string) error
+}
+
+// Desks makes whoever is at the other end of a channel a member, until the channel ends.
+type Desks interface {
+	Serve(ctx context.Context, p desk.Plugin, ch desk.Channel) error
+	// Incoming has a bot told what came from outside, at least once: it is durable when
+	// this returns. The same id again is the same event.
+	Incoming(ctx context.Context, in desk.Incoming) error
+}
+
+// Config bounds what remote bots do. A zero field means its written default.
+type Config struct {
+	Frame   int64         // bytes of one frame; default 16 MiB, as of a plugin's process
+	Within  time.Duration // a webhook answers within it; default 25 s, less than the 30 s after which an event comes again
+	Max     int           // bots; default 100
+	Egress  egress.Config
+	Backoff time.Duration // between two tries to reach a webhook, at first; default 1 s, doubled up to a minute
+}
+
+func (c Config) withDefaults() Config {
+	if c.Frame == 0 {
+		c.Frame = 16 << 20
+	}
+	if c.Within == 0 {
+		c.Within = 25 * time.Second
+	}
+	if c.Max == 0 {
+		c.Max = 100
+	}
+	if c.Backoff == 0 {
+		c.Backoff = time.Second
+	}
+	c.Egress.Trusted, c.Egress.Hops = true, -1 // an administrator wrote the addresses
+	c.Egress.Whole, c.Egress.Body = c.Within, c.Frame
+	return c
+}
+
+// Needs is what the center leans on.
+type Needs struct {
+	Store Store
+	Desks Desks
+	// Taken says whether a plugin of this installation has an id already.
+	Taken func(id string) bool
+	// Scopes are those that a bot may be given.
+	Scopes []string
+	// Problem answers a request with an error.
+	Problem func(w http.ResponseWriter, err error)
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Center knows the remote bots and serves those that are there.
+type Center struct {
+	cfg Config
+	Needs
+	web *egress.Client
+
+	mu      sync.Mutex
+	bots    map[string]*Bot
+	hooks   map[string]*Hook    // by their tokens' hashes
+	serving map[string]*serving // by id: the newest channel
+	ctx     context.Context     // Run's
+	running sync.WaitGroup
+}
+
+// serving is one bot that is there.
+type serving struct {
+	stop  context.CancelFunc
+	hook  *webhook // nil: a WebSocket
+	since time.Time
+}
+
+// New makes a center of what the store has.
+func New(ctx context.Context, cfg Config, needs Needs) (*Center, error) {
+	cfg = cfg.withDefaults()
+	c := &Center{cfg: cfg, Needs: needs, web: egress.New(cfg.Egress), bots: map[string]*Bot{}, hooks: map[string]*Hook{}, serving: map[string]*serving{}}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	all, err := c.Store.RemoteBots(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("remote bots: %w", err)
+	}
+	for _, b := range all {
+		c.bots[b.ID] = b
+	}
+	hooks, err := c.Store.Hooks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("hooks of bots: %w", err)
+	}
+	for _, h := range hooks {
+		c.hooks[h.Token] = h
+	}
+	return c, nil
+}
+
+// Run serves webhooks until ctx ends, and returns when all bots have been let go.
+func (c *Center) Run(ctx context.Context) {
+	c.mu.Lock()
+	c.ctx = ctx
+	for _, b := range c.bots {
+		c.begin(b)
+	}
+	c.mu.Unlock()
+	<-ctx.Done()
+	c.running.Wait()
+}
+
+// begin serves a webhook; mu is held. Whoever opens a WebSocket begins by itself.
+func (c *Center) begin(b *Bot) {
+	if b.Way != Webhook || b.Disabled || c.ctx == nil || c.ctx.Err() != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(c.ctx)
+	s := &serving{stop: stop, since: c.Now()}
+	c.serving[b.ID] = s
+	c.running.Go(func() { c.keepUp(ctx, b, s) })
+}
+
+// keepUp tries to reach a webhook until ctx ends.
+func (c *Center) keepUp(ctx context.Context, b *Bot, s *serving) {
+	wait := c.cfg.Backoff
+	for ctx.Err() == nil {
+		describe, err := c.describe(ctx, b)
+		if err == nil {
+			wait = c.cfg.Backoff
+			hook := newWebhook(c, b, describe)
+			c.mu.Lock()
+			s.hook, s.since = hook, c.Now()
+			c.mu.Unlock()
+			err = c.Desks.Serve(ctx, plugin(b), hook)
+			hook.Close("")
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		c.Log.Warn("a bot's webhook is not there", "bot", b.ID, "again", wait, "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, time.Minute)
+	}
+}
+
+func plugin(b *Bot) desk.Plugin {
+	return desk.Plugin{ID: b.ID, Scopes: b.Scopes, Config: b.Config, Remote: true}
+}
+
+// end lets a bot go; mu is held.
+func (c *Center) end(id string) {
+	if s := c.serving[id]; s != nil {
+		s.stop()
+		delete(c.serving, id)
+	}
+}
+
+// Wish is what an administrator says of a remote bot.
+type Wish struct {
+	ID     string
+	Way    string
+	URL    string
+	Scopes []string
+	Config string
+	By     protocol.UserID
+}
+
+var idForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// Add registers a bot. token is its bearer token, and secret signs what a webhook is
+// sent: both are shown this once. BAD_REQUEST; CONFLICT: the id is taken; TOO_MANY.
+func (c *Center) Add(ctx context.Context, w Wish) (b *Bot, token, secret string, err error) {
+	switch {
+	case !idForm.MatchString(w.ID):
+		return nil, "", "", protocol.BadRequest("id: 1 to 32 of a-z, 0-9 and - are needed, beginning with a letter")
+	case w.Way != Socket && w.Way != Webhook:
+		return nil, "", "", protocol.BadRequest("way: %s or %s is needed", Socket, Webhook)
+	case w.Way == Socket && w.URL != "":
+		return nil, "", "", protocol.BadRequest("url: a bot with a WebSocket has none")
+	case len(w.Config) > maxConfig:
+		return nil, "", "", protocol.TooLarge("config: %d bytes at most", maxConfig)
+	}
+	if w.Way == Webhook {
+		if _, err := egress.Parse(w.URL); err != nil {
+			return nil, "", "", protocol.BadRequest("url: %q cannot be asked: %s", w.URL, err)
+		}
+	}
+	for _, s := range w.Scopes {
+		if !slices.Contains(c.Scopes, s) {
+			return nil, "", "", protocol.BadRequest("scopes: %.32q is none of %s", s, strings.Join(c.Scopes, ", "))
+		}
+	}
+	b = &Bot{ID: w.ID, Way: w.Way, URL: w.URL, Scopes: slices.Compact(slices.Sorted(slices.Values(w.Scopes))), Config: w.Config, By: w.By, Created: c.Now()}
+	token, secret = b.renew()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bots[b.ID] != nil || c.Taken != nil && c.Taken(b.ID) {
+		return nil, "", "", protocol.Conflict("there is a bot %s already", b.ID)
+	}
+	if len(c.bots) >= c.cfg.Max {
+		return nil, "", "", protocol.Errorf(protocol.Code_TOO_MANY, "%d remote bots at most", c.cfg.Max)
+	}
+	if err := c.Store.KeepRemoteBot(ctx, b); err != nil {
+		return nil, "", "", fmt.Errorf("remote: keep %s: %w", b.ID, err)
+	}
+	c.bots[b.ID] = b
+	c.begin(b)
+	return b, token, secret, nil
+}
+
+// maxConfig is in bytes: some pages of settings.
+const maxConfig = 64 << 10
+
+// tokenPrefix tells a bot's token from others that somebody finds lying about.
+const tokenPrefix = "tb_"
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func hashed(token string) string {
+	h := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(h[:])
+}
+
+// renew gives a bot a new token and a new secret, of 160 and 256 bits.
+func (b *Bot) renew() (token, secret string) {
+	var raw [20 + 32]byte
+	rand.Read(raw[:])
+	token = tokenPrefix + base32Lower.EncodeToString(raw[:20])
+	b.Token = hashed(token)
+	if b.Way == Webhook {
+		b.Secret = base32Lower.EncodeToString(raw[20:])
+		secret = b.Secret
+	}
+	return token, secret
+}
+
+// Rotate gives a bot a new token and secret. The old ones are good no more, and the
+// bot has to come again. NOT_FOUND.
+func (c *Center) Rotate(ctx context.Context, id string) (token, secret string, err error) {
+	err = c.change(ctx, id, func(b *Bot) { token, secret = b.renew() })
+	return token, secret, err
+}
+
+// Set disables a bot, or enables it. NOT_FOUND.
+func (c *Center) Set(ctx context.Context, id string, disabled bool) error {
+	return c.change(ctx, id, func(b *Bot) { b.Disabled = disabled })
+}
+
+func (c *Center) change(ctx context.Context, id string, do func(*Bot)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.bots[id]
+	if old == nil {
+		return protocol.NotFound("remote bot %.40q", id)
+	}
+	b := *old
+	do(&b)
+	if err := c.Store.KeepRemoteBot(ctx, &b); err != nil {
+		return fmt.Errorf("remote: keep %s: %w", id, err)
+	}
+	c.bots[id] = &b
+	c.end(id)
+	c.begin(&b)
+	return nil
+}
+
+// Remove lets a bot go for good. NOT_FOUND.
+func (c *Center) Remove(ctx context.Context, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bots[id] == nil {
+		return protocol.NotFound("remote bot %.40q", id)
+	}
+	if err := c.Store.RemoveRemoteBot(ctx, id); err != nil {
+		return fmt.Errorf("remote: remove %s: %w", id, err)
+	}
+	delete(c.bots, id)
+	c.end(id)
+	return nil
+}
+
+// Listed is a bot as administrators see it.
+type Listed struct {
+	Bot
+	There bool // it is reached now
+	Since time.Time
+}
+
+// List gives all of them in order of their ids.
+func (c *Center) List() []Listed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]Listed, 0, len(c.bots))
+	for id, b := range c.bots {
+		l := Listed{Bot: *b}
+		l.Token, l.Secret = "", ""
+		if s := c.serving[id]; s != nil {
+			l.There, l.Since = b.Way == Socket || s.hook != nil, s.since
+		}
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b Listed) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+// Has says whether id is a remote bot.
+func (c *Center) Has(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bots[id] != nil
+}
+
+// whose finds the bot of a bearer token, nil: nobody's. Of all bots each is compared,
+// in a time that says nothing of the tokens.
+func (c *Center) whose(token string) (found *Bot) {
+	if !strings.HasPrefix(token, tokenPrefix) {
+		return nil
+	}
+	hash := hashed(token)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.bots {
+		if subtle.ConstantTimeCompare([]byte(hash), []byte(b.Token)) == 1 && !b.Disabled {
+			found = b
+		}
+	}
+	return found
+}
