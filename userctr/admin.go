@@ -79,6 +79,9 @@ func (c *Center) ResetPassword(ctx context.Context, by string, id protocol.UserI
 	if err != nil {
 		return "", err
 	}
+	if err := notForBots(id); err != nil {
+		return "", err
+	}
 	if u.Folded == "" {
 		return "", protocol.Conflict("user %s signs in by an outside system, and has no password here", id)
 	}

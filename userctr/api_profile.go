@@ -116,16 +116,26 @@ func (c *Center) findUsers(ctx context.Context, in *struct {
 	case in.Text != "":
 		return c.searchUsers(ctx, asker.User, in.Text, in.Kind, in.Paged)
 	}
-	if in.Cursor != "" { // one user at most has a name, so there is no next page
-		return nil, badCursor()
-	}
 	out := &usersAnswer{}
 	out.Body.Items = []Profile{}
 	if in.Name == "" {
 		if in.Kind != Bot { // nobody reads the whole directory
 			return nil, protocol.BadRequest("say search, name, ids, or kind=bot")
 		}
+		bots, err := c.Bots(ctx, in.Cursor, in.Limit+1)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range bots[:min(len(bots), in.Limit)] {
+			out.Body.Items = append(out.Body.Items, profileOf(u))
+		}
+		if len(bots) > in.Limit {
+			out.Body.Next = bots[in.Limit-1].ID
+		}
 		return out, nil
+	}
+	if in.Cursor != "" { // one user at most has a name, so there is no next page
+		return nil, badCursor()
 	}
 	u, err := c.FindExact(ctx, asker.User, in.Name)
 	if protocol.Code_NOT_FOUND.Is(err) {

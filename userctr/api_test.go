@@ -154,6 +154,12 @@ func TestOperations(t *testing.T) {
 			t.Errorf("%s found %v", query, got)
 		}
 	}
+	if err := b.EnsureBot(t.Context(), userctr.BotUser{ID: "b_echo", Name: "Echo"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := want(200, "items", token, "GET", "/users?kind=bot", "")["items"].([]any); len(got) != 1 || got[0].(map[string]any)["userId"] != "b_echo" {
+		t.Errorf("the bots are %v", got)
+	}
 	want(400, "", token, "GET", "/users", "")
 	want(400, "", token, "GET", "/users?kind=human", "")
 	want(422, "", token, "GET", "/users?kind=cat", "")

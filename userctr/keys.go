@@ -223,6 +223,8 @@ func (c *Center) MintUser(ctx context.Context, by protocol.Identity, m Mint) (u 
 		fresh.ID = protocol.NewUserID()
 	} else if _, err := protocol.ParseUserID(m.ID); err != nil || segments[m.ID] {
 		return nil, false, protocol.BadRequest("id: %.64q cannot be a user id", m.ID)
+	} else if err := notForBots(m.ID); err != nil {
+		return nil, false, err
 	}
 	if fresh.Nickname == "" {
 		fresh.Nickname = firstRunes(fresh.ID, maxNickname)
@@ -256,6 +258,9 @@ func (c *Center) MintUser(ctx context.Context, by protocol.Identity, m Mint) (u 
 func minted(u *User) error {
 	if u.Gone {
 		return protocol.Conflict("user %s was erased", u.ID)
+	}
+	if err := notForBots(u.ID); err != nil {
+		return err
 	}
 	if u.Admin || u.Password != "" || u.Kind == System || u.Kind == Guest {
 		return protocol.Denied("user %s is not for a server key to change or to sign in", u.ID)

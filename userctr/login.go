@@ -240,6 +240,9 @@ func (c *Center) open(ctx context.Context, u *User, client Client) (*Grant, erro
 	if u.Disabled {
 		return nil, protocol.Unauthorized("this user is disabled")
 	}
+	if err := notForBots(u.ID); err != nil {
+		return nil, err
+	}
 	if client.Device == "" {
 		client.Device = newID("d_")
 	}

@@ -90,6 +90,9 @@ func checkUserID(id string) error {
 	if _, err := protocol.ParseUserID(id); err != nil || segments[id] {
 		return protocol.Unauthorized("the token's subject cannot be a user id")
 	}
+	if notForBots(id) != nil {
+		return protocol.Unauthorized("the token's subject begins with b_, as bots' ids alone do")
+	}
 	return nil
 }
 

@@ -193,6 +193,9 @@ func (c *Center) SetPassword(ctx context.Context, id protocol.UserID, fresh stri
 	if err != nil {
 		return err
 	}
+	if err := notForBots(id); err != nil {
+		return err
+	}
 	if err := checkPassword(fresh, u.Folded); err != nil {
 		return err
 	}

@@ -275,6 +275,7 @@ func TestBadOutsideTokensAreRefused(t *testing.T) {
 		"long subject":      with("sub", strings.Repeat("x", 129)),
 		"everybody":         with("sub", "*"),
 		"the installation":  with("sub", "system"),
+		"a bot":             with("sub", "b_echo"),
 		"a word of a path":  with("sub", "me"),
 		"up the tree":       with("sub", ".."),
 		"device":            with("device", "a/b"),
