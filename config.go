@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/internal/search"
+	"github.com/troupe-im/troupe/plugins/model"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -46,6 +47,10 @@ type Config struct {
 	Links   preview.Config
 	Egress  egress.Config // how others on the web are asked
 	Search  search.Config
+	Model   model.Config
+
+	ModelURL, ModelName, ModelVision string         // of Model: one provider, said briefly
+	ModelKey                         userctr.Secret // its key
 
 	S3Secret     userctr.Secret // of Files.S3
 	Review       review.Config  // who looks at files before others see them; no URL: nobody does
@@ -84,6 +89,7 @@ func (c *Config) settle() {
 	if c.Review.URL == "" {
 		c.Files.Reviews.Kinds = nil
 	}
+	c.settleModel()
 	c.Users.Platform = c.Actors.Platforms
 	c.Actors.Heartbeat = c.Gateway.Heartbeat
 	c.Gateway.Version = version()
@@ -130,6 +136,7 @@ func (c *Config) check(from map[string]origin) error {
 			refuse("review-url", "%v", err)
 		}
 	}
+	c.checkModel(refuse)
 	for _, o := range c.Gateway.Origins {
 		if strings.Contains(o, "*") {
 			refuse("origins", "%q would let any page of the web act for its visitors; name the origins, like https://example.com", o)

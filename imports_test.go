@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/chat", "internal/load"},
+	"": {"internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/chat", "internal/load", "plugins/model"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -43,10 +43,12 @@ var tree = map[string][]string{
 	"plugins/sdk":           {"plugins/sdk/botv1"},
 	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
 	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},
+	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress
+	"internal/openaistub":   {},
 
-	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},                                                                               // what all streams must pass
+	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote", "plugins/model"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},                                                                                                // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

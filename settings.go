@@ -107,6 +107,18 @@ func settings(c *Config) []setting {
 		prefixes("egress-deny", "", "`NETWORKS` that the server never asks anything, whoever wants it", &c.Egress.Deny),
 		ports("egress-ports", "80,443", "`PORTS` that links in messages may lead the server to", &c.Egress.Ports),
 
+		text("model-url", "", "`ADDRESS` of an OpenAI-compatible API that bots may ask, like https://api.openai.com/v1 or http://127.0.0.1:11434/v1: see docs/assistant.md", &c.ModelURL),
+		hidden("model-key", "the key to it, where it wants one", &c.ModelKey),
+		text("model", "", "`NAME` of the model there", &c.ModelName),
+		text("model-vision", "", "`NAME` of a model there that sees pictures", &c.ModelVision),
+		providers("model-providers", "several such APIs, a JSON `LIST`; in the file a YAML list", &c.Model.Providers),
+		models("models", "what the names of models that bots use stand for, a JSON `LIST`; in the file a YAML list", &c.Model.Models),
+		size("model-tokens-user", "200000", "tokens a day of one person, a `NUMBER`; 0: no bound", &c.Model.Budgets.User),
+		size("model-tokens-session", "500000", "tokens a day in one session, a `NUMBER`", &c.Model.Budgets.Session),
+		size("model-tokens-bot", "5000000", "tokens a day of one bot, a `NUMBER`", &c.Model.Budgets.Bot),
+		size("model-tokens-all", "10000000", "tokens a day of all together, a `NUMBER`", &c.Model.Budgets.All),
+		number("model-parallel", "8", "answers at once of one bot, a `NUMBER`", &c.Model.Parallel),
+
 		rate("search-rate", "2", "searches for messages a second and user, a `NUMBER`; 0: no limit", &c.Search.Rate),
 		number("max-connections", "50000", "connections in all, a `NUMBER`", &g.MaxConnections),
 		number("max-per-address", "2000", "WebSockets of one address, a `NUMBER`", &g.MaxPerAddress),

@@ -172,6 +172,10 @@ func (a *Answer) Read(most int64) (body []byte, cut bool, err error) {
 	return body, false, nil
 }
 
+// Stream is the body as it comes, for who bounds by themselves what they take; ctx's end and
+// Close end it. It is cut behind the client's bound.
+func (a *Answer) Stream() io.Reader { return a.body }
+
 // All gives the whole body. ErrTooLong: it has more bytes than the client's bound.
 func (a *Answer) All() ([]byte, error) {
 	body, cut, err := a.Read(a.bound)
