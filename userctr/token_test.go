@@ -279,13 +279,20 @@ func TestBadOutsideTokensAreRefused(t *testing.T) {
 		"a word of a path":  with("sub", "me"),
 		"up the tree":       with("sub", ".."),
 		"device":            with("device", "a/b"),
+		"cut short":         with("x", 1)[:len(with("x", 1))-1],
+		"a part too many":   with("x", 1) + ".",
+		"two parts":         with("x", 1)[:strings.LastIndexByte(with("x", 1), '.')],
+		"the header alone":  with("x", 1)[:strings.IndexByte(with("x", 1), '.')+1],
 	} {
 		want := protocol.Code_UNAUTHORIZED
 		if says == "exp zero" {
 			want = protocol.Code_TOKEN_EXPIRED
 		}
-		if _, err := b.Authenticate(t.Context(), token); !want.Is(err) {
-			t.Errorf("%s: %v, want %s", says, err, want.Word())
+		for _, before := range []string{head("kid", "another"), with("x", 1)} { // so its header is known, or not
+			b.who(before)
+			if _, err := b.Authenticate(t.Context(), token); !want.Is(err) {
+				t.Errorf("%s: %v, want %s", says, err, want.Word())
+			}
 		}
 	}
 	token := with("sub", "ann")
