@@ -327,9 +327,9 @@ func (s *socket) broken() {
 func (s *socket) estimate(o *actors.Outgoing) int {
 	if o.Shared != nil {
 		if s.binary {
-			return o.Shared.SizeBinary() + len(o.To) + 48
+			return o.Shared.Size() + len(o.To) + 48
 		}
-		return o.Shared.SizeJSON() + len(o.To) + 80
+		return o.Shared.Size()*3/2 + len(o.To) + 200
 	}
 	if r := o.Frame.GetMsgSendReply(); r != nil {
 		return 160 + len(o.Frame.Id) + len(r.Session)*2 + len(r.ClientMsgId)

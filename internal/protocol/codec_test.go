@@ -135,16 +135,16 @@ func TestASharedFrameWithItsTailIsTheWholeFrame(t *testing.T) {
 				}
 			}
 		}
-		if n := len(shared.AppendJSON(nil, "u_ann", 0)); shared.SizeJSON() > n || shared.SizeJSON() < n-60 {
-			t.Errorf("%s: %d shared bytes of %d", s.name, shared.SizeJSON(), n)
+		if n := len(shared.AppendBinary(nil, "", 0)); shared.Size() > n || shared.Size() < n-60 {
+			t.Errorf("%s: %d bytes, said to be %d", s.name, n, shared.Size())
 		}
-		if n := len(shared.AppendBinary(nil, "u_ann", 0)); shared.SizeBinary() > n || shared.SizeBinary() < n-60 {
-			t.Errorf("%s: %d shared bytes of %d in binary", s.name, shared.SizeBinary(), n)
+		if n := len(shared.AppendJSON(nil, "", 0)); n > shared.Size()*3/2+200 && !strings.Contains(s.in, `_reply"`) { // an answer is nobody else's
+			t.Errorf("%s: %d bytes of JSON, where %d are in binary", s.name, n, shared.Size())
 		}
 	}
 }
 
-func TestASharedFrameIsEncodedOnceWhoeverAsksFirst(t *testing.T) {
+func TestASharedFrameIsTheSameWhoeverAsksFirst(t *testing.T) {
 	shared := protocol.NewShared(withoutTail(decode(t, pushJSON)))
 	var all sync.WaitGroup
 	for range 8 {

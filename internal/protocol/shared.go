@@ -1,15 +1,23 @@
 package protocol
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+)
 
 // Shared is a frame for many receivers, encoded once per encoding: they share
-// the bytes, and each gets its own tail behind them (messagesendId and offset).
+// the bytes, and each gets its own tail behind them (messagesendId and offset). The first
+// one gets bytes of its own, as there is often no other: what nobody shares is not kept.
 type Shared struct {
 	Frame *Frame // without a tail; not changed after NewShared
 
+	size         atomic.Int32 // about, 0: not known yet
 	json, binary struct {
-		once sync.Once
-		body []byte
+		asked atomic.Bool // somebody has it
+		once  sync.Once
+		body  []byte
 	}
 }
 
@@ -19,7 +27,11 @@ func NewShared(f *Frame) *Shared { return &Shared{Frame: f} }
 // AppendJSON appends the frame as it goes to one receiver: with its offset, where
 // that is not 0, and for a msg_push with its messagesendId.
 func (s *Shared) AppendJSON(b []byte, to UserID, offset int64) []byte {
-	b = append(b, s.bodyJSON()...)
+	if s.json.asked.Swap(true) {
+		b = append(b, s.bodyJSON()...)
+	} else {
+		b = appendHead(b, s.Frame)
+	}
 	if push := s.Frame.GetMsgPush(); push != nil {
 		b = append(b, `,"messagesendId":"`...)
 		b = appendEscaped(b, push.MessagerecvId)
@@ -32,15 +44,24 @@ func (s *Shared) AppendJSON(b []byte, to UserID, offset int64) []byte {
 
 // AppendBinary is AppendJSON for binary frames.
 func (s *Shared) AppendBinary(b []byte, to UserID, offset int64) []byte {
-	b = append(b, s.bodyBinary()...)
+	if s.binary.asked.Swap(true) {
+		b = append(b, s.bodyBinary()...)
+	} else {
+		b = AppendBinary(b, s.Frame)
+	}
 	return appendBinaryTail(b, s.Frame.GetMsgPush().GetMessagerecvId(), to, offset)
 }
 
-// SizeJSON is the length in bytes of what the receivers share: a copy is longer by its tail.
-func (s *Shared) SizeJSON() int { return len(s.bodyJSON()) }
-
-// SizeBinary is SizeJSON for binary frames.
-func (s *Shared) SizeBinary() int { return len(s.bodyBinary()) }
+// Size is about how many bytes the receivers share, as protobuf; JSON takes half as many
+// again and some 200 more, and a copy is longer by its tail.
+func (s *Shared) Size() int {
+	n := s.size.Load()
+	if n == 0 {
+		n = int32(proto.Size(s.Frame))
+		s.size.Store(n)
+	}
+	return int(n)
+}
 
 func (s *Shared) bodyJSON() []byte {
 	s.json.once.Do(func() { s.json.body = appendHead(make([]byte, 0, 512), s.Frame) })
