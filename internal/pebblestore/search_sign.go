@@ -84,12 +84,13 @@ func (s *Store) Sign(ctx context.Context, sessions []protocol.SessionID, tails b
 			break
 		}
 	}
+	var room signing
 	err = s.Look(ctx, func(r search.Reader) error {
 		for i := range blocks {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := signBlock(r.(*searchReader), &blocks[i], sign); err != nil {
+			if err := signBlock(r.(*searchReader), &blocks[i], &room, sign); err != nil {
 				return err
 			}
 		}
@@ -151,8 +152,14 @@ func (s *Store) unsignedOf(k sessionKey, tails bool, blocks []block) ([]block, e
 	return blocks, nil
 }
 
+// signing is room for a block's messages, used again for the next one.
+type signing struct {
+	messages []search.Message
+	said     []byte // by all of them
+}
+
 // signBlock reads a block's messages and has them signed.
-func signBlock(r *searchReader, b *block, sign func(messages []search.Message) []byte) error {
+func signBlock(r *searchReader, b *block, room *signing, sign func(messages []search.Message) []byte) error {
 	h, old, err := r.head(b.k)
 	if err != nil {
 		return err
@@ -164,8 +171,10 @@ func signBlock(r *searchReader, b *block, sign func(messages []search.Message) [
 			return nil // about to change: it is told of after that
 		}
 	}
-	messages := make([]search.Message, 0, search.BlockSize)
-	all := make([]byte, 0, 8<<10) // what they say; what was handed out stays where it is when it grows
+	if room.messages == nil {
+		*room = signing{make([]search.Message, 0, search.BlockSize), make([]byte, 0, 16<<10)}
+	}
+	messages, all := room.messages[:0], room.said[:0] // what was handed out stays where it is when all grows
 	err = r.Messages(b.k.String(), from, to, func(m *search.Message) bool {
 		at := len(all)
 		all = append(append(all, m.Sender...), m.Content...)
@@ -173,6 +182,7 @@ func signBlock(r *searchReader, b *block, sign func(messages []search.Message) [
 		messages = append(messages, search.Message{Seq: m.Seq, CreatedAt: m.CreatedAt, Expire: m.Expire, Sender: said[:len(m.Sender)], Content: said[len(m.Sender):]})
 		return true
 	})
+	room.messages, room.said = messages, all
 	if err == nil && to >= from {
 		b.row = append([]byte{byte(to - from + 1)}, sign(messages)...)
 	}
