@@ -176,9 +176,15 @@ type check struct {
 
 // ask has a frame handled by another goroutine and waits for it.
 func (s *socket) ask(frame *protocol.Frame) {
+	c := check{s, frame, make(chan struct{})}
+	select {
+	case s.ws.checks <- c: // mostly one of them is free
+		<-c.done
+		return
+	default:
+	}
 	late := time.NewTimer(s.ws.cfg.AuthWithin)
 	defer late.Stop()
-	c := check{s, frame, make(chan struct{})}
 	select {
 	case s.ws.checks <- c:
 		<-c.done

@@ -3,6 +3,7 @@ package userctr
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // sightings are devices on their way into the store. Whoever signs in does not wait for
@@ -11,34 +12,35 @@ import (
 type sightings struct {
 	mu      sync.Mutex
 	waiting []*DeviceRow
-	turns   [2]chan struct{} // closed when what is being written, and what waits now, is kept; nil: nothing is
+	next    chan struct{} // closed when what waits is kept; nil: nothing waits
+	now     chan struct{} // closed when what is being written is kept; nil: nothing is
+	hurry   chan struct{} // of one: somebody waits for next
+	writing bool          // write runs
 }
 
-// maxSightings is how many go into one change, so that none holds up others' for long.
-const maxSightings = 256
+const (
+	// gather is how long the first of a crowd waits for others.
+	gather = 100 * time.Millisecond
+	// maxSightings is how many go into one change, so that none holds up others' for long.
+	maxSightings = 256
+)
 
 func (s *sightings) note(c *Center, d *DeviceRow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = append(s.waiting, d)
-	if s.turns[1] == nil {
-		s.turns[1] = make(chan struct{})
+	if s.next == nil {
+		s.next, s.hurry = make(chan struct{}), make(chan struct{}, 1)
 	}
-	if s.turns[0] == nil {
-		s.turn()
+	if !s.writing {
+		s.writing = true
 		go s.write(c)
 	}
 }
 
-// turn makes what waits what is written.
-func (s *sightings) turn() { s.turns = [2]chan struct{}{s.turns[1], nil} }
-
+// write writes until nothing waits.
 func (s *sightings) write(c *Center) {
-	for {
-		s.mu.Lock()
-		rows := s.waiting
-		s.waiting = nil
-		s.mu.Unlock()
+	for rows := s.take(); rows != nil; rows = s.take() {
 		for len(rows) > 0 {
 			part := rows[:min(len(rows), maxSightings)]
 			rows = rows[len(part):]
@@ -49,22 +51,47 @@ func (s *sightings) write(c *Center) {
 				}
 			}
 		}
-		s.mu.Lock()
-		close(s.turns[0])
-		if s.turn(); s.turns[0] == nil {
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
 	}
+}
+
+// take says that what it gave before is written, and gives what has gathered, nil when
+// nothing waits.
+func (s *sightings) take() []*DeviceRow {
+	s.mu.Lock()
+	if s.now != nil {
+		close(s.now)
+		s.now = nil
+	}
+	if s.next == nil {
+		s.writing = false
+		s.mu.Unlock()
+		return nil
+	}
+	hurry := s.hurry
+	s.mu.Unlock()
+	late := time.NewTimer(gather)
+	defer late.Stop()
+	select {
+	case <-hurry:
+	case <-late.C:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows := s.waiting
+	s.waiting, s.now, s.next = nil, s.next, nil
+	return rows
 }
 
 // kept waits until what was noted before is in the store, or was given up.
 func (s *sightings) kept(ctx context.Context) error {
 	s.mu.Lock()
-	last := s.turns[1]
-	if last == nil {
-		last = s.turns[0]
+	last := s.now
+	if s.next != nil {
+		last = s.next
+		select {
+		case s.hurry <- struct{}{}:
+		default:
+		}
 	}
 	s.mu.Unlock()
 	if last == nil {
