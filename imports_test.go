@@ -42,6 +42,7 @@ var tree = map[string][]string{
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
 	"plugins/sdk":           {"plugins/sdk/botv1"},
 	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
+	"plugins/bots/bridge":   {"plugins/sdk"},
 	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},
 	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress
 	"internal/openaistub":   {},
