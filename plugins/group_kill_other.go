@@ -1,0 +1,7 @@
+//go:build !linux && !windows
+
+package plugins
+
+import "syscall"
+
+func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }

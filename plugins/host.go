@@ -1,0 +1,420 @@
+// Package plugins runs bots as processes: it finds them, starts those that were approved
+// in a jail, gives each one's stream to the desk, starts those anew that crash, and ends
+// all of them, whatever they do, without leaving anything behind.
+package plugins
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/desk"
+	"github.com/troupe-im/troupe/plugins/jail"
+)
+
+// What isolation may be.
+const (
+	Auto    = "auto"    // as much as the machine allows
+	Off     = "off"     // bounds of memory and files alone
+	Require = "require" // all of it, or bots are not started
+)
+
+// Config is what an operator may set. A zero field means its written default.
+type Config struct {
+	Data      string                     // where plugins.lock is
+	Dir       string                     // of ID/VERSION/manifest.yaml; DATA/plugins
+	Only      []string                   // of the built-in ones; nil: all
+	Isolation string                     // auto
+	Settings  map[string]json.RawMessage // by plugin: an object, whose key "secrets" names files
+	Drain     time.Duration              // for what a bot has in hand when it is to end; 30 s
+	Poll      time.Duration              // how often Dir is looked at; 3 s
+
+	SelfArgs func(id string) []string // how this program becomes a built-in bot; "plugin", ID
+	Env      []string                 // more of it for all of them
+	Now      func() time.Time
+}
+
+func (c *Config) now() time.Time { return c.Now() }
+
+// BuiltIn is a bot that is this same program. It is approved with what it asks for.
+type BuiltIn struct {
+	Version    string
+	Scopes     []string
+	Everywhere bool
+}
+
+// Desk makes a bot of a stream.
+type Desk interface {
+	// Serve shakes hands and goes on until the stream ends, or the bot is drained after
+	// ctx's end.
+	Serve(ctx context.Context, p desk.Plugin, c desk.Channel) error
+}
+
+// Models is the gateway to models. *model.Gateway fills it.
+type Models interface {
+	// Open makes a socket in dir, which closing takes away. None: there are no models.
+	Open(plugin, dir string) (socket, token string, closing func(), err error)
+}
+
+// Needs is what a Host is plugged into.
+type Needs struct {
+	Desk    Desk
+	Models  Models // nil: there are none
+	BuiltIn map[string]BuiltIn
+	Log     *slog.Logger
+}
+
+// Host has all plugins of an installation.
+type Host struct {
+	cfg   Config
+	need  Needs
+	log   *slog.Logger
+	lock  *lock
+	level jail.Level
+	why   error  // that level is not the best there is
+	run   string // directory of sockets
+	n     atomic.Int64
+
+	mu      sync.Mutex
+	bots    map[string]*bot
+	seen    string // what Dir looked like
+	wrong   error  // Dir cannot be used
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	stopped bool
+}
+
+// New reads plugins.lock and finds what there is. Nothing is started.
+func New(cfg Config, need Needs) (*Host, error) {
+	if cfg.Dir == "" {
+		cfg.Dir = filepath.Join(cfg.Data, "plugins")
+	}
+	var err error
+	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if cfg.Data, err = filepath.Abs(cfg.Data); err != nil {
+		return nil, err
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = 30 * time.Second
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = 3 * time.Second
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.SelfArgs == nil {
+		cfg.SelfArgs = func(id string) []string { return []string{"plugin", id} }
+	}
+	if need.Log == nil {
+		need.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, id := range cfg.Only {
+		if _, ok := need.BuiltIn[id]; !ok {
+			return nil, fmt.Errorf("there is no built-in bot %q; there are %s", id, strings.Join(slices.Sorted(maps.Keys(need.BuiltIn)), ", "))
+		}
+	}
+	h := &Host{cfg: cfg, need: need, log: need.Log, bots: map[string]*bot{}}
+	if h.lock, err = openLock(cfg.Data); err != nil {
+		return nil, err
+	}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	h.scan()
+	return h, nil
+}
+
+// Start starts what is approved. An error says that isolation is required and cannot be had.
+func (h *Host) Start() error {
+	if h.cfg.Isolation != Off {
+		h.level, h.why = jail.Best()
+		if h.level < jail.Mounts {
+			if h.cfg.Isolation == Require {
+				return fmt.Errorf("bots cannot be isolated here, which bot-isolation requires: %w", h.why)
+			}
+			h.log.Warn("BOTS ARE NOT ISOLATED as they should be: they run with the rights of this server", "isolation", h.level.String(), "why", h.why)
+		}
+	} else {
+		h.why = errors.New("it is switched off (bot-isolation off)")
+		h.log.Warn("BOTS ARE NOT ISOLATED: bot-isolation is off", "isolation", h.level.String())
+	}
+	if err := h.makeRun(); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.bots {
+		h.start(b)
+	}
+	h.running.Go(h.watch)
+	return nil
+}
+
+// start runs a bot's supervisor. The caller has h.mu.
+func (h *Host) start(b *bot) {
+	if h.run == "" || h.stopped || b.started {
+		return
+	}
+	b.started = true
+	h.running.Go(func() { b.supervise(h.ctx) })
+}
+
+// makeRun makes the directory of sockets, anew: what lies there is a dead server's. A
+// socket's path has 107 bytes at the most, so it may have to lie elsewhere than the data.
+func (h *Host) makeRun() error {
+	h.run = filepath.Join(h.cfg.Data, "run")
+	if len(h.run) > 40 || jail.Owner(h.level) != os.Getuid() { // somebody else has to reach it
+		dir := os.TempDir()
+		if len(dir) > 30 {
+			dir = "/tmp"
+		}
+		h.run = filepath.Join(dir, fmt.Sprintf("troupe-%d-%08x", os.Getuid(), hash(h.cfg.Data)))
+	}
+	if i, err := os.Lstat(h.run); err == nil && (!i.IsDir() || ours(h.run) != nil) {
+		return fmt.Errorf("%s, for the sockets of bots, is somebody else's", h.run)
+	}
+	if err := os.RemoveAll(h.run); err != nil {
+		return err
+	}
+	mode := os.FileMode(0o700)
+	if jail.Owner(h.level) != os.Getuid() {
+		mode = 0o711
+	}
+	if err := os.Mkdir(h.run, mode); err != nil {
+		return err
+	}
+	return os.Chmod(h.run, mode)
+}
+
+func hash(s string) (h uint32) { // FNV-1a
+	h = 2166136261
+	for i := range len(s) {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	return h
+}
+
+// socketDir makes a directory for one process, which nobody else may look into.
+func (h *Host) socketDir() (string, error) {
+	dir := filepath.Join(h.run, strconv.FormatInt(h.n.Add(1), 10))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	if owner := jail.Owner(h.level); owner != os.Getuid() {
+		return dir, os.Chown(dir, owner, -1)
+	}
+	return dir, nil
+}
+
+// give makes a socket that of who bots are.
+func (h *Host) give(socket string) error {
+	if owner := jail.Owner(h.level); owner != os.Getuid() {
+		return os.Chown(socket, owner, -1)
+	}
+	return nil
+}
+
+// hidden are the directories that bots do not see: ours, and that of who runs us.
+func (h *Host) hidden() []string {
+	hide := []string{h.cfg.Data, h.run}
+	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) && home != "/" {
+		if real, err := filepath.EvalSymlinks(home); err == nil && real != "/" {
+			hide = append(hide, real)
+		}
+	}
+	return hide
+}
+
+// Stop ends all bots: what they have in hand may be finished as long as ctx goes on, less
+// what ending them takes. It returns when nothing is left of them.
+func (h *Host) Stop(ctx context.Context) {
+	h.mu.Lock()
+	h.stopped = true
+	bots := slices.Collect(maps.Values(h.bots))
+	h.mu.Unlock()
+	deadline := time.Now().Add(h.cfg.Drain)
+	if d, ok := ctx.Deadline(); ok && d.Add(-killWithin-2*goneWithin).Before(deadline) {
+		deadline = d.Add(-killWithin - 2*goneWithin)
+	}
+	for _, b := range bots {
+		b.hurry.Store(&deadline)
+	}
+	h.stop()
+	h.running.Wait()
+	if h.run != "" {
+		_ = os.RemoveAll(h.run)
+	}
+}
+
+// watch looks for new versions.
+func (h *Host) watch() {
+	t := time.NewTicker(h.cfg.Poll)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			h.scan()
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// looks is what a directory of plugins looks like, without reading it.
+func looks(dir string) string {
+	var s strings.Builder
+	note := func(path string) bool {
+		i, err := os.Stat(path)
+		if err == nil {
+			fmt.Fprintf(&s, "%s %d %d %o\n", path, i.ModTime().UnixNano(), i.Size(), i.Mode())
+		}
+		return err == nil
+	}
+	if !note(dir) {
+		return ""
+	}
+	ids, _ := os.ReadDir(dir)
+	for _, id := range ids {
+		note(filepath.Join(dir, id.Name()))
+		versions, _ := os.ReadDir(filepath.Join(dir, id.Name()))
+		for _, v := range versions {
+			at := filepath.Join(dir, id.Name(), v.Name())
+			note(at)
+			files, _ := os.ReadDir(at)
+			for _, f := range files {
+				note(filepath.Join(at, f.Name()))
+			}
+		}
+	}
+	return s.String()
+}
+
+// scan finds what there is, and tells those of which something changed.
+func (h *Host) scan() {
+	seen := looks(h.cfg.Dir)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if seen == h.seen && len(h.bots) > 0 {
+		return
+	}
+	h.seen = seen
+	all, err := discover(h.cfg.Dir)
+	if err != nil && (h.wrong == nil || h.wrong.Error() != err.Error()) {
+		h.log.Error("NO PLUGIN IS STARTED from the directory", "dir", h.cfg.Dir, "err", err)
+	}
+	h.wrong = err
+	versions := map[string][]*found{}
+	for id, v := range h.need.BuiltIn {
+		if h.cfg.Only == nil || slices.Contains(h.cfg.Only, id) {
+			versions[id] = []*found{{ID: id, Version: v.Version}}
+		}
+	}
+	for id, list := range all {
+		if _, ok := versions[id]; ok {
+			for _, f := range list {
+				f.Wrong = fmt.Errorf("%s: %s is the name of a built-in bot", f.Dir, id)
+			}
+			h.log.Error("a plugin is not started", "bot", id, "err", list[0].Wrong)
+			continue
+		}
+		versions[id] = list
+	}
+	for id, list := range versions {
+		b := h.bots[id]
+		if b == nil {
+			b = newBot(h, id)
+			h.bots[id] = b
+			h.start(b)
+		}
+		b.offer(list)
+	}
+	for id, b := range h.bots {
+		if _, ok := versions[id]; !ok {
+			b.offer(nil)
+		}
+	}
+}
+
+// Reload looks at the directory now.
+func (h *Host) Reload() {
+	h.mu.Lock()
+	h.seen = ""
+	h.mu.Unlock()
+	h.scan()
+}
+
+// bot finds a plugin: NOT_FOUND.
+func (h *Host) bot(id string) (*bot, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if b := h.bots[strings.TrimPrefix(id, "b_")]; b != nil {
+		return b, nil
+	}
+	return nil, protocol.NotFound("bot %.64q", id)
+}
+
+// Names are all plugins that there are.
+func (h *Host) Names() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Keys(h.bots))
+}
+
+// Running says whether Start was called.
+func (h *Host) Running() bool { return h.run != "" }
+
+// IsolationLevel is how bots are kept apart, and why not better.
+func (h *Host) IsolationLevel() (string, error) {
+	if h.run == "" {
+		return "", nil
+	}
+	if runtime.GOOS != "linux" {
+		return jail.None.String(), h.why
+	}
+	return h.level.String(), h.why
+}
+
+// settings cuts a plugin's settings into what it is told and its secrets, whose files
+// are read.
+func (h *Host) settings(id string) (config string, secrets map[string]string, err error) {
+	text := h.cfg.Settings[id]
+	if len(text) == 0 {
+		return "", nil, nil
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return "", nil, fmt.Errorf("the settings of bot %s are no object: %w", id, err)
+	}
+	if raw, ok := all["secrets"]; ok {
+		var files map[string]string
+		if err := json.Unmarshal(raw, &files); err != nil {
+			return "", nil, fmt.Errorf("the settings of bot %s: secrets has to be {NAME: FILE}", id)
+		}
+		secrets = map[string]string{}
+		for name, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return "", nil, fmt.Errorf("the settings of bot %s: the secret %s: %w", id, name, err)
+			}
+			secrets[name] = strings.TrimRight(string(text), "\r\n")
+		}
+		delete(all, "secrets")
+	}
+	told, err := json.Marshal(all)
+	return string(told), secrets, err
+}

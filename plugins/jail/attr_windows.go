@@ -1,0 +1,5 @@
+package jail
+
+import "syscall"
+
+func attr() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,249 @@
+package jail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// nobody is whom a program of root's is made: somebody who owns nothing.
+const nobody = 65534
+
+// Owner is the user that a program is, as the parent counts users: what is to be open to
+// it, like the directory of its sockets, has to be that user's.
+func Owner(l Level) int {
+	if l > None && os.Getuid() == 0 {
+		return nobody
+	}
+	return os.Getuid()
+}
+
+func command(s *Spec) (cmd *exec.Cmd, done func(), err error) {
+	cmd, done = &exec.Cmd{Path: "/proc/self/exe", Env: []string{}}, func() {} // also when the program's file was replaced meanwhile
+	cmd.ExtraFiles = append(cmd.ExtraFiles, s.Extra...)
+	if s.File != nil && !s.Self {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, s.File)
+		s.Opened = 2 + len(cmd.ExtraFiles)
+	}
+	if s.Dir != "" { // as a directory that is open it may lie where the program cannot go
+		dir, err := os.Open(s.Dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		cmd.ExtraFiles = append(cmd.ExtraFiles, dir)
+		s.OpenedDir = 2 + len(cmd.ExtraFiles)
+		done = func() { dir.Close() }
+	}
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if s.Level > None {
+		s.UID = Owner(s.Level)
+		gid := os.Getgid()
+		attr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+		if s.Level >= Mounts {
+			attr.Cloneflags |= syscall.CLONE_NEWNS
+			attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN} // in its own namespaces, until it becomes the program
+		}
+		if os.Getuid() == 0 {
+			gid = nobody
+			attr.GidMappingsEnableSetgroups = true
+		}
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: s.UID, HostID: s.UID, Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+		attr.Credential = &syscall.Credential{Uid: uint32(s.UID), Gid: uint32(gid), NoSetGroups: os.Getuid() != 0}
+	}
+	cmd.SysProcAttr = attr
+	cmd.Args = []string{"troupe", mark, s.encode()}
+	return cmd, done, nil
+}
+
+// Best tries what this machine allows, by starting a program that does nothing. The error
+// says why it is not Mounts.
+func Best() (Level, error) {
+	var all []error
+	for _, l := range []Level{Mounts, Spaces} {
+		err := try(l)
+		if err == nil {
+			return l, errors.Join(all...)
+		}
+		all = append(all, fmt.Errorf("%s: %w", l, err))
+	}
+	return None, errors.Join(all...)
+}
+
+func try(l Level) error {
+	hidden, err := os.MkdirTemp("", "troupe-jail-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(hidden)
+	if err := os.Chmod(hidden, 0o755); err != nil {
+		return err
+	}
+	cmd, opened, err := Command(Spec{Level: l, Self: true, Args: []string{"troupe", mark, tried}, Hide: []string{hidden}, Dir: "/"})
+	if err != nil {
+		return err
+	}
+	defer opened()
+	timer := time.AfterFunc(10*time.Second, func() {
+		if cmd.Process != nil {
+			_ = cmd.Process.Kill()
+		}
+	})
+	defer timer.Stop()
+	out, err := cmd.CombinedOutput()
+	if err != nil && len(out) > 0 {
+		return errors.New(strings.TrimSpace(string(out)))
+	}
+	return err
+}
+
+// tried is what Best has a program do: end.
+const tried = "nothing"
+
+// A program that was started to become another does so before anything else of it begins.
+func init() {
+	if len(os.Args) != 3 || os.Args[1] != mark {
+		return
+	}
+	if os.Args[2] == tried {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, become(os.Args[2]))
+	os.Exit(127)
+}
+
+// become returns when it failed.
+func become(text string) error {
+	runtime.LockOSThread() // capabilities are a thread's
+	var s Spec
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return err
+	}
+	program := s.Opened
+	if s.Self {
+		var err error
+		if program, err = unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			return fmt.Errorf("open the program: %w", err)
+		}
+	} else {
+		unix.CloseOnExec(program)
+	}
+	if s.Level >= Mounts {
+		if err := hide(&s); err != nil {
+			return err
+		}
+	}
+	if s.OpenedDir > 0 {
+		if err := unix.Fchdir(s.OpenedDir); err != nil {
+			return fmt.Errorf("go to %s: %w", s.Dir, err)
+		}
+		_ = unix.Close(s.OpenedDir)
+	}
+	if s.Level > None {
+		if err := drop(); err != nil {
+			return err
+		}
+	}
+	for what, most := range map[int]uint64{unix.RLIMIT_DATA: s.Data, unix.RLIMIT_NOFILE: s.Files, unix.RLIMIT_NPROC: s.Threads} {
+		if most == 0 || what == unix.RLIMIT_NPROC && s.Level == None {
+			continue
+		}
+		if err := syscall.Setrlimit(what, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
+			return fmt.Errorf("bound %d: %w", what, err)
+		}
+	}
+	_ = syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{})
+	// A change of who one is takes it away: said once more.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return err
+	}
+	if s.Path != "" {
+		return fmt.Errorf("start %s: %w", s.Path, syscall.Exec(s.Path, s.Args, s.Env))
+	}
+	argv, err := syscall.SlicePtrFromStrings(s.Args)
+	if err != nil {
+		return err
+	}
+	env, err := syscall.SlicePtrFromStrings(s.Env)
+	if err != nil {
+		return err
+	}
+	var empty [1]byte
+	_, _, failed := syscall.RawSyscall6(unix.SYS_EXECVEAT, uintptr(program), uintptr(unsafe.Pointer(&empty[0])),
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&env[0])), unix.AT_EMPTY_PATH, 0)
+	return fmt.Errorf("start the program: %w", failed)
+}
+
+// hide covers s.Hide with nothing, puts s.Show back, and shows no processes but our own.
+func hide(s *Spec) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keep mounts to ourselves: %w", err)
+	}
+	shown := map[string]int{}
+	for _, dir := range s.Show {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if errors.Is(err, unix.EACCES) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("show %s: %w", dir, err)
+		}
+		shown[dir] = fd
+	}
+	for _, dir := range s.Hide {
+		switch err := unix.Mount("none", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=0755"); {
+		case errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOENT):
+			continue // it cannot be reached anyway
+		case err != nil:
+			return fmt.Errorf("hide %s: %w", dir, err)
+		}
+		for _, show := range s.Show {
+			fd, ok := shown[show]
+			if below, err := filepath.Rel(dir, show); !ok || err != nil || below == ".." || strings.HasPrefix(below, "../") {
+				continue
+			}
+			if err := os.MkdirAll(show, 0o755); err != nil {
+				return fmt.Errorf("show %s: %w", show, err)
+			}
+			if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), show, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+				return fmt.Errorf("show %s: %w", show, err)
+			}
+		}
+	}
+	for _, fd := range shown {
+		_ = unix.Close(fd)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		// A container that masks parts of /proc allows no new one: then there is none.
+		if err := unix.Mount("none", "/proc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RDONLY, "size=4k,mode=0555"); err != nil {
+			return fmt.Errorf("hide /proc: %w", err)
+		}
+	}
+	return nil
+}
+
+// drop gives up all that a namespace's own user may do in it, for good.
+func drop() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return fmt.Errorf("give up capabilities: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package jail_test
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/troupe-im/troupe/plugins/jail"
+)
+
+// The test's binary, started in a jail, says what it sees.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "look" {
+		look()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func look() {
+	_, err := os.ReadFile(os.Args[2])
+	say("secret", err == nil)
+	err = os.WriteFile(filepath.Join(os.Args[3], "made"), []byte("x"), 0o600)
+	say("shown", err == nil)
+	_, err = net.Dial("tcp", os.Args[4])
+	say("network", err == nil)
+	_, err = os.Stat("/proc/" + os.Args[5] + "/status")
+	say("parent", err == nil)
+	say("first", os.Getpid() == 1)
+	say("root", os.Getuid() == 0)
+	say("lifeline", os.NewFile(3, "") != nil && readable())
+	say("home", os.Getenv("HOME") != "")
+	say("marked", os.Getenv("MARK") == "yes")
+	text, _ := os.ReadFile("/proc/self/status")
+	for _, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, "CapEff") || strings.HasPrefix(line, "NoNewPrivs") {
+			os.Stdout.WriteString(strings.ReplaceAll(line, "\t", " ") + "\n")
+		}
+	}
+}
+
+func readable() bool {
+	b := make([]byte, 4)
+	n, _ := os.NewFile(3, "").Read(b)
+	return string(b[:n]) == "life"
+}
+
+func say(what string, is bool) { os.Stdout.WriteString(what + " " + strconv.FormatBool(is) + "\n") }
+
+func TestAJailHasNeitherNetworkNorSightOfWhatIsHidden(t *testing.T) {
+	best, why := jail.Best()
+	if best < jail.Mounts {
+		t.Skipf("this machine allows %q: %v", best, why)
+	}
+	if why != nil {
+		t.Errorf("the best there is, and an error: %v", why)
+	}
+	base, err := os.MkdirTemp("", "jail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	hidden, shown := filepath.Join(base, "data"), filepath.Join(base, "data", "own")
+	for _, dir := range []string{base, hidden, shown} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(shown, jail.Owner(best), -1); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(hidden, "secret")
+	if err := os.WriteFile(secret, []byte("s"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString("life"); err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, c := range []struct {
+		level jail.Level
+		want  string
+	}{
+		{jail.Mounts, "secret false shown true network false parent false first true root false lifeline true home false marked true NoNewPrivs: 1"},
+		{jail.None, "secret true shown true network true parent true first false"},
+	} {
+		if _, err := w.WriteString("life"); err != nil {
+			t.Fatal(err)
+		}
+		cmd, opened, err := jail.Command(jail.Spec{
+			Level: c.level, Self: true, Args: []string{"look", "look", secret, shown, l.Addr().String(), strconv.Itoa(os.Getpid())}, Env: []string{"MARK=yes"},
+			Dir: shown, Hide: []string{hidden}, Show: []string{shown}, Extra: []*os.File{r}, Files: 64, Threads: 256, Data: 1 << 30,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened()
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("level %v: %v: %s", c.level, err, out.String())
+		}
+		said := strings.Join(strings.Fields(out.String()), " ")
+		for words := strings.Fields(c.want); len(words) > 1; words = words[2:] {
+			if want := words[0] + " " + words[1]; !strings.Contains(said, want) {
+				t.Errorf("level %v: it said %q, want %q", c.level, said, want)
+			}
+		}
+		if c.level == jail.Mounts && !strings.Contains(said, "CapEff: 0000000000000000") {
+			t.Errorf("it has capabilities: %s", said)
+		}
+	}
+}

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package plugins
+
+import "os"
+
+func ours(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
