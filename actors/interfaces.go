@@ -182,8 +182,10 @@ type Streams interface {
 	// It never blocks on a slow node. The events are not changed by anyone afterwards.
 	// A burst is for this node only, see Burst; nil is allowed.
 	Publish(subject string, events []*Event, burst *Burst)
-	// Follow registers this node's interest; from its return on, events of subject arrive.
-	Follow(ctx context.Context, subject string) error
+	// Follow registers this node's interest in each of subjects; from its return on,
+	// their events arrive, or Receiver.Lost is called once they do. After an error none
+	// is followed.
+	Follow(ctx context.Context, subjects ...string) error
 	// Unfollow ends it. A few events may still arrive.
 	Unfollow(subject string)
 	// Start names the receiver, before anything is followed.
@@ -209,7 +211,7 @@ type Event struct {
 	Only      protocol.UserID          // for this user only; "": for every member of the subject's session
 	Not       protocol.UserID          // for all but this user
 	Hidden    map[protocol.UserID]bool // for none of these; nobody changes it
-	Skip      int64                    // a connection that does not get it, as it gets the answer; 0: none
+	Skip      int64                    // a connection, of whichever node, that does not get it, as it gets the answer; 0: none
 }
 
 // SessionSubject and UserSubject name what Streams carries.

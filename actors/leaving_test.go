@@ -28,10 +28,10 @@ func (emptyJournal) Due(context.Context, time.Time, int) ([]Due, error) { return
 
 type noStreams struct{}
 
-func (noStreams) Publish(string, []*Event, *Burst)     {}
-func (noStreams) Follow(context.Context, string) error { return nil }
-func (noStreams) Unfollow(string)                      {}
-func (noStreams) Start(Receiver)                       {}
+func (noStreams) Publish(string, []*Event, *Burst)        {}
+func (noStreams) Follow(context.Context, ...string) error { return nil }
+func (noStreams) Unfollow(string)                         {}
+func (noStreams) Start(Receiver)                          {}
 
 type told struct{ news chan struct{} }
 

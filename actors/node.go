@@ -7,6 +7,7 @@ package actors
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -147,6 +148,7 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
 		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
 	}
+	n.nextConn.Store(firstConnection())
 	n.friends = friendsIn{journal}
 	if f, ok := journal.(Friends); ok {
 		n.friends = f
@@ -177,6 +179,10 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	go n.presence.run()
 	return n
 }
+
+// firstConnection is the number before a node's first connection. Nodes number from
+// random places, so that an event's Skip names a connection of one node alone.
+func firstConnection() int64 { return 1 + rand.Int64N(1<<62) }
 
 // spawn starts a as an actor. All actors share one Props, as one of its own per
 // actor costs 600 bytes each; so a is handed over through a field.

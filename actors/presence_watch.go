@@ -84,14 +84,13 @@ func (u *User) readStands(ctx context.Context, contacts bool) (s stands, err err
 	if s.friends, s.blocked, err = u.node.friends.FriendsOf(ctx, u.id, maxFriends); err != nil {
 		return s, err
 	}
+	var follow []string
 	for _, f := range s.friends {
 		if u.node.audience.join(PresenceSubject(f), u.at) {
-			if err := u.node.streams.Follow(ctx, PresenceSubject(f)); err != nil {
-				return s, err
-			}
+			follow = append(follow, PresenceSubject(f))
 		}
 	}
-	return s, nil
+	return s, u.node.streams.Follow(ctx, follow...)
 }
 
 func (u *User) stand(s stands) {
@@ -271,12 +270,11 @@ func (u *User) unfollowPresence(id protocol.UserID) {
 }
 
 func (u *User) followPresence(ctx context.Context, ids []protocol.UserID) error {
-	for _, id := range ids {
-		if err := u.node.streams.Follow(ctx, PresenceSubject(id)); err != nil {
-			return err
-		}
+	subjects := make([]string, len(ids))
+	for i, id := range ids {
+		subjects[i] = PresenceSubject(id)
 	}
-	return nil
+	return u.node.streams.Follow(ctx, subjects...)
 }
 
 // presented gives a presence to the connections that are to have it: one's own to all,

@@ -146,10 +146,14 @@ func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 	if err != nil || len(sessions) == 0 {
 		return nil, err
 	}
+	follow := make([]string, 0, len(sessions)) // together, as between nodes each call takes its time
 	for _, s := range sessions {
-		if err := u.follow(ctx, s); err != nil {
-			return nil, err
+		if n.audience.join(SessionSubject(s), u.at) {
+			follow = append(follow, SessionSubject(s))
 		}
+	}
+	if err := n.streams.Follow(ctx, follow...); err != nil {
+		return nil, err
 	}
 	return n.journal.Home(ctx, u.id, device)
 }

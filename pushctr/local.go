@@ -80,19 +80,21 @@ func (l *Local) Publish(subject string, events []*actors.Event, burst *actors.Bu
 	}
 }
 
-// Follow counts one more interest of this node in subject. The error is that
+// Follow counts one more interest of this node in each of subjects. The error is that
 // Start was not called, or ctx's.
-func (l *Local) Follow(ctx context.Context, subject string) error {
+func (l *Local) Follow(ctx context.Context, subjects ...string) error {
 	if l.receiver == nil {
 		return errors.New("pushctr: a subject was followed before the streams were started")
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s := l.shard(subject)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count[subject]++
+	for _, subject := range subjects {
+		s := l.shard(subject)
+		s.mu.Lock()
+		s.count[subject]++
+		s.mu.Unlock()
+	}
 	return nil
 }
 
