@@ -42,7 +42,9 @@ var tree = map[string][]string{
 	"plugins":               {"internal/protocol", "plugins/desk", "plugins/jail", "plugins/sdk/botv1"}, // it gives desks their channels
 	"plugins/jail":          {},
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
-	"plugins/sdk":           {"plugins/sdk/botv1"},
+	"plugins/sdk":           {"plugins/sdk/botv1", "plugins/sdk/args"},
+	"plugins/sdk/args":      {"plugins/sdk/botv1"}, // how arguments are typed
+	"plugins/sdk/bottest":   {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
 	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
 	"plugins/bots/bridge":   {"plugins/sdk"},
 	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},

@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/troupe-im/troupe/plugins/sdk/args"
 )
 
 // field is a struct's field as an argument or setting.
@@ -169,71 +170,7 @@ func (f *field) set(v reflect.Value, raw json.RawMessage) error {
 
 // ParseDuration reads 90s, 10m, 2h, 3d, 1w and sums of them: 1h30m. A number alone is in
 // minutes, as people mean it.
-func ParseDuration(text string) (time.Duration, error) {
-	bad := fmt.Errorf("%q is no duration: write 90s, 10m, 2h or 3d", text)
-	text = strings.ToLower(strings.TrimSpace(text))
-	if text == "" {
-		return 0, bad
-	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		text = strconv.FormatFloat(n, 'f', -1, 64) + "m"
-	}
-	units := map[string]time.Duration{
-		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
-		"d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
-	}
-	var sum float64
-	for text != "" {
-		i := strings.IndexFunc(text, func(r rune) bool { return r != '.' && !unicode.IsDigit(r) })
-		if i <= 0 {
-			return 0, bad
-		}
-		n, err := strconv.ParseFloat(text[:i], 64)
-		if err != nil {
-			return 0, bad
-		}
-		j := i + strings.IndexFunc(text[i:]+"0", unicode.IsDigit)
-		unit, ok := units[strings.TrimSpace(text[i:j])]
-		if !ok {
-			return 0, bad
-		}
-		sum += n * float64(unit)
-		text = text[j:]
-	}
-	if sum > float64(100*365*24*time.Hour) {
-		return 0, fmt.Errorf("%q is longer than a century", text)
-	}
-	return time.Duration(sum), nil
-}
+func ParseDuration(text string) (time.Duration, error) { return args.Duration(text) }
 
 // Words splits a line into words. What is in quotes ("", “”, 「」) is one word.
-func Words(line string) []string {
-	closing := map[rune]rune{'"': '"', '“': '”', '「': '」'}
-	var words []string
-	var word strings.Builder
-	var end rune
-	in := false
-	for _, r := range line {
-		switch {
-		case end != 0 && r == end:
-			end = 0
-		case end != 0:
-			word.WriteRune(r)
-		case closing[r] != 0:
-			end, in = closing[r], true
-		case unicode.IsSpace(r):
-			if in {
-				words = append(words, word.String())
-				word.Reset()
-				in = false
-			}
-		default:
-			word.WriteRune(r)
-			in = true
-		}
-	}
-	if in {
-		words = append(words, word.String())
-	}
-	return words
-}
+func Words(line string) []string { return args.Words(line) }

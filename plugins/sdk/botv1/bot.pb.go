@@ -1051,7 +1051,7 @@ type Event struct {
 	Mentioned     bool                   `protobuf:"varint,15,opt,name=mentioned,proto3" json:"mentioned,omitempty"`
 	Command       string                 `protobuf:"bytes,16,opt,name=command,proto3" json:"command,omitempty"` // with command and tool
 	Args          string                 `protobuf:"bytes,17,opt,name=args,proto3" json:"args,omitempty"`       // a JSON object, checked
-	Action        string                 `protobuf:"bytes,18,opt,name=action,proto3" json:"action,omitempty"`   // with action: which button or form
+	Action        string                 `protobuf:"bytes,18,opt,name=action,proto3" json:"action,omitempty"`   // with action: which button or form; with schedule: its id
 	Values        string                 `protobuf:"bytes,19,opt,name=values,proto3" json:"values,omitempty"`   // a JSON object
 	Body          string                 `protobuf:"bytes,20,opt,name=body,proto3" json:"body,omitempty"`       // with webhook: what came; with schedule: what was kept
 	CreatedAt     int64                  `protobuf:"varint,21,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
