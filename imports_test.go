@@ -51,6 +51,12 @@ var tree = map[string][]string{
 	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress
 	"internal/openaistub":   {},
 
+	"plugins/bots":           {"plugins/sdk", "plugins/bots/bridge", "plugins/bots/echo", "plugins/bots/moderator", "plugins/bots/poll", "plugins/bots/reminder"},
+	"plugins/bots/echo":      {"plugins/sdk"},
+	"plugins/bots/moderator": {"plugins/sdk"},
+	"plugins/bots/poll":      {"plugins/sdk"},
+	"plugins/bots/reminder":  {"plugins/sdk"},
+
 	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
 	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote", "plugins/model"}, // what every store must pass
 	"internal/streamstest": {"internal/protocol", "actors"},                                                                                                // what all streams must pass

@@ -121,6 +121,14 @@ func (c *Ctx) Field(name string) string {
 	return fmt.Sprint(all[name])
 }
 
+// Decode puts the JSON of Body into v: of a schedule what was kept, of a webhook what came.
+func (c *Ctx) Decode(v any) error {
+	if err := json.Unmarshal([]byte(c.Body), v); err != nil {
+		return Drop(fmt.Errorf("what came with the %s: %w", c.Kind, err))
+	}
+	return nil
+}
+
 // call is a Call for this event.
 func (c *Ctx) call() *botv1.Call {
 	return &botv1.Call{Event: c.ID, Session: c.Session, As: c.To}

@@ -105,7 +105,7 @@ func typeOf(t reflect.Type, choices bool) (string, error) {
 }
 
 // set puts a JSON value into v. It takes "5" for 5, as models and forms write it, and a
-// duration as text (90s, 10m, 2h, 3d) or in milliseconds.
+// duration in milliseconds or as text (90s, 10m, 2h, 3d).
 func (f *field) set(v reflect.Value, raw json.RawMessage) error {
 	var text string
 	isText := json.Unmarshal(raw, &text) == nil

@@ -156,3 +156,6 @@ func Update[T any](k KV, key string, f func(*T) error) (T, error) {
 		}
 	}
 }
+
+// Decode puts the item's JSON into v.
+func (i Item) Decode(v any) error { return json.Unmarshal(i.Value, v) }

@@ -26,7 +26,12 @@ type Draft struct {
 	ByBot       bool // what another bot has written so far
 	Now         time.Time
 	Locale      string // of the installation
+
+	c *Ctx
 }
+
+// Global is the bot's room of keys outside of sessions.
+func (d *Draft) Global() KV { return d.c.Global() }
 
 // Say is zh where the installation speaks Chinese, else en.
 func (d *Draft) Say(zh, en string) string { return say(d.Locale, zh, en) }
@@ -84,13 +89,11 @@ func (l *link) moderate(m *botv1.Moderate) {
 	defer cancel()
 	v := Allow()
 	if l.bot.Moderate != nil {
-		l.mu.Lock()
-		locale := l.welcome.GetLocale()
-		l.mu.Unlock()
+		c := l.context(&botv1.Event{}).With(ctx)
 		v = l.bot.Moderate(&Draft{
-			Context: ctx, Log: l.log.With("session", m.Session), Session: m.Session, SessionType: m.SessionType,
+			c: c, Context: ctx, Log: l.log.With("session", m.Session), Session: m.Session, SessionType: m.SessionType,
 			Sender: person(m.Sender), Text: m.Text, Content: json.RawMessage(m.Content), Files: files(m.Files),
-			ByBot: m.Draft, Now: l.clock(), Locale: locale,
+			ByBot: m.Draft, Now: l.clock(), Locale: c.Locale,
 		})
 	}
 	_ = l.send(&botv1.BotFrame{Body: &botv1.BotFrame_Verdict{Verdict: &botv1.Verdict{

@@ -1,7 +1,7 @@
 // Package args is how a command's arguments are read: as people type them, and as forms
 // and assistants give them. What comes out is one JSON object, by the arguments' names:
 // text, word, choice and user (an id) as strings, integer and number as numbers, boolean
-// as true or false, duration as the text that was given (90s, 10m, 2h, 3d).
+// as true or false, duration in milliseconds.
 package args
 
 import (
@@ -80,6 +80,10 @@ func Check(c *botv1.Command, object string, users Users) (string, error) {
 		case bool:
 			word = strconv.FormatBool(v)
 		case float64:
+			if a.Type == "duration" { // it is milliseconds already
+				word = strconv.FormatFloat(v, 'f', 0, 64) + "ms"
+				break
+			}
 			word = strconv.FormatFloat(v, 'f', -1, 64)
 		case []any: // of an argument that is the rest of the line
 			var words []string
@@ -148,10 +152,11 @@ func value(a *botv1.Argument, word string, users Users) (any, error) {
 		}
 		return nil, &Error{a.Name, fmt.Sprintf("%q is neither yes nor no", word)}
 	case "duration":
-		if _, err := Duration(word); err != nil {
+		d, err := Duration(word)
+		if err != nil {
 			return nil, &Error{a.Name, err.Error()}
 		}
-		return word, nil
+		return d.Milliseconds(), nil
 	case "choice":
 		for _, c := range a.Choices {
 			if strings.EqualFold(c, word) {

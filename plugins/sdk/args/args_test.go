@@ -34,9 +34,9 @@ func TestALineIsReadAsItsCommandSays(t *testing.T) {
 		command    *botv1.Command
 		line, want string
 	}{
-		{remind, "10m tea", `{"in":"10m","what":"tea"}`},
-		{remind, `  1h30m   the "big" one `, `{"in":"1h30m","what":"the \"big\" one"}`},
-		{remind, "10分钟 喝茶", `{"in":"10分钟","what":"喝茶"}`},
+		{remind, "10m tea", `{"in":600000,"what":"tea"}`},
+		{remind, `  1h30m   the "big" one `, `{"in":5400000,"what":"the \"big\" one"}`},
+		{remind, "10分钟 喝茶", `{"in":600000,"what":"喝茶"}`},
 		{roll, "6", `{"mode":"sum","sides":6}`},
 		{roll, "6 each yes @ann", `{"loud":true,"mode":"Each","sides":6,"who":"u_ann"}`},
 	} {
