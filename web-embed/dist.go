@@ -26,8 +26,10 @@ type dist struct {
 	needs  map[string][]string // scripts that an entry's script imports at once
 }
 
+// file is one of them. What is in it stays in the binary: a copy of all would be most of a megabyte.
 type file struct {
-	data []byte
+	path string
+	size int
 	kind string
 	tag  string
 	gzip func() []byte
@@ -51,11 +53,14 @@ var built = sync.OnceValue(func() *dist {
 		if err != nil {
 			return err
 		}
+		f := &file{path: name, size: len(data), kind: kindOf(name)}
 		name = strings.TrimPrefix(name, "embed/dist/")
 		all.Write([]byte(name + "\x00" + strconv.Itoa(len(data)) + "\x00"))
 		all.Write(data)
 		sum := sha256.Sum256(data)
-		d.files[name] = &file{data: data, kind: kindOf(name), tag: hex.EncodeToString(sum[:12]), gzip: sync.OnceValue(func() []byte { return compressed(data) })}
+		f.tag = hex.EncodeToString(sum[:12])
+		f.gzip = sync.OnceValue(func() []byte { return compressed(f.read()) })
+		d.files[name] = f
 		return nil
 	})
 	if err != nil {
@@ -63,7 +68,7 @@ var built = sync.OnceValue(func() *dist {
 	}
 	d.build = hex.EncodeToString(all.Sum(nil)[:8])
 	var e entries
-	if f := d.files["entries.json"]; f == nil || json.Unmarshal(f.data, &e) != nil {
+	if f := d.files["entries.json"]; f == nil || json.Unmarshal(f.read(), &e) != nil {
 		panic("webembed: embed/dist has no entries.json: run make web")
 	}
 	for name, entry := range e {
@@ -71,6 +76,15 @@ var built = sync.OnceValue(func() *dist {
 	}
 	return d
 })
+
+// read gives a copy of what is in the file.
+func (f *file) read() []byte {
+	data, err := distFiles.ReadFile(f.path)
+	if err != nil {
+		panic("webembed: " + err.Error()) // it was read before
+	}
+	return data
+}
 
 // compressed is data with gzip, or nil where that does not make it smaller.
 func compressed(data []byte) []byte {
@@ -131,10 +145,11 @@ func (f *file) send(w http.ResponseWriter, r *http.Request, keep string) {
 	h.Set("Cache-Control", keep)
 	h.Set("Content-Type", f.kind)
 	h.Set("Vary", "Accept-Encoding")
-	data, tag := f.data, `"`+f.tag+`"`
+	var small []byte
+	size, tag := f.size, `"`+f.tag+`"`
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		if small := f.gzip(); small != nil {
-			data, tag = small, `"`+f.tag+`-gz"`
+		if small = f.gzip(); small != nil {
+			size, tag = len(small), `"`+f.tag+`-gz"`
 			h.Set("Content-Encoding", "gzip")
 		}
 	}
@@ -144,8 +159,12 @@ func (f *file) send(w http.ResponseWriter, r *http.Request, keep string) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	if r.Method != http.MethodHead {
-		w.Write(data)
+	h.Set("Content-Length", strconv.Itoa(size))
+	switch {
+	case r.Method == http.MethodHead:
+	case small != nil:
+		w.Write(small)
+	default:
+		w.Write(f.read())
 	}
 }
