@@ -16,18 +16,16 @@ func giveBack(ctx context.Context, flush func() error, log *slog.Logger) {
 	const (
 		pause = time.Second
 		quiet = 1 << 20 // bytes allocated a second: below this nobody notices a collection
-		worth = 4 << 20 // bytes that would be given back, beyond a sixteenth of what lives
+		worth = 1 << 20 // bytes of garbage, beyond a sixteenth of what lives
 	)
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"},
 		{Name: "/gc/heap/live:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
-		{Name: "/memory/classes/heap/unused:bytes"},
 	}
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	var before uint64
+	var before, collected uint64 // allocated in all: at the last look, and when memory was given back
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,16 +33,18 @@ func giveBack(ctx context.Context, flush func() error, log *slog.Logger) {
 		case <-tick.C:
 		}
 		metrics.Read(samples)
-		allocated, live := samples[0].Value.Uint64(), samples[1].Value.Uint64()
-		held := samples[2].Value.Uint64() + samples[3].Value.Uint64() + samples[4].Value.Uint64()
+		allocated, live, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
 		rate := (allocated - before) / uint64(pause/time.Second)
 		before = allocated
-		if rate < quiet && held > live+live/16+worth {
+		// What was allocated since is the most that can be garbage. Room between what lives is no reason:
+		// no collection gives it back.
+		if rate < quiet && allocated-collected+free > live/16+worth {
+			collected = allocated
 			if err := flush(); err != nil {
 				log.Warn("memory: the store could not write what it holds", "err", err)
 			}
 			debug.FreeOSMemory()
-			log.Debug("memory given back", "held", held, "live", live)
+			log.Debug("memory given back", "allocated", allocated, "live", live)
 		}
 	}
 }
