@@ -146,6 +146,10 @@ func (s *Store) requests(ctx context.Context, all, waiting byte, owner string, p
 	if page.Limit <= 0 {
 		return nil, nil
 	}
+	none := true // as for most people, which needs no view of one moment
+	if err := s.scan(from, after(prefix), func(_, _ []byte) error { none = false; return errEnough }); err != nil || none {
+		return nil, err
+	}
 	return list, s.at(func(v view) error {
 		return scan(v.r, s.dir, from, after(prefix), func(key, _ []byte) error {
 			if len(key) < len(prefix)+8 {

@@ -38,7 +38,8 @@ func (s *Store) AddUser(_ context.Context, u *userctr.User, invite string) error
 				return err
 			}
 		}
-		return putUserOver(t, u.ID, nil, row)
+		putTerms(t, u.ID, nil, row)
+		return writeRow(t, rowKey(tableUser, u.ID), row)
 	})
 	if err == nil {
 		u.Version = 1

@@ -1,9 +1,14 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/userctr"
@@ -31,15 +36,7 @@ func (r pushRow) pushed() []byte {
 func (s *Store) SeeDevices(ctx context.Context, devices []*userctr.DeviceRow, most int) error {
 	for len(devices) > 0 {
 		n := distinct(devices)
-		err := s.update(func(t *tx) error {
-			for _, d := range devices[:n] {
-				if err := t.seeDevice(ctx, d, most); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := s.update(func(t *tx) error { return t.seeDevices(ctx, devices[:n], most) }); err != nil {
 			return err
 		}
 		devices = devices[n:]
@@ -60,26 +57,57 @@ func distinct(devices []*userctr.DeviceRow) int {
 	return len(devices)
 }
 
-func (t *tx) seeDevice(ctx context.Context, d *userctr.DeviceRow, most int) error {
-	key, row := rowKey(tableDevice, d.User, d.Device), rowOfDevice(d)
-	old, err := getRow[deviceRow](t, key, "device", d.Device)
-	switch {
-	case err == nil:
-		row.Created, row.Name = old.Created, old.Name
-	case !protocol.Code_NOT_FOUND.Is(err):
-		return err
-	default:
+// seeDevices writes the rows of devices of different users. One iterator reads what there
+// is of all of them: opening one costs more than what is read by it.
+func (t *tx) seeDevices(ctx context.Context, devices []*userctr.DeviceRow, most int) (err error) {
+	it, err := t.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableDevice}, UpperBound: []byte{tableDevice + 1}})
+	if err != nil {
+		return fmt.Errorf("pebblestore: %s: %w", t.s.dir, err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for _, d := range devices {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.seeDevice(ctx, it, d, most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) seeDevice(ctx context.Context, it *pebble.Iterator, d *userctr.DeviceRow, most int) error {
+	prefix, key, row := rowKey(tableDevice, d.User, ""), rowKey(tableDevice, d.User, d.Device), rowOfDevice(d)
+	n, known := 0, false
+	for ok := it.SeekGE(prefix); ok && bytes.HasPrefix(it.Key(), prefix); ok = it.Next() {
+		if n++; !bytes.Equal(it.Key(), key) {
+			continue
+		}
+		text, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("pebblestore: %s: %w", t.s.dir, err)
+		}
+		var old deviceRow
+		if err := parseRow(text, &old); err != nil {
+			return t.s.bad(key, err)
+		}
+		row.Created, row.Name, known = old.Created, old.Name, true
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("pebblestore: %s: %w", t.s.dir, err)
+	}
+	if !known && n >= most {
 		devices, err := t.s.Devices(ctx, d.User)
 		if err != nil {
 			return err
 		}
-		for i := most - 1; i >= 0 && i < len(devices); i++ {
-			if err := t.removeDevice(d.User, devices[i].Device); err != nil {
+		for _, d := range devices[min(most-1, len(devices)):] {
+			if err := t.removeDevice(d.User, d.Device); err != nil {
 				return err
 			}
 		}
 	}
-	return putRow(t, key, row)
+	return writeRow(t, key, row)
 }
 
 // removeDevice ends a device's row, and how it is woken.

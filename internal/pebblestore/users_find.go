@@ -38,11 +38,12 @@ func putUser(t *tx, id protocol.UserID, row userRow) error {
 	case !protocol.Code_NOT_FOUND.Is(err):
 		return err
 	}
-	return putUserOver(t, id, before, row)
+	putTerms(t, id, before, row)
+	return putRow(t, rowKey(tableUser, id), row)
 }
 
-// putUserOver is putUser where the terms of the row before are known, nil: there is none.
-func putUserOver(t *tx, id protocol.UserID, before []string, row userRow) error {
+// putTerms writes the terms that a user is found by over those of the row before.
+func putTerms(t *tx, id protocol.UserID, before []string, row userRow) {
 	now := userctr.SearchTerms(row.user(id))
 	for _, term := range before {
 		if !slices.Contains(now, term) {
@@ -54,7 +55,6 @@ func putUserOver(t *tx, id protocol.UserID, before []string, row userRow) error 
 			t.write(rowKey(tableTerm, term, id), nil)
 		}
 	}
-	return putRow(t, rowKey(tableUser, id), row)
 }
 
 // FindTerms fills userctr.ProfileStore.

@@ -184,6 +184,16 @@ func putRow(t *tx, key []byte, row any) error {
 	return nil
 }
 
+// writeRow is putRow for a row that nothing reads back within this change.
+func writeRow(t *tx, key []byte, row any) error {
+	text, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("pebblestore: encode a row: %w", err)
+	}
+	t.write(key, text)
+	return nil
+}
+
 // reader is a Store or a tx.
 type reader interface {
 	get(key []byte) (value []byte, found bool, err error)
