@@ -39,10 +39,6 @@ type Status struct {
 	Approve   []Pending  `json:"approve" doc:"Versions that wait for somebody's approval"`
 	Events    []Event    `json:"events" doc:"Changes of its state, the oldest first; 100 at most"`
 	InHand    int        `json:"inHand" doc:"Events that it was given and did not acknowledge"`
-	Given     int64      `json:"given" doc:"Events that it was given, since the server started"`
-	Again     int64      `json:"again" doc:"Of these, those that it was given before"`
-	Failed    int64      `json:"failed" doc:"Events that it could not do"`
-	Acks      Acks       `json:"acks" doc:"How long events took"`
 }
 
 // Persona is a user that a plugin is.
@@ -104,7 +100,6 @@ func (b *bot) status(memory bool) *Status {
 	}
 	about := b.about
 	b.mu.Unlock()
-	s.Given, s.Again, s.Failed, s.Acks = b.counts.copy()
 	if len(versions) > 0 {
 		s.Version, s.BuiltIn = versions[0].Version, versions[0].builtIn()
 		if m := versions[0].Manifest; m != nil {

@@ -82,7 +82,6 @@ type bot struct {
 	lastUp   time.Time // of the current version's first start
 	early    int       // its crashes since, within rollbackWithin
 	earlyOf  string
-	counts   counts
 }
 
 func newBot(h *Host, id string) *bot {
@@ -258,7 +257,7 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	b.mu.Unlock()
 	b.enter(Starting, f.Version, "")
 	var r *running
-	seen := &sight{bot: b, version: f.Version, sent: map[string]time.Time{}}
+	seen := &sight{bot: b, version: f.Version, sent: map[string]bool{}}
 	if r, err = b.launch(f, seen); err != nil {
 		return nil, err
 	}

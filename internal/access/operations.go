@@ -70,6 +70,15 @@ var operations = map[string][]Action{
 	"admin-dissolve-session": {AdminSessions},
 	"admin-recall-message":   {AdminSessions},
 
+	"admin-list-bots":    {AdminBots},
+	"admin-get-bot":      {AdminBots},
+	"admin-bot-logs":     {AdminBots},
+	"admin-restart-bot":  {AdminBots},
+	"admin-enable-bot":   {AdminBots},
+	"admin-disable-bot":  {AdminBots},
+	"admin-approve-bot":  {AdminBots},
+	"admin-models-usage": {AdminBots},
+
 	"upload-file":       {Upload},
 	"remove-file":       {Upload},
 	"get-file":          {Read},

@@ -62,6 +62,7 @@ const (
 	AdminKeys
 	AdminApps
 	AdminReleases
+	AdminBots
 	ReviewFiles
 	Export
 	Erase
@@ -165,6 +166,7 @@ var table = [actions]row{
 	AdminKeys:     admin("administer keys and issuers", deny),
 	AdminApps:     admin("administer applications", deny),
 	AdminReleases: admin("make and withdraw releases", deny),
+	AdminBots:     admin("administer bots", deny),
 	ReviewFiles:   admin("decide whether others see files", moderate),
 	Export:        admin("export a user's data", deny),
 	Erase:         admin("erase a user", deny),
