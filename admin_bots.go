@@ -41,7 +41,7 @@ type InBot struct {
 
 // adminBot is a bot as administrators see it: its process, and how it stands to sessions.
 type adminBot struct {
-	*plugins.Status
+	plugins.Status
 	Remote bool `json:"remote,omitempty" doc:"It runs elsewhere; what is said of its process is nothing then"`
 
 	LagEvents   int64   `json:"lagEvents" doc:"Entries of sessions that it was not given yet"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/internal/search"
+	"github.com/troupe-im/troupe/plugins"
 	"github.com/troupe-im/troupe/plugins/model"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -48,6 +50,10 @@ type Config struct {
 	Egress  egress.Config // how others on the web are asked
 	Search  search.Config
 	Model   model.Config
+
+	Bots        string                     // of those that come along: all, off, or names with commas
+	BotSettings map[string]json.RawMessage // of each bot
+	Plugins     plugins.Config             // where other bots are, and how all are kept apart
 
 	ModelURL, ModelName, ModelVision string         // of Model: one provider, said briefly
 	ModelKey                         userctr.Secret // its key
@@ -137,6 +143,7 @@ func (c *Config) check(from map[string]origin) error {
 		}
 	}
 	c.checkModel(refuse)
+	c.checkBots(refuse)
 	for _, o := range c.Gateway.Origins {
 		if strings.Contains(o, "*") {
 			refuse("origins", "%q would let any page of the web act for its visitors; name the origins, like https://example.com", o)

@@ -19,6 +19,8 @@ import (
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/search"
+	"github.com/troupe-im/troupe/plugins"
+	"github.com/troupe-im/troupe/plugins/model"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
 	webembed "github.com/troupe-im/troupe/web-embed"
@@ -35,6 +37,8 @@ type server struct {
 	node    *actors.Node
 	gateway *gateway.Server
 	search  *search.Center
+	models  *model.Gateway
+	bots    *plugins.Host
 	public  net.Listener
 	private net.Listener // the admin socket
 
@@ -87,6 +91,9 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	})
 	s.users.OnProfile(s.node.Shows)
 	s.users.OnApp(func(app string) { s.node.KickApp(app, protocol.Code_UNAUTHORIZED, "the application was removed") })
+	if err = s.newBots(); err != nil {
+		return nil, err
+	}
 	if s.gateway, err = s.plug(s.users); err != nil {
 		return nil, err
 	}
@@ -149,6 +156,7 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	}
 	s.links.Register(g.API())
 	s.registerAdmin(g.API())
+	s.registerBots(g.API())
 	return g, g.Rows()
 }
 

@@ -107,6 +107,10 @@ func settings(c *Config) []setting {
 		prefixes("egress-deny", "", "`NETWORKS` that the server never asks anything, whoever wants it", &c.Egress.Deny),
 		ports("egress-ports", "80,443", "`PORTS` that links in messages may lead the server to", &c.Egress.Ports),
 
+		text("bots", "all", "which of the bots that come along run: `all`, off, or NAMES with commas", &c.Bots),
+		botSettings("bot-config", "settings of bots, a JSON `OBJECT` {BOT: {SETTING: VALUE}} or a file with one; in the file a YAML mapping: see docs/bots.md", &c.BotSettings),
+		text("plugins", "", "`DIRECTORY` of further bots, ID/VERSION/manifest.yaml; none: plugins in the data directory", &c.Plugins.Dir),
+		text("bot-isolation", "auto", "`auto`: bots have neither network nor sight of files as far as this machine allows; require: they do not run otherwise; or off", &c.Plugins.Isolation, "auto", "off", "require"),
 		text("model-url", "", "`ADDRESS` of an OpenAI-compatible API that bots may ask, like https://api.openai.com/v1 or http://127.0.0.1:11434/v1: see docs/assistant.md", &c.ModelURL),
 		hidden("model-key", "the key to it, where it wants one", &c.ModelKey),
 		text("model", "", "`NAME` of the model there", &c.ModelName),

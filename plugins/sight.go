@@ -13,7 +13,7 @@ type sight struct {
 
 	mu      sync.Mutex
 	sent    map[string]bool // events in hand
-	refused string               // the desk does not want the bot
+	refused string          // the desk does not want the bot
 }
 
 func (s *sight) inHand() int {

@@ -13,51 +13,51 @@ import (
 // Status is a plugin as administrators see it. The JSON is what REST and the admin
 // socket say.
 type Status struct {
-	ID        string     `json:"id"`
-	Name      string     `json:"name" doc:"Of its first persona; the id, when it never ran"`
-	Version   string     `json:"version,omitempty" doc:"That runs, or is the newest"`
-	BuiltIn   bool       `json:"builtIn,omitempty" doc:"It came with the server, and needs no approval"`
-	State     State      `json:"state" enum:"discovered,verified,starting,handshaken,described,ready,degraded,draining,stopped,needs approval,disabled,broken,quarantined"`
-	Since     time.Time  `json:"since"`
-	Why       string     `json:"why,omitempty" doc:"Of the state, in words"`
-	Up        bool       `json:"up" doc:"It takes events"`
-	PID       int        `json:"pid,omitempty"`
-	Started   *time.Time `json:"startedAt,omitempty"`
-	TookMs    float64    `json:"tookMs,omitempty" doc:"From its start until it said who it is"`
-	RSS       int64      `json:"rss,omitempty" doc:"Bytes"`
-	PSS       int64      `json:"pss,omitempty" doc:"Bytes: what it shares with others is counted in part"`
-	Isolation string     `json:"isolation,omitempty" doc:"namespaces, or less: see docs/bots.md"`
-	SDK       string     `json:"sdk,omitempty"`
-	Starts    int        `json:"starts"`
-	Crashes   int        `json:"crashes"`
-	Circuit   Circuit    `json:"circuit" enum:"closed,open,half-open" doc:"Open: it crashed too often and is not tried"`
-	RetryAt   *time.Time `json:"retryAt,omitempty"`
-	Personas  []Persona  `json:"personas"`
-	Commands  []Command  `json:"commands"`
-	Scopes    []string   `json:"scopes" doc:"Granted"`
-	Asked     []string   `json:"asked" doc:"Scopes that it asks for"`
-	Approve   []Pending  `json:"approve" doc:"Versions that wait for somebody's approval"`
-	Events    []Event    `json:"events" doc:"Changes of its state, the oldest first; 100 at most"`
-	InHand    int        `json:"inHand" doc:"Events that it was given and did not acknowledge"`
+	ID        string           `json:"id"`
+	Name      string           `json:"name" doc:"Of its first persona; the id, when it never ran"`
+	Version   string           `json:"version,omitempty" doc:"That runs, or is the newest"`
+	BuiltIn   bool             `json:"builtIn,omitempty" doc:"It came with the server, and needs no approval"`
+	State     State            `json:"state" enum:"discovered,verified,starting,handshaken,described,ready,degraded,draining,stopped,needs approval,disabled,broken,quarantined"`
+	Since     time.Time        `json:"since"`
+	Why       string           `json:"why,omitempty" doc:"Of the state, in words"`
+	Up        bool             `json:"up" doc:"It takes events"`
+	PID       int              `json:"pid,omitempty"`
+	Started   *time.Time       `json:"startedAt,omitempty"`
+	TookMs    float64          `json:"tookMs,omitempty" doc:"From its start until it said who it is"`
+	RSS       int64            `json:"rss,omitempty" doc:"Bytes"`
+	PSS       int64            `json:"pss,omitempty" doc:"Bytes: what it shares with others is counted in part"`
+	Isolation string           `json:"isolation,omitempty" doc:"namespaces, or less: see docs/bots.md"`
+	SDK       string           `json:"sdk,omitempty"`
+	Starts    int              `json:"starts"`
+	Crashes   int              `json:"crashes"`
+	Circuit   Circuit          `json:"circuit" enum:"closed,open,half-open" doc:"Open: it crashed too often and is not tried"`
+	RetryAt   *time.Time       `json:"retryAt,omitempty"`
+	Personas  []BotPersona     `json:"personas"`
+	Commands  []BotCommand     `json:"commands"`
+	Scopes    []string         `json:"scopes" doc:"Granted"`
+	Asked     []string         `json:"asked" doc:"Scopes that it asks for"`
+	Approve   []PendingVersion `json:"approve" doc:"Versions that wait for somebody's approval"`
+	Events    []BotChange      `json:"events" doc:"Changes of its state, the oldest first; 100 at most"`
+	InHand    int              `json:"inHand" doc:"Events that it was given and did not acknowledge"`
 }
 
-// Persona is a user that a plugin is.
-type Persona struct {
+// BotPersona is a user that a plugin is.
+type BotPersona struct {
 	User   protocol.UserID `json:"user"`
 	Name   string          `json:"name"`
 	About  string          `json:"about,omitempty"`
 	Avatar string          `json:"avatar,omitempty"`
 }
 
-// Command is one of a plugin's.
-type Command struct {
+// BotCommand is one of a plugin's.
+type BotCommand struct {
 	Name        string `json:"name"`
 	Help        string `json:"help,omitempty"`
 	Destructive bool   `json:"destructive,omitempty"`
 }
 
-// Pending is a version that was not approved as it is.
-type Pending struct {
+// PendingVersion is a version that was not approved as it is.
+type PendingVersion struct {
 	Version  string   `json:"version"`
 	Why      string   `json:"why"`
 	Scopes   []string `json:"scopes" doc:"That it asks for"`
@@ -92,7 +92,7 @@ func (b *bot) status(memory bool) *Status {
 	s := &Status{
 		ID: b.id, Name: b.id, State: b.state, Since: b.since, Why: b.why, Up: b.state == Ready || b.state == Degraded,
 		Starts: b.starts, Crashes: b.crashes, Circuit: b.fuse.state(), Events: slices.Clone(b.events),
-		Personas: []Persona{}, Commands: []Command{}, Scopes: []string{}, Asked: []string{}, Approve: []Pending{},
+		Personas: []BotPersona{}, Commands: []BotCommand{}, Scopes: []string{}, Asked: []string{}, Approve: []PendingVersion{},
 	}
 	if b.fuse.again.After(b.host.cfg.Now()) {
 		again := b.fuse.again
@@ -135,21 +135,21 @@ func (s *Status) describe(id string, d *botv1.Describe) {
 		if name == "" {
 			name = id
 		}
-		s.Personas = append(s.Personas, Persona{protocol.BotUserID(id, p.Handle), name, p.About, p.Avatar})
+		s.Personas = append(s.Personas, BotPersona{protocol.BotUserID(id, p.Handle), name, p.About, p.Avatar})
 	}
 	if len(s.Personas) == 0 {
-		s.Personas = append(s.Personas, Persona{User: protocol.BotUserID(id, ""), Name: id})
+		s.Personas = append(s.Personas, BotPersona{User: protocol.BotUserID(id, ""), Name: id})
 	}
 	s.Name = s.Personas[0].Name
 	for _, c := range d.Commands {
-		s.Commands = append(s.Commands, Command{c.Name, c.Help, c.Destructive})
+		s.Commands = append(s.Commands, BotCommand{c.Name, c.Help, c.Destructive})
 	}
 }
 
 // pending are the versions that may not run as they are, the newest first: newer ones
 // than what was approved alone.
-func (b *bot) pending(versions []*found) []Pending {
-	var all []Pending
+func (b *bot) pending(versions []*found) []PendingVersion {
+	var all []PendingVersion
 	granted := map[string]bool{}
 	for _, f := range versions {
 		if a := b.host.lock.approval(f.ID, f.Version); a != nil {
@@ -162,7 +162,7 @@ func (b *bot) pending(versions []*found) []Pending {
 		if f.builtIn() || f.Wrong != nil {
 			continue
 		}
-		p := Pending{Version: f.Version, Scopes: append([]string{}, f.Manifest.Scopes...), New: []string{}, Manifest: f.Sum}
+		p := PendingVersion{Version: f.Version, Scopes: append([]string{}, f.Manifest.Scopes...), New: []string{}, Manifest: f.Sum}
 		a := b.host.lock.approval(f.ID, f.Version)
 		switch {
 		case a == nil:

@@ -39,8 +39,8 @@ type errBroken struct{ error }
 // errNeedsApproval says that somebody has to approve it first.
 type errNeedsApproval struct{ error }
 
-// Event is a change of a plugin's state.
-type Event struct {
+// BotChange is a change of a plugin's state.
+type BotChange struct {
 	At      time.Time `json:"at"`
 	State   State     `json:"state"`
 	Version string    `json:"version,omitempty"`
@@ -72,7 +72,7 @@ type bot struct {
 	state    State
 	since    time.Time
 	why      string
-	events   []Event
+	events   []BotChange
 	fuse     fuse
 	restart  bool // somebody asked for it
 	current  *running
@@ -97,7 +97,7 @@ func (b *bot) enter(s State, version, why string) {
 		return
 	}
 	b.state, b.why, b.since = s, why, b.host.cfg.Now()
-	b.events = append(b.events, Event{b.since, s, version, why})
+	b.events = append(b.events, BotChange{b.since, s, version, why})
 	if len(b.events) > keptEvents {
 		b.events = slices.Delete(b.events, 0, len(b.events)-keptEvents)
 	}
