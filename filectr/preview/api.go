@@ -22,7 +22,8 @@ func (c *Center) Register(api huma.API) {
 		Summary:       "Read what a link leads to: title, text and picture",
 		Description:   "The server asks the page, once for everybody; a reader's address is told to nobody. The texts are text, never HTML. Anonymous visitors get previews that are there already.",
 		DefaultStatus: http.StatusOK, Security: []map[string][]string{{"bearer": {}}}, Errors: []int{http.StatusUnauthorized},
-		Metadata: map[string]any{"codes": []protocol.Code{protocol.Code_BAD_REQUEST, protocol.Code_NOT_FOUND, protocol.Code_UNSUPPORTED, protocol.Code_RATE_LIMITED, protocol.Code_BUSY}},
+		Responses: map[string]*huma.Response{"204": {Description: "There is no preview of it"}},
+		Metadata:  map[string]any{"codes": []protocol.Code{protocol.Code_BAD_REQUEST, protocol.Code_UNSUPPORTED, protocol.Code_RATE_LIMITED, protocol.Code_BUSY}},
 	}, c.get)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		huma.Register(api, huma.Operation{
@@ -38,15 +39,18 @@ func (c *Center) Register(api huma.API) {
 }
 
 type previewAnswer struct {
+	Status       int
 	CacheControl string `header:"Cache-Control"`
-	Body         struct {
-		URL     string       `json:"url" doc:"The link, as it was asked for"`
-		Host    string       `json:"host" doc:"That it leads to, behind redirects; show it, as title and site are what the page says"`
-		Title   string       `json:"title,omitempty" doc:"200 characters at most"`
-		Text    string       `json:"text,omitempty" doc:"500 characters at most"`
-		Site    string       `json:"site,omitempty" doc:"80 characters at most"`
-		Picture *pictureView `json:"picture,omitempty"`
-	}
+	Body         *previewView
+}
+
+type previewView struct {
+	URL     string       `json:"url" doc:"The link, as it was asked for"`
+	Host    string       `json:"host" doc:"That it leads to, behind redirects; show it, as title and site are what the page says"`
+	Title   string       `json:"title,omitempty" doc:"200 characters at most"`
+	Text    string       `json:"text,omitempty" doc:"500 characters at most"`
+	Site    string       `json:"site,omitempty" doc:"80 characters at most"`
+	Picture *pictureView `json:"picture,omitempty"`
 }
 
 type pictureView struct {
@@ -67,11 +71,13 @@ func (c *Center) get(ctx context.Context, in *struct {
 		return nil, protocol.Unauthorized("sign in first")
 	}
 	p, err := c.Get(ctx, who.User, in.URL, who.Kind == access.KindGuest)
+	if protocol.Code_NOT_FOUND.Is(err) { // most links of a chat: nothing has gone wrong
+		return &previewAnswer{Status: http.StatusNoContent, CacheControl: "private, max-age=600"}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	a := &previewAnswer{CacheControl: "private, max-age=600"}
-	a.Body.URL, a.Body.Host, a.Body.Title, a.Body.Text, a.Body.Site = in.URL, p.Host, p.Title, p.Text, p.Site
+	a := &previewAnswer{Status: http.StatusOK, CacheControl: "private, max-age=600", Body: &previewView{URL: in.URL, Host: p.Host, Title: p.Title, Text: p.Text, Site: p.Site}}
 	if p.Picture != nil {
 		a.Body.Picture = &pictureView{URL: picturesPath + p.Picture.ID, Mime: p.Picture.Mime, Width: p.Picture.Width, Height: p.Picture.Height, Placeholder: p.Picture.Placeholder}
 	}

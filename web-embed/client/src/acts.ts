@@ -1,4 +1,4 @@
-import type { Conversation, Draft, GroupRequest, GroupSettings, Hit, Id, JoinLink, LinkCard, LinkPreview, Links, Member, NewGroup, Page, PersonRequest, PushTarget, SearchOptions, User, Users } from './api.js'
+import type { Command, Conversation, Draft, GroupRequest, GroupSettings, Hit, Id, JoinLink, LinkCard, LinkPreview, Links, Member, NewGroup, Page, PersonRequest, PushTarget, SearchOptions, User, Users } from './api.js'
 import type { Entry, Link, Profile, SessionHead } from './wire-types.js'
 import type { Convo } from './convo.js'
 import type { Core } from './core.js'
@@ -63,6 +63,7 @@ export async function search(core: Core, q: string, o: SearchOptions): Promise<P
 
 export async function linkPreview(core: Core, url: string): Promise<LinkCard> {
   const f = await core.rest.call('GET', '/links/preview' + query({ url }))
+  if (!f.url) throw new TroupeError('NOT_FOUND', 'there is no preview') // 204
   return f.picture ? { ...f, picture: { ...f.picture, url: core.link(f.picture.url) } } : f
 }
 
@@ -135,6 +136,15 @@ export async function leave(c: Convo): Promise<void> {
 export async function dissolve(c: Convo): Promise<void> {
   await c.core.ask('session_dissolve', { session: c.id })
   c.core.remove(c.id)
+}
+
+/** What bots serve in c. The server's rows may have less than all of it. */
+export async function commands(c: Convo): Promise<readonly Command[]> {
+  const f = await c.core.rest.call('GET', '/sessions/' + id(c.id) + '/commands')
+  return (f.items ?? []).map((i: any): Command => ({
+    name: i.name, bot: i.bot ?? '', call: i.call ?? '/' + i.name, help: i.help ?? '', helpIn: i.helpIn ?? {},
+    args: (i.args ?? []).map((x: any) => ({ ...x, type: x.type || 'word', help: x.help ?? '', helpIn: x.helpIn ?? {}, required: !!x.required, choices: x.choices ?? [] })),
+  }))
 }
 
 // --- of a group. Whoever changes it gets an answer instead of the entry, so the entry is fetched.

@@ -261,6 +261,8 @@ export interface ConversationView {
   readonly peer?: User
   /** The newest message, its texts cut to what a list shows; a message that waits is not among them. */
   readonly last: Message | null
+  /** The newest of what waits or has failed here, where it is newer than `last`. */
+  readonly waiting: Message | null
   /** What waits or has failed here, by number. */
   readonly pending: number
   readonly failed: number
@@ -331,6 +333,8 @@ export interface Conversation {
   configure(what: GroupSettings): Promise<void>
   readonly members: Members
   readonly links: Links
+  /** Closes a whisper: it is nowhere then. */
+  dismiss(id: Id): void
   /** Who has read a message, and who has got it, oneself left out. Empty in large groups. */
   readers(id: Id): Live<Readers>
   leave(): Promise<void>
@@ -455,10 +459,39 @@ export interface Readers {
 export interface BotActions {
   /** Asks that a reply under way ends: `id` is the draft's (Message.id). */
   stop(id: Id): Promise<void>
+  /** What bots may be asked to do here by `/name`; asked for once, and again when members change. */
+  commands(): Promise<readonly Command[]>
   /** Asks for another reply in place of this one. */
   regenerate(id: Id): Outgoing
   /** Presses a card's button or sends its form. */
   submit(id: Id, action: string, values?: Json): Promise<void>
+}
+
+/** A command of a bot. */
+export interface Command {
+  readonly name: string
+  /** Who serves it. */
+  readonly bot: Id
+  /** What is typed to call it: `/name`, or `/name@handle` where several bots have one of that name. */
+  readonly call: string
+  readonly help: string
+  /** By locale: zh-CN. */
+  readonly helpIn: Readonly<Record<string, string>>
+  readonly args: readonly CommandArgument[]
+}
+/** What is typed behind a command, in this order. */
+export interface CommandArgument {
+  readonly name: string
+  readonly help: string
+  readonly helpIn: Readonly<Record<string, string>>
+  /** `text` takes the rest of the line; `duration` is like 90s, 10m, 2h, 3d. */
+  readonly type: 'text' | 'word' | 'integer' | 'number' | 'boolean' | 'duration' | 'user' | 'choice'
+  readonly required: boolean
+  readonly choices: readonly string[]
+  /** What it is when nothing is said. */
+  readonly std?: string
+  readonly min?: number
+  readonly max?: number
 }
 
 // ------------------------------------------------------------------ messages
@@ -506,6 +539,10 @@ export interface Message {
   readonly expiresAt?: number
   /** Of a bot: how its writing stands. */
   readonly stream?: StreamState
+  /** A bot says it to oneself alone. It is in no history: `conversation.dismiss` closes it. */
+  readonly whisper?: boolean
+  /** What moderation made of it. `held` and `rejected` ones have no parts. */
+  readonly deal?: Deal
   /** Of a call's invitation: who answered what. */
   readonly answers?: readonly { readonly user: Id; readonly answer: 'accept' | 'refuse' }[]
   /** 0 to 1 while files are uploaded. */
@@ -525,7 +562,18 @@ export interface Receipts {
 export interface StreamState {
   readonly state: 'thinking' | 'streaming' | 'done' | 'stopped' | 'failed'
   readonly rev: number
+  /** All answers to the same question, the first one first; the timeline has the newest. */
   readonly variants?: readonly Id[]
+}
+
+/** What a moderator, a bot or a person, made of a message. */
+export interface Deal {
+  /** `rewritten`: the parts are what it was made into; `held`: nobody sees it until somebody decides; `rejected`: nobody ever does. */
+  readonly state: 'rewritten' | 'held' | 'rejected'
+  readonly by: Id
+  /** For people. */
+  readonly reason?: string
+  readonly at?: number
 }
 
 export interface Reaction {
@@ -600,7 +648,7 @@ export interface Card {
   readonly rows?: readonly { readonly label: string; readonly value: string }[]
   readonly buttons?: readonly CardButton[]
   readonly form?: CardForm
-  /** What was pressed already: the card is locked then. */
+  /** What was done with it: the card is locked then. A bot says so by an edit; other senders' cards are locked by the first press. */
   readonly done?: { readonly action: string; readonly by?: Id; readonly at?: number }
   /** All that the sender said, as it came. */
   readonly data?: Json
@@ -642,6 +690,8 @@ export interface TextDraft {
   text: string
   format?: 'plain' | 'md'
   mentions?: readonly (Id | '*')[]
+  /** It calls a bot's command; `args` by name, as they were typed. */
+  command?: { name: string; args?: Json }
 }
 
 /** One or more files, with a text beside them. */
@@ -940,6 +990,8 @@ export interface Events {
   message: Message
   /** A message is another now: edited, taken back, reacted to, acknowledged. */
   'message:change': Message
+  /** A bot said something to oneself alone. */
+  whisper: Message
   stream: { readonly conversation: Id; readonly id: Id; readonly text: string; readonly rev: number; readonly state: StreamState['state'] }
   typing: { readonly conversation: Id; readonly users: readonly Id[] }
   presence: Presence

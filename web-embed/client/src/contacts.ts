@@ -1,7 +1,7 @@
 import type { Contact, Contacts, FriendRequest, GroupRequest, Id, PersonRequest, RequestState } from './api.js'
 import type { Contact as WireContact, Request } from './wire-types.js'
 import type { Core } from './core.js'
-import * as a from './acts.js'
+import { a } from './seldom.js'
 import { Cell } from './live.js'
 import { tidy } from './content.js'
 

@@ -1,4 +1,4 @@
-import type { Card, CardButton, CardField, Draft, FileDraft, FileRef, Forwarded, Id, Json, Kind, NewFile, Part } from './api.js'
+import type { Card, CardButton, CardField, Draft, FileDraft, FileRef, Forwarded, Id, Json, Kind, NewFile, Part, TextDraft } from './api.js'
 import type { Content } from './wire-types.js'
 import { TroupeError } from './error.js'
 
@@ -17,8 +17,9 @@ type Meta = Omit<FileRef, 'blob'> & { kind?: string }
 export function prepare(d: Draft): Prepared {
   if (typeof d === 'string') d = { text: d }
   if (isText(d)) {
-    const { text, format, mentions } = d as { text: string; format?: string; mentions?: readonly Id[] }
-    return { content: { type: 'text', text, ...(format === 'md' && { data: { format } }) }, ...(mentions?.length && { mentions: [...mentions] }) }
+    const { text, format, mentions, command } = d as TextDraft
+    const data = tidy({ format: format === 'md' ? format : undefined, troupe: command && tidy({ command: command.name, args: command.args }) })
+    return { content: { type: 'text', text, ...(Object.keys(data).length && { data }) }, ...(mentions?.length && { mentions: [...mentions] }) }
   }
   if ('files' in d) return withFiles(d)
   if ('card' in d) {
@@ -79,6 +80,20 @@ export function deed(c: Content | undefined): Deed | null {
   return d && typeof d.action === 'string' ? d : null
 }
 
+/** Bots that the server runs have ids of their own (docs/bots.md). */
+export const isBot = (user: Id): boolean => user.startsWith('b_')
+
+/** What bots and we say beside a content. */
+export interface Beside {
+  command?: string
+  args?: Json
+  /** The first of several answers to one question. */
+  variantOf?: Id
+  /** How the writing of it ended: stop, length, cancelled, interrupted, failed. */
+  finish?: string
+}
+export const troupe = (c: Content | undefined): Beside | undefined => (c?.data as { troupe?: Beside } | undefined)?.troupe
+
 const obj = (x: unknown): Record<string, any> => (x && typeof x === 'object' && !Array.isArray(x) ? (x as Record<string, any>) : {})
 const list = <T>(x: unknown, ok: (v: Record<string, any>) => boolean): T[] | undefined => (Array.isArray(x) ? x.filter(v => ok(obj(v))) as T[] : undefined)
 const str = (x: unknown): string | undefined => (typeof x === 'string' ? x : undefined)
@@ -131,6 +146,6 @@ function card(c: Content): Card {
     buttons: list<CardButton>(d['buttons'], b => typeof b['action'] === 'string' && typeof b['label'] === 'string'),
     form: typeof form['action'] === 'string' && Array.isArray(form['fields'])
       ? { ...form, fields: list<CardField>(form['fields'], f => typeof f['name'] === 'string') ?? [] } : undefined,
-    data: c.data as Json,
+    done: typeof obj(d['done'])['action'] === 'string' ? d['done'] : undefined, data: c.data as Json,
   }) as Card
 }

@@ -1,14 +1,15 @@
 import type {
-  BotActions, Conversation, ConversationInfo, ConversationView, Draft, GroupChange, GroupSettings, Id, Item, Links, Member, Members, Message, Outgoing, Reaction, Readers, SendOptions, Seq, Status, Timeline,
+  BotActions, Command, Conversation, ConversationInfo, ConversationView, Deal, Draft, GroupChange, GroupSettings, Id, Item, Links, Member, Members, Message, Outgoing, Reaction, Readers, SendOptions, Ref, Seq, Status, StreamState, Timeline,
 } from './api.js'
-import type { Entry, Member as WireMember, MsgStream, SessionHead, SessionInfo } from './wire-types.js'
+import type { Entry, Member as WireMember, SessionHead, SessionInfo } from './wire-types.js'
 import type { Core } from './core.js'
 import type { Sending } from './outbox.js'
 import { Cell } from './live.js'
 import { Segment, type Was } from './segment.js'
-import { deed, kind, parts, prepare, tidy } from './content.js'
+import { deed, isBot, kind, parts, prepare, tidy, troupe } from './content.js'
+import { Drafts } from './drafts.js'
 import { TroupeError, failure } from './error.js'
-import * as a from './acts.js'
+import { a } from './seldom.js'
 import { seqKey } from './store.js'
 import { Line } from './timeline.js'
 import { Group } from './group.js'
@@ -31,15 +32,6 @@ export interface Row {
   seg?: { low: number; high: number; more: boolean; gone: boolean }
 }
 
-interface Writing {
-  sender: Id
-  text: string
-  rev: number
-  state: 'thinking' | 'streaming' | 'done' | 'stopped' | 'failed'
-  at: number
-  seq?: number
-}
-
 /** One conversation: its row, its log, and what can be done in it. */
 export class Convo implements Conversation {
   h: SessionHead | null = null
@@ -55,14 +47,14 @@ export class Convo implements Conversation {
   /** Parts of the log that timelines look at elsewhere. */
   readonly away = new Set<Segment>()
   readonly lines = new Set<Line>()
-  readonly streams = new Map<string, Writing>()
-  #keys = new Map<number, string>() // of messages that were bots' drafts, by seq
+  readonly drafts = new Drafts(this)
   #held = new Map<number, Entry>()
   #typing = new Map<Id, number>()
   #typed = 0
   #stored: Row['seg']
   #loading: Promise<void> | null = null
   #repairing = false
+  #commands: { until: number; list: Promise<readonly Command[]> } | null = null
   #made = new WeakMap<Entry, { m: Message; sig: string; ref: Message | null }>()
   /** How far the others are. */
   readonly marks = new Map<Id, { read: number; recv: number }>()
@@ -172,14 +164,14 @@ export class Convo implements Conversation {
     const h = this.h
     if (!h) return null
     const peer = this.peer ? this.core.people.user(this.peer) : undefined
-    const waiting = this.core.out.of(this.id)
+    const waiting = this.core.out.of(this.id).filter(s => !s.hidden && s.state !== 'sent'), next = waiting.at(-1)
     const last = h.last && h.last.content?.type !== undefined && this.seg?.entries.get(h.last.seq) || h.last
     const silenced = h.silencedUntil && h.silencedUntil > this.core.serverNow ? h.silencedUntil : 0
     const rules = h.role === 'owner' || h.role === 'admin'
     const whyNot = this.gone ? 'left' : h.sessionType === 'system' ? 'system' : silenced ? 'silenced' : !rules && h.readOnly ? 'read-only' : !rules && h.silenceAll ? 'silenced-all' : undefined
     return {
-      id: this.id, kind: h.sessionType, title: h.name || peer?.name || '', last: last ? this.message_(last) : null,
-      pending: waiting.filter(s => s.state !== 'failed' && s.state !== 'sent').length, failed: waiting.filter(s => s.state === 'failed').length,
+      id: this.id, kind: h.sessionType, title: h.name || peer?.name || '', last: last ? this.message_(last) : null, waiting: next ? this.waiting(next) : null,
+      pending: waiting.filter(s => s.state !== 'failed').length, failed: waiting.filter(s => s.state === 'failed').length,
       at: Math.max(h.updatedAt, 0), unread: h.unread, mentioned: !!h.mentioned && h.unread > 0, readSeq: this.read, headSeq: this.head,
       pinned: h.sticky, muted: h.muted, draft: this.draft.value, typing: this.typists, memberCount: h.memberCount ?? (h.members?.length || 0), role: h.role ?? 'member',
       canWrite: !whyNot, silenceAll: !!h.silenceAll, readOnly: !!h.readOnly, gone: this.gone,
@@ -234,7 +226,7 @@ export class Convo implements Conversation {
     this.seg.high = e.seq
     this.core.keep('entries', seqKey(this.id, e.seq), () => this.seg?.entries.get(e.seq) ?? e)
     this.#affect(e)
-    for (const [id, w] of this.streams) if (w.seq === e.seq || (w.state !== 'streaming' && w.state !== 'thinking' && w.sender === e.sender && !w.seq)) this.streams.delete(id)
+    if (isMessage(e)) this.drafts.placed(e.seq, e.clientMsgId, e.sender)
     return true
   }
 
@@ -253,10 +245,9 @@ export class Convo implements Conversation {
     if (e.seq !== this.head + 1) return false
     this.head = e.seq
     const h = this.h && (this.h = { ...this.h, headSeq: e.seq })
-    const isMessage = (e.kind ?? 'message') === 'message'
-    if (isMessage) this.#typing.delete(e.sender)
+    if (isMessage(e)) this.#typing.delete(e.sender)
     if (!h) return true
-    if (isMessage) {
+    if (isMessage(e)) {
       if (!deed(e.content)) h.last = e
       h.updatedAt = e.createdAt
       if (e.sender !== this.me && e.seq > this.read && e.seq > this.#counted) {
@@ -280,6 +271,7 @@ export class Convo implements Conversation {
 
   #countChange(h: SessionHead, e: Entry): void {
     const n = e.members?.length ?? 0
+    if (n) this.#commands = null // a bot may have come or gone
     h.memberCount = (h.memberCount ?? 0) + (e.kind === 'join' ? n : e.kind === 'leave' ? -n : 0)
     if (e.name) h.name = e.name
     const c = e.change
@@ -364,9 +356,13 @@ export class Convo implements Conversation {
     }
     if (!this.core.online || !this.known_) return
     if (this.seg && this.seg.high < this.known && this.known - this.seg.high > far) this.#dropSegment()
-    if (this.seg) return this.seen < this.known ? this.repair() : undefined
+    if (this.seg) {
+      this.lookForDrafts()
+      return this.seen < this.known ? this.repair() : undefined
+    }
     const limit = Math.min(200, Math.max(this.core.page, this.head - this.read + 20))
     const f = await this.core.ask('sync', { session: this.id, limit })
+    if (f.streams) this.drafts.whole(f.streams)
     if (this.seg) return
     const list = f.messages ?? []
     if (f.epoch) this.#epoch = f.epoch
@@ -383,6 +379,12 @@ export class Convo implements Conversation {
     for (const e of [...this.#held.values()].sort((a, b) => a.seq - b.seq)) this.take(e)
     if (this.seen < this.known) this.mind()
     this.save()
+  }
+
+  /** Bots may be writing here, which one has not heard of. */
+  lookForDrafts(): void {
+    const t = this.h?.sessionType
+    if (this.drafts.some || t === 'group' || t === 'muc' || (this.peer && isBot(this.peer))) void this.drafts.look()
   }
 
   /** Reads a page of what lies below a part of the log. */
@@ -450,8 +452,9 @@ export class Convo implements Conversation {
     const receipts = own && this.h ? this.people.receipts(e.seq) : none
     const status: Status = !own ? 'received' : receipts.total && receipts.read >= receipts.total ? 'read' : receipts.total && receipts.delivered >= receipts.total ? 'delivered' : 'sent'
     const ref = e.replyTo && deep ? this.#ref(e.replyTo) : null
-    const answers = this.seg?.answers.get(e.seq), done = e.content?.type === 'card' ? this.seg?.done.get(e.messagerecvId) : undefined
-    const sig = [status, receipts.read, receipts.delivered, receipts.total, answers?.length, !!done, deep].join()
+    const answers = this.seg?.answers.get(e.seq), done = e.content?.type === 'card' && !isBot(e.sender) ? this.seg?.done.get(e.messagerecvId) : undefined
+    const draft = this.drafts.was(e.seq, e.clientMsgId), beside = troupe(e.content), variants = this.variants(e.messagerecvId, beside?.variantOf)
+    const sig = [status, receipts.read, receipts.delivered, receipts.total, answers?.length, !!done, deep, draft?.key, variants?.join()].join()
     const had = this.#made.get(e)
     if (had && had.sig === sig && had.ref === ref) return had.m
     const was = e as Entry & Was
@@ -459,11 +462,12 @@ export class Convo implements Conversation {
     if (done) said = said.map(p => (p.t === 'card' && !p.card.done ? { ...p, card: { ...p.card, done } } : p))
     const clientId = e.clientMsgId || e.messagerecvId
     const m: Message = {
-      id: e.messagerecvId, clientId, key: this.#keys.get(e.seq) ?? (own ? clientId : e.messagerecvId), conversation: this.id, seq: e.seq, from: e.sender, own, at: e.createdAt,
+      id: e.messagerecvId, clientId, key: draft?.key ?? (own ? clientId : e.messagerecvId), conversation: this.id, seq: e.seq, from: e.sender, own, at: e.createdAt,
       kind: kind(e.content), parts: said, status, mentions: e.mentions ?? [], reactions: (e.reactions ?? []).map(r => this.#reaction(r)), receipts,
       ...(e.replyTo && { replyTo: { id: e.replyTo, seq: ref?.seq ?? null, message: ref } }), ...(e.editedAt && { edited: e.editedAt }),
       ...(e.recalled && { revoked: { by: was.by ?? e.sender, at: was.goneAt ?? e.createdAt, ...(own && was.was && { text: was.was }) } }),
-      ...(e.expired && { expired: true }), ...(e.expire && { expiresAt: e.createdAt + e.expire * 1000 }), ...(this.#keys.has(e.seq) && { stream: { state: 'done' as const, rev: 0 } }),
+      ...(e.expired && { expired: true }), ...(e.expire && { expiresAt: e.createdAt + e.expire * 1000 }), ...((draft || beside?.finish || variants) && { stream: { state: ends[beside?.finish ?? ''] ?? draft?.state ?? 'done', rev: 0, ...(variants && { variants }) } }),
+      ...(e.deal && { deal: tidy({ state: e.deal.state, by: e.deal.by, reason: e.deal.reason, at: e.deal.at }) as Deal }),
       ...(answers && { answers }), ...(e.platform && { platform: e.platform }), ...(e.cut && { cut: true }),
     }
     this.#made.set(e, { m, sig, ref })
@@ -490,12 +494,19 @@ export class Convo implements Conversation {
     }
   }
 
-  /** Bots' drafts as messages. */
-  drafts(): Message[] {
-    return [...this.streams].filter(([, w]) => !(w.seq && this.seg && w.seq <= this.seg.high)).map(([id, w]) => ({
-      id, clientId: id, key: id, conversation: this.id, seq: null, from: w.sender, own: false, at: w.at, kind: 'text', parts: w.text ? [{ t: 'text', text: w.text, format: 'md' }] : [],
-      status: 'received', mentions: [], reactions: [], receipts: none, stream: { state: w.state, rev: w.rev },
-    }))
+  /** Another message, as one that answers it has it. */
+  ref(id: Id): Ref {
+    const message = this.#ref(id)
+    return { id, seq: message?.seq ?? null, message }
+  }
+
+  /** All answers to the question that this one answers, the first one first; undefined: it is the only one. */
+  variants(id: Id, first = id): readonly Id[] | undefined {
+    for (const s of [this.seg, ...this.away]) {
+      const all = s?.variants.get(first)
+      if (all) return all
+    }
+    return undefined
   }
 
   /** A row of a timeline; null: it is not shown by itself. */
@@ -504,6 +515,9 @@ export class Convo implements Conversation {
     switch (e.kind ?? 'message') {
       case 'message': {
         if (deed(e.content)) return null
+        if (e.deal?.state === 'rejected' && e.sender !== this.me) return null
+        const all = this.variants(e.messagerecvId, troupe(e.content)?.variantOf)
+        if (all && all.at(-1) !== e.messagerecvId) return null // the newest one shows it
         const message = this.message_(e)
         return { t: 'message', key: message.key, seq: e.seq, at: e.createdAt, message }
       }
@@ -549,25 +563,6 @@ export class Convo implements Conversation {
     }
     this.core.later('typing' + this.id + user, typingFor + 20, tell)
     tell()
-  }
-
-  stream(f: MsgStream): void {
-    const w: Writing = this.streams.get(f.streamId) ?? { sender: f.sender, text: '', rev: 0, state: 'thinking', at: this.core.serverNow }
-    if (f.rev !== undefined && f.rev < w.rev) return // an older one that was overtaken
-    w.rev = f.rev ?? w.rev
-    const at = f.at ?? 0
-    if (f.text !== undefined && at <= w.text.length) w.text = w.text.slice(0, at) + f.text
-    // A hole waits: what was missed comes with the next whole text, or with the message.
-    w.state = f.cancelled ? 'stopped' : f.failed ? 'failed' : f.done ? 'done' : w.text ? 'streaming' : 'thinking'
-    if (f.done && f.seq) {
-      w.seq = f.seq
-      this.#keys.set(f.seq, f.streamId)
-    }
-    this.streams.set(f.streamId, w)
-    if (f.done && (!f.seq || (this.seg && f.seq <= this.seg.high))) this.streams.delete(f.streamId)
-    this.#typing.delete(f.sender)
-    this.core.emit('stream', { conversation: this.id, id: f.streamId, text: w.text, rev: w.rev, state: w.state })
-    this.core.later('stream' + this.id, 16, () => this.touch(), true) // many deltas are one change
   }
 
   // --- marks of one's own
@@ -685,6 +680,8 @@ export class Convo implements Conversation {
     return c && c.type !== 'system' && c.type !== 'liveaudio' && c.type !== 'livevideo' ? c : { type: 'forward', forwarded: [{ session: this.id, messagerecvId: id }] }
   }
 
+  dismiss(id: Id): void { this.drafts.dismiss(id) }
+
   async update(what: { pinned?: boolean; muted?: boolean }): Promise<void> {
     await this.core.ask('session_set', tidy({ session: this.id, sticky: what.pinned, muted: what.muted }) as never)
     if (!this.h) return
@@ -704,6 +701,15 @@ export class Convo implements Conversation {
   readonly bot: BotActions = {
     stop: async id => { await this.core.ask('msg_cancel', { session: this.id, messagerecvId: id }) },
     regenerate: id => this.core.out.add(this.id, { content: { type: 'card', title: 'regenerate', data: { troupe: { action: 'regenerate' } } } }, { replyTo: id }),
+    commands: () => {
+      const now = this.core.env.clock.now()
+      if (!this.#commands || this.#commands.until < now) {
+        const list = a.commands(this)
+        this.#commands = { until: now + 300_000, list }
+        list.catch(() => { this.#commands = null })
+      }
+      return this.#commands.list
+    },
     submit: async (id, action, values) => {
       const out = this.core.out.add(this.id, { content: { type: 'card', title: action, data: { troupe: tidy({ action, values }) } } }, { replyTo: id })
       await out.sent
@@ -712,6 +718,9 @@ export class Convo implements Conversation {
 }
 
 const none = { delivered: 0, read: 0, total: 0 }
+const isMessage = (e: Entry): boolean => (e.kind ?? 'message') === 'message'
+/** What a bot's finish means for whoever reads it. */
+const ends: Record<string, StreamState['state']> = { cancelled: 'stopped', interrupted: 'failed', failed: 'failed' }
 
 function change(e: Entry): GroupChange {
   const { silencedUntil, dissolved, ...rest } = e.change ?? {}

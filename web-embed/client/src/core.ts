@@ -2,7 +2,7 @@ import type {
   ClientOptions, ConnectionInfo, Connection, Conversation, Conversations, ConversationView, Events, Folder, Hit, Id, LinkCard, LinkPreview, Message, NewGroup, Page, Push, SearchOptions, StorageAdapter, StorageChange, Table, TroupeClient, Unread, User,
 } from './api.js'
 import type { AuthReply, Base, Entry, Profile, Resume, SessionHead, SessionListReply, Snapshot } from './wire-types.js'
-import * as a from './acts.js'
+import { a, ahead } from './seldom.js'
 import { Attendance, People } from './people.js'
 import { Bell, Cell } from './live.js'
 import { Convo, type Row } from './convo.js'
@@ -13,7 +13,7 @@ import { Keeper, MemoryStorage, seqKey } from './store.js'
 import { Outbox } from './outbox.js'
 import { Rest } from './rest.js'
 import { Store } from './files.js'
-import { Tabs, type Said } from './tabs.js'
+import type { Said, Tabs } from './tabs.js'
 import { tidy } from './content.js'
 import { Tokens } from './tokens.js'
 import { Wire, type Any, type Ask } from './wire.js'
@@ -240,7 +240,7 @@ export class Core implements TroupeClient, Conversations {
       this.#keeper = new Keeper(storage, broken)
       this.out.keepAll()
       await this.#restore()
-      this.#tabs = new Tabs(name, this.o.tabs, !!this.o.userId, (m, from) => this.#heard(m, from), on => this.#lead(on))
+      this.#tabs = new (await import('./tabs.js')).Tabs(name, this.o.tabs, !!this.o.userId, (m, from) => this.#heard(m, from), on => this.#lead(on))
       if (!this.#tabs.shared && !this.#wanted) this.#tabs.leads = true
     })())
   }
@@ -326,6 +326,7 @@ export class Core implements TroupeClient, Conversations {
     for (const r of this.#readies.splice(0)) r.yes()
     for (const c of this.#convos.values()) {
       for (const l of c.lines) l.resume()
+      if (c.lines.size || c.drafts.some) c.lookForDrafts()
       if (c.seen < c.known && (c.lines.size || !c.seg)) void c.repair()
       if (c.readUntold) this.marks.add(c)
       if (this.leads) c.tellReceived()
@@ -334,6 +335,7 @@ export class Core implements TroupeClient, Conversations {
     void this.people.ask()
     void this.presence.watch(true)
     void this.out.flush()
+    this.later('acts', 3000, ahead, true)
   }
 
   #welcome(f: AuthReply & Base): void {
@@ -448,7 +450,8 @@ export class Core implements TroupeClient, Conversations {
       case 'unread': c?.unread(f['readSeq'], f['unread']); break
       case 'receipt': c?.receipt(f['userId'], f['readSeq'], f['recvSeq']); break
       case 'msg_editing_reply': c?.isTyping(f['userId']); break
-      case 'msg_stream': c?.stream(f as any); break
+      case 'msg_stream': c?.drafts.take(f as any); break
+      case 'msg_whisper': c?.drafts.whisper(f as any); break
       case 'heartbeat_reply':
         for (const [id, head] of Object.entries((f['heads'] ?? {}) as Record<string, number>)) {
           const w = this.#convos.get(id)

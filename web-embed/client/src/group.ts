@@ -1,7 +1,7 @@
 import type { ConversationInfo, GroupRequest, GroupSettings, Id, Links, Member, Members, Page, Readers } from './api.js'
 import type { Member as WireMember, SessionInfo } from './wire-types.js'
 import type { Convo } from './convo.js'
-import * as a from './acts.js'
+import { a } from './seldom.js'
 import { Cell } from './live.js'
 import { forever } from './convo.js'
 import { tidy } from './content.js'

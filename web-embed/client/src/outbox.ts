@@ -259,7 +259,13 @@ export class Outbox {
     const fields = { session, clientMsgId, content, ...(replyTo && { replyTo }), ...(mentions && { mentions }), ...(expire && { expire }) }
     try {
       const f = await this.core.ask('msg_send', fields)
-      this.core.echo({ ...fields, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.core.myId, createdAt: f.createdAt, ...(this.core.o.device?.kind && { platform: this.core.o.device.kind }) })
+      // What a moderator changed is read from the log.
+      if (f.deal) {
+        const c = this.core.convo(session)
+        c.mind(f.seq)
+        void c.repair()
+        this.core.share({ t: 'mind', id: session, seq: f.seq })
+      } else this.core.echo({ ...fields, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.core.myId, createdAt: f.createdAt, ...(this.core.o.device?.kind && { platform: this.core.o.device.kind }) })
     } catch (e) {
       this.#refused(clientMsgId, failure(e))
     }

@@ -1,8 +1,9 @@
 import type { Id, Page, Presence, PresenceStatus, Presences, User, Users } from './api.js'
 import type { Profile } from './wire-types.js'
 import type { Core } from './core.js'
-import * as a from './acts.js'
+import { a } from './seldom.js'
 import { Cell } from './live.js'
+import { isBot } from './content.js'
 import { failure } from './error.js'
 
 /** Profiles: those that came, and those that are asked for, a hundred at a time. */
@@ -30,7 +31,7 @@ export class People implements Users {
     if (!p) this.#wish(id)
     const nickname = p?.nickname || (id === 'system' ? 'System' : id.length > 12 ? id.slice(0, 8) + '…' : id)
     const user: User = {
-      id, name: remark || nickname, nickname, kind: (p?.kind as User['kind']) ?? (id === 'system' ? 'system' : id.startsWith('g_') ? 'guest' : 'human'), version: p?.version ?? 0, gone: !!p?.gone,
+      id, name: remark || nickname, nickname, kind: (p?.kind as User['kind']) ?? (id === 'system' ? 'system' : id.startsWith('g_') ? 'guest' : isBot(id) ? 'bot' : 'human'), version: p?.version ?? 0, gone: !!p?.gone,
       ...(p?.avatar && { avatar: this.core.link(p.avatar) }), ...(p?.name && { account: p.name }), ...(remark && { remark }), ...(p?.fields && { fields: p.fields }), ...(!p && { unknown: true }),
     }
     this.#made.set(id, { p, remark, user })

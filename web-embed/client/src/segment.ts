@@ -1,6 +1,6 @@
 import type { Id } from './api.js'
 import type { Entry } from './wire-types.js'
-import { deed } from './content.js'
+import { deed, troupe } from './content.js'
 
 /** A part of a log without a hole: the entries from low to high. */
 export class Segment {
@@ -9,6 +9,8 @@ export class Segment {
   readonly answers = new Map<number, { user: Id; answer: 'accept' | 'refuse' }[]>()
   /** What was pressed on a card, by the card's id. */
   readonly done = new Map<string, { action: string; by: Id; at: number }>()
+  /** Answers to the same question, by the first one: the ids of all. */
+  readonly variants = new Map<Id, readonly Id[]>()
   /** The log goes on below low. */
   more = true
   /** What was below is not kept any more. */
@@ -25,8 +27,16 @@ export class Segment {
       const old = this.answers.get(e.target) ?? []
       if (!old.some(a => a.user === e.sender)) this.answers.set(e.target, [...old, { user: e.sender, answer: e.answer === 'accept' ? 'accept' : 'refuse' }])
     }
+    const first = troupe(e.content)?.variantOf
+    if (typeof first === 'string') this.#variant(first, [...(this.variants.get(first) ?? [first]), e.messagerecvId])
     const d = e.replyTo && !e.recalled && deed(e.content)
     if (d && !this.done.has(e.replyTo!)) this.done.set(e.replyTo!, { action: d.action, by: e.sender, at: e.createdAt })
+  }
+
+  #variant(first: Id, all: readonly Id[]): void {
+    const at = (id: Id): number => this.ids.get(id) ?? 0
+    if (all.length > 1) this.variants.set(first, [...new Set(all)].sort((a, b) => at(a) - at(b)))
+    else this.variants.delete(first)
   }
 
   /** Adds what lies right below low. */
@@ -46,6 +56,7 @@ export class Segment {
     const old = e.target && this.entries.get(e.target)
     if (!old || old.recalled || (e.kind !== 'recall' && e.kind !== 'edit' && e.kind !== 'react' && e.kind !== 'expire')) return null
     const now: Entry & Was = { ...old }
+    const first = troupe(old.content)?.variantOf ?? old.messagerecvId, variants = this.variants.get(first)
     switch (e.kind) {
       case 'recall': case 'expire':
         now.was = old.content?.type === 'text' ? old.content.text : undefined
@@ -54,13 +65,19 @@ export class Segment {
         now.recalled = e.kind === 'recall'
         now.expired = e.kind === 'expire'
         delete now.content
+        delete now.deal
+        if (variants) this.#variant(first, variants.filter(id => id !== old.messagerecvId))
         delete now.reactions
         delete now.replyTo
         break
       case 'edit':
-        if (!e.content || e.createdAt < (old.editedAt ?? 0)) return null
-        now.content = e.content
-        now.editedAt = e.createdAt
+        if ((!e.content && !e.deal) || e.createdAt < (old.editedAt ?? 0)) return null
+        // What was held back and is let through was not edited.
+        if (old.deal?.state !== 'held') now.editedAt = e.createdAt
+        if (e.content) now.content = e.content
+        else delete now.content
+        if (e.deal) now.deal = e.deal
+        else delete now.deal
         break
       case 'react': {
         if (e.seq <= (old.reactedSeq ?? 0)) return null // counted by the server

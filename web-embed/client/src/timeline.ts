@@ -1,8 +1,10 @@
-import type { Id, Item, Seq, Timeline, TimelineStatus } from './api.js'
+import type { Id, Item, Message, Seq, Timeline, TimelineStatus } from './api.js'
 import type { Convo } from './convo.js'
 import type { Segment } from './segment.js'
 import { Cell } from './live.js'
 import { failure, type TroupeError } from './error.js'
+
+const row = (message: Message): Item => ({ t: 'message', key: message.key, seq: message.seq, at: message.at, message })
 
 /** A window onto a conversation's log: its newest part, or another one after a jump. */
 export class Line implements Timeline {
@@ -59,13 +61,16 @@ export class Line implements Timeline {
   }
 
   #items(old: readonly Item[] | undefined): readonly Item[] {
-    const s = this.#seg, out: Item[] = []
+    const s = this.#seg, out: Item[] = [], whispers = this.c.drafts.whispers
+    const whispered = (before: number): void => { while (whispers[0] && whispers[0].at <= before) out.push(row(whispers.shift()!)) }
     if (s) {
       if (!s.more && s.gone) out.push({ t: 'gone', key: 'gone' })
       let line = this.#unread
       for (let q = s.low; q <= s.high; q++) {
         const e = s.entries.get(q), item = e && this.c.item(e)
         if (!item) continue
+        if (out.length || !s.more) whispered(item.t === 'message' || item.t === 'event' ? item.at - 1 : 0)
+        else while (whispers[0] && whispers[0].at < e.createdAt) whispers.shift() // it belongs further up
         if (line && q > line.after && (item.t !== 'message' || !item.message.own)) {
           out.push({ t: 'unread', key: 'unread', count: line.count })
           line = null
@@ -74,12 +79,12 @@ export class Line implements Timeline {
       }
     }
     if (this.atLatest) {
+      whispered(Infinity)
       for (const w of this.c.core.out.of(this.c.id)) {
         if (w.hidden || (w.seq && this.c.seg && w.seq <= this.c.seg.high)) continue
-        const message = this.c.waiting(w)
-        out.push({ t: 'message', key: message.key, seq: message.seq, at: message.at, message })
+        out.push(row(this.c.waiting(w)))
       }
-      for (const message of this.c.drafts()) out.push({ t: 'message', key: message.key, seq: null, at: message.at, message })
+      for (const m of this.c.drafts.messages()) out.push(row(m))
     }
     const before = new Map(old?.map(i => [i.key, i]))
     // A row that is the same as before is the same object.

@@ -20,8 +20,7 @@ test('a bot writes: draft, deltas, the message in its place', async () => {
   delta(3, 5, 'upon')
   await s.clock.pass(20)
   expect(text(messages(t)[0]!)).toBe('Once upon')
-  delta(5, 14, 'time') // a delta was lost: the hole waits
-  delta(4, 9, ' a ') // and this one was overtaken
+  delta(3, 5, 'up') // an old one, again
   await s.clock.pass(20)
   expect(text(messages(t)[0]!)).toBe('Once upon')
   delta(6, 0, 'Once upon a time')
@@ -38,6 +37,133 @@ test('a bot writes: draft, deltas, the message in its place', async () => {
     await s.clock.pass(20)
     expect(messages(t).at(-1)).toMatchObject({ id: end, stream: { state }, parts: [{ text: 'half' }] })
   }
+})
+
+test('what was missed of a draft is asked for once, and what came meanwhile goes behind it', async () => {
+  const s = await onlineScene(), t = s.client.conversations.get('s').timeline()
+  await settle()
+  const delta = (rev: number, at: number, text: string): void => s.line().say({ type: 'msg_stream', session: 's', streamId: 'st', sender: 'b_ai', rev, at, text, replyTo: 's.7', createdAt: 5 })
+  let whole!: () => void
+  s.answers['sync'] = f => {
+    expect(f).toMatchObject({ session: 's', limit: 1 })
+    whole = () => s.line().say({
+      type: 'sync_reply', id: f.id, errcode: 0, session: 's', messages: [], headSeq: 0, hasMore: false, epoch: 'l',
+      streams: [{ session: 's', streamId: 'st', sender: 'b_ai', rev: 5, text: 'one two three', createdAt: 5 }],
+    })
+    return undefined
+  }
+  const asked = (): number => s.asked('sync').length
+  const before = asked()
+  delta(1, 0, 'one ')
+  delta(3, 8, 'thr') // the second was lost
+  delta(4, 11, 'e')
+  await s.clock.pass(20)
+  expect(text(messages(t)[0]!)).toBe('one ')
+  expect(asked()).toBe(before + 1)
+  delta(5, 12, 'e')
+  delta(6, 13, ' four')
+  whole()
+  await s.clock.pass(20)
+  expect(messages(t)[0]).toMatchObject({ at: 5, replyTo: { id: 's.7' }, parts: [{ text: 'one two three four' }] })
+  expect(asked()).toBe(before + 1)
+  delta(8, 3, '!') // it was made shorter, and what came before that is not known
+  expect(asked()).toBe(before + 2)
+})
+
+test('a session that is opened, and one after a reconnect, has the drafts as they stand', async () => {
+  const s = await onlineScene(), streams: object[] = [{ session: 's', streamId: 'a', sender: 'b_ai', rev: 9, text: 'half an answer', createdAt: 5 }]
+  s.answers['sync'] = () => ({ session: 's', messages: [], headSeq: 0, hasMore: false, epoch: 'l', streams })
+  const t = s.client.conversations.get('s').timeline()
+  await s.clock.pass(20)
+  expect(texts(t)).toEqual(['half an answer'])
+  streams[0] = { session: 's', streamId: 'b', sender: 'b_ai', rev: 2, text: 'another', createdAt: 6 }
+  s.line().end(1006)
+  await s.clock.pass(500)
+  s.line().open()
+  await s.clock.pass(50)
+  expect(texts(t)).toEqual(['another'])
+})
+
+test('the newest of several answers stands for all of them', async () => {
+  const s = await onlineScene(), t = s.client.conversations.get('s').timeline()
+  await settle()
+  const answer = (seq: number, said: string, first?: string): void => s.line().say(push(seq, { sender: 'b_ai', content: { type: 'text', text: said, ...(first && { data: { troupe: { variantOf: first } } }) } }))
+  s.line().say(push(1))
+  answer(2, 'first')
+  s.line().say(push(3, { content: { type: 'card', data: { troupe: { action: 'regenerate' } } }, replyTo: 's.2' }))
+  answer(4, 'second', 's.2')
+  s.line().say(push(5))
+  answer(6, 'third', 's.2')
+  await settle()
+  expect(texts(t)).toEqual(['m1', 'm5', 'third'])
+  expect(messages(t).at(-1)!.stream).toMatchObject({ state: 'done', variants: ['s.2', 's.4', 's.6'] })
+  s.line().say(push(7, { kind: 'recall', sender: 'b_ai', target: 6, targetSender: 'b_ai', content: undefined }))
+  await settle()
+  expect(messages(t).map(m => m.id)).toEqual(['s.1', 's.4', 's.5', 's.6'])
+  expect(messages(t)[1]!.stream!.variants).toEqual(['s.2', 's.4'])
+})
+
+test('a whisper stands at its time, is counted nowhere, and goes when it is closed', async () => {
+  const s = await onlineScene(), c = s.client.conversations.get('s'), t = c.timeline(), heard: string[] = []
+  s.client.on('whisper', m => heard.push(text(m)))
+  await settle()
+  s.line().say(push(1))
+  s.line().say({ type: 'msg_whisper', session: 's', whisperId: 'w', sender: 'b_reminder', content: { type: 'text', text: 'when?' }, createdAt: 1002, replyTo: 's.1' })
+  s.line().say(push(2, { createdAt: 1005 }))
+  await settle()
+  expect(texts(t)).toEqual(['m1', 'when?', 'm2'])
+  expect(messages(t)[1]).toMatchObject({ whisper: true, seq: null, from: 'b_reminder', replyTo: { id: 's.1', seq: 1 } })
+  s.line().say({ type: 'msg_whisper', session: 's', whisperId: 'w', sender: 'b_reminder', content: { type: 'text', text: 'at what time?' }, createdAt: 1002 })
+  await settle()
+  expect(texts(t)).toEqual(['m1', 'at what time?', 'm2'])
+  expect(c.view.value).toMatchObject({ unread: 2, headSeq: 2 })
+  expect(heard).toEqual(['when?', 'at what time?'])
+  c.dismiss('w')
+  await settle()
+  expect(texts(t)).toEqual(['m1', 'm2'])
+})
+
+test('what a moderator changed, holds back or rejected is shown as that', async () => {
+  const s = await onlineScene(), c = s.client.conversations.get('s'), t = c.timeline()
+  await settle()
+  const log: any[] = []
+  s.answers['sync'] = f => ({ session: 's', messages: log.filter(e => f.afterSeq === undefined || e.seq > f.afterSeq), headSeq: log.length, hasMore: false, epoch: 'l' })
+  s.answers['msg_send'] = f => {
+    const deal = { state: 'rewritten', by: 'b_mod', reason: 'a word', at: 7 }
+    log.push({ session: 's', seq: 1, messagerecvId: 's.1', sender: 'ann', clientMsgId: f.clientMsgId, content: { type: 'text', text: 'you ***' }, createdAt: 1001, deal })
+    return { session: 's', clientMsgId: f.clientMsgId, messagerecvId: 's.1', seq: 1, createdAt: 1001, deal }
+  }
+  const sent = await c.send('you know').sent
+  expect(text(sent)).toBe('you ***')
+  expect(sent.deal).toEqual({ state: 'rewritten', by: 'b_mod', reason: 'a word', at: 7 })
+  s.line().say(push(2, { content: undefined, deal: { state: 'held', by: 'b_mod' } }))
+  s.line().say(push(3, { content: undefined, deal: { state: 'rejected', by: 'b_mod' } }))
+  s.line().say(push(4, { sender: 'ann', content: undefined, deal: { state: 'rejected', by: 'b_mod', reason: 'no' } }))
+  await settle()
+  expect(messages(t).map(m => [m.seq, m.deal?.state, m.parts.length])).toEqual([[1, 'rewritten', 1], [2, 'held', 0], [4, 'rejected', 0]])
+  s.line().say(push(5, { kind: 'edit', sender: 'b_mod', target: 2, targetSender: 'bob', content: { type: 'text', text: 'let through' } }))
+  await settle()
+  const through = messages(t)[1]!
+  expect(text(through)).toBe('let through')
+  expect(through.deal).toBeUndefined()
+  expect(through.edited).toBeUndefined()
+})
+
+test('a bot says what was done with its card; a card of anybody else is locked by the first press', async () => {
+  const s = await onlineScene(), t = s.client.conversations.get('s').timeline()
+  await settle()
+  const card = (data: object): object => ({ type: 'card', title: 'Lunch', data: { buttons: [{ action: 'a', label: 'A' }], ...data } })
+  s.line().say(push(1, { sender: 'b_poll', content: card({}) }))
+  s.line().say(push(2, { sender: 'shop', content: card({}) }))
+  s.line().say(push(3, { content: { type: 'card', data: { troupe: { action: 'a' } } }, replyTo: 's.1' }))
+  s.line().say(push(4, { content: { type: 'card', data: { troupe: { action: 'a' } } }, replyTo: 's.2' }))
+  await settle()
+  const done = (n: number): unknown => { const p = messages(t)[n]!.parts[0]!; return p.t === 'card' && p.card.done }
+  expect(done(0)).toBeUndefined()
+  expect(done(1)).toMatchObject({ action: 'a', by: 'bob' })
+  s.line().say(push(5, { kind: 'edit', sender: 'b_poll', target: 1, targetSender: 'b_poll', content: card({ done: { action: 'a', by: 'bob', at: 9 } }) }))
+  await settle()
+  expect(done(0)).toEqual({ action: 'a', by: 'bob', at: 9 })
 })
 
 test('a refused message is marked and does not block the next; one that is to wait, waits', async () => {

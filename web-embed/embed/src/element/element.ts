@@ -1,7 +1,7 @@
 import { createApp, defineComponent, h, reactive, shallowReactive, shallowRef, type App, type Component, type VNode } from 'vue'
 import { createClient, type Message, type TroupeClient } from '@troupe/client'
-import { TroupeChat } from '@troupe/vue'
-import css from '@troupe/vue/style.css?inline'
+import { restOfStyle, TroupeChat } from '@troupe/vue'
+import css from '@troupe/vue/first.css?inline'
 import { deviceId, identity, ownName, type Identity, type PageToken } from '../shared/tokens'
 
 export { createClient } from '@troupe/client'
@@ -25,6 +25,8 @@ export interface TroupeChatElement {
 }
 
 let sheet: CSSStyleSheet | undefined
+const own = ':host{display:block;height:100%;min-height:320px}:host([hidden]){display:none}:host([layout=launcher]){display:contents}.tp-root{display:flex;flex-direction:column;height:100%}.tp-root>.tp{flex:1}'
+restOfStyle(async () => { const rest = await import('@troupe/vue/rest.css?inline'); sheet?.replaceSync(own + css + rest.default) })
 const renderers = shallowReactive(new Map<string, Renderer>())
 
 /** Where this file is from, when a Troupe server served it: then that is where the chat is. */
@@ -59,7 +61,7 @@ export class TroupeChatElement extends HTMLElement {
     super()
     if (!sheet) {
       sheet = new CSSStyleSheet()
-      sheet.replaceSync(':host{display:block;height:100%;min-height:320px}:host([hidden]){display:none}:host([layout=launcher]){display:contents}.tp-root{display:flex;flex-direction:column;height:100%}.tp-root>.tp{flex:1}' + css)
+      sheet.replaceSync(own + css)
     }
     this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [sheet]
     // A property that was set before the element was known stands in the way of the one that works.

@@ -1,7 +1,9 @@
 import { createApp } from 'vue'
-import '@troupe/vue/style.css'
+import { restOfStyle } from '@troupe/vue'
+import '@troupe/vue/first.css'
 import './page.css'
 import Page from './Page.vue'
 import { pageConfig } from '../frame/host'
 
+restOfStyle(() => import('../shared/rest'))
 createApp(Page, pageConfig<{ register: 'open' | 'invite' | 'closed' }>()).mount('#app')

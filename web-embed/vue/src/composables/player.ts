@@ -27,6 +27,8 @@ export const player = {
     }
     next?.play()
   },
+  /** Something else is heard now. */
+  hush() { playing.value?.pause() },
   faster() { speed.value = speeds[(speeds.indexOf(speed.value) + 1) % speeds.length]! },
 }
 

@@ -1,5 +1,5 @@
-import { computed, onScopeDispose, provide, ref, shallowRef, type Component, type ComputedRef, type Ref } from 'vue'
-import type { ConversationView, Id, Seq, TroupeClient, TroupeError } from '@troupe/client'
+import { computed, onScopeDispose, provide, ref, shallowRef, type Component, type ComputedRef, type Ref, type ShallowRef } from 'vue'
+import type { ConversationView, Id, Member, Seq, TroupeClient, TroupeError } from '@troupe/client'
 import type { MessageKey, Translate } from '../i18n/i18n'
 import { clean } from '../text/plain'
 import { chatKey, useFileUrl, type Chat, type ComposerOptions, type Dialog, type Features, type Layout, type Panel, type Told } from './chat'
@@ -47,6 +47,21 @@ export function useRoot(o: {
   // The same words again are said again: a reader speaks only of what has changed.
   const announce = (text: string) => { said.value = text === said.value ? `${text}\u00a0` : text }
 
+  // A group without a name is called by who is in it.
+  const unnamed = new Map<Id, ShallowRef<readonly Member[]>>()
+  const membersOf = (id: Id): string => {
+    let list = unnamed.get(id)
+    if (!list) {
+      const made = shallowRef<readonly Member[]>([])
+      unnamed.set(id, list = made)
+      stops.push(client.conversations.get(id).members.list().subscribe(m => { made.value = m }))
+    }
+    const names = list.value.filter(m => m.user.id !== client.me?.id).map(m => people(m.user.id).name)
+    return names.slice(0, 3).join(t('comma')) + (names.length > 3 ? '…' : '')
+  }
+  const stops: (() => void)[] = []
+  onScopeDispose(() => stops.forEach(stop => stop()))
+
   const chat: Chat = {
     client, t, now, panel, dialog, explain, toast, announce,
     locale: o.locale, features: o.features, composer: o.composer, cards: o.cards, readonly: o.readonly, linkTarget: o.linkTarget, layout: o.layout, current: o.current, tell: o.tell,
@@ -66,7 +81,7 @@ export function useRoot(o: {
       if (title) return title
       if (view.kind === 'system') return t('system.title')
       if (view.peer) return people(view.peer.id).name || t('person.gone')
-      return t('group.unnamed')
+      return membersOf(view.id) || t('group.unnamed')
     },
     faceUrl: (picture, _id) => useFileUrl(client, () => picture() ? { id: picture(), size: 'small' } : undefined),
     fail(error) {

@@ -6,6 +6,7 @@ import { clock } from '../text/plain'
 export function previewOf(m: Message, t: Translate): string {
   if (m.revoked) return m.own ? t('revoked.own') : t('revoked.short')
   if (m.expired) return t('expired.line')
+  if (m.deal && m.deal.state !== 'rewritten') return t(m.deal.state === 'rejected' ? 'deal.rejected' : m.own ? 'deal.heldOwn' : 'deal.held')
   const text = m.parts.map(p => partPreview(p, t)).filter(Boolean).join(' ')
   return text.replace(/\s+/g, ' ').trim() || t('kind.other')
 }

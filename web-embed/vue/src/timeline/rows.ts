@@ -29,15 +29,18 @@ export const isLine = (m: Message): boolean =>
  */
 export function rowsOf(items: readonly Item[], o: { hasOlder: boolean; typing?: readonly Id[]; before?: readonly Row[] }): Row[] {
   const rows: Row[] = []
-  let at: number | undefined
+  let at: number | undefined, unread: Row | undefined
   for (const item of items) {
-    if (item.t === 'gone' || item.t === 'unread') { rows.push(item); continue }
+    if (item.t === 'gone') { rows.push(item); continue }
+    if (item.t === 'unread') { unread = item; continue } // below the day, where one begins there
     if (at === undefined ? !o.hasOlder : daysAgo(at, item.at) > 0) rows.push({ t: 'day', key: `day:${dayKey(item.at)}`, at: item.at })
     at = item.at
+    if (unread) { rows.push(unread); unread = undefined }
     if (item.t === 'event') rows.push({ t: 'event', key: item.key, event: item.event, at: item.at })
     else if (isLine(item.message)) rows.push({ t: 'line', key: item.key, message: item.message })
     else rows.push({ t: 'message', key: item.key, message: item.message, start: true, end: true })
   }
+  if (unread) rows.push(unread)
   if (o.typing?.length) rows.push({ t: 'typing', key: 'typing', users: o.typing })
   const old = new Map(o.before?.map(r => [r.key, r]))
   return rows.map((row, i) => {
@@ -48,7 +51,7 @@ export function rowsOf(items: readonly Item[], o: { hasOlder: boolean; typing?: 
 }
 
 function joined(a: Row | undefined, b: Row | undefined): boolean {
-  return a?.t === 'message' && b?.t === 'message' && a.message.from === b.message.from && b.message.at - a.message.at <= groupFor
+  return a?.t === 'message' && b?.t === 'message' && !a.message.whisper && !b.message.whisper && a.message.from === b.message.from && b.message.at - a.message.at <= groupFor
 }
 
 function same(a: Row, b: Row): boolean {

@@ -1,0 +1,1 @@
+import '@troupe/vue/rest.css'
