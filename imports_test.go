@@ -45,7 +45,7 @@ var tree = map[string][]string{
 	"plugins/sdk":           {"plugins/sdk/botv1", "plugins/sdk/args"},
 	"plugins/sdk/args":      {"plugins/sdk/botv1"}, // how arguments are typed
 	"plugins/sdk/bottest":   {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
-	"plugins/desk":          {"internal/protocol", "plugins/sdk/botv1"},
+	"plugins/desk":          {"internal/protocol", "actors", "plugins/sdk/botv1"}, // it fills actors.Robots
 	"plugins/bots/bridge":   {"plugins/sdk"},
 	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},
 	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress
@@ -57,9 +57,9 @@ var tree = map[string][]string{
 	"plugins/bots/poll":      {"plugins/sdk"},
 	"plugins/bots/reminder":  {"plugins/sdk"},
 
-	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/remote", "plugins/model"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},                                                                                                // what all streams must pass
+	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // what every store must pass
+	"internal/streamstest": {"internal/protocol", "actors"},                                                                                                                // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

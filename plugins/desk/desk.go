@@ -1,11 +1,19 @@
 // Package desk makes bots members: it gives each what happened in its sessions, at
 // least once and in order, and does what it calls for, so that nothing of it is seen
 // twice. How a bot is reached (a process, a WebSocket, a webhook) is a Channel to it.
+//
+// The queue of a bot is the log of its sessions and a durable cursor in each. What is in
+// memory is one page for each session with something new (lane.go), and what the bot has
+// in hand (hand.go). A plugin that is not connected has nothing in memory.
 package desk
 
 import (
 	"context"
+	"sync"
+	"time"
 
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
@@ -37,3 +45,139 @@ type Model struct {
 	Socket string // the path of a unix socket, as the bot's process sees it
 	Token  string
 }
+
+// Desks is the desk of all bots. It fills actors.Robots.
+type Desks struct {
+	cfg  Config
+	need Needs
+
+	mu    sync.RWMutex
+	plugs map[string]*plug          // by plugin
+	bots  map[protocol.UserID]*plug // by persona
+
+	people people
+	loops  loops
+	rates  rates
+
+	ctx   context.Context // of all that goes on in the background
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+}
+
+var _ actors.Robots = (*Desks)(nil)
+
+// New makes a desk without bots: they come by Serve. Close ends it.
+func New(cfg Config, need Needs) *Desks {
+	if need.Now == nil {
+		need.Now = time.Now
+	}
+	d := &Desks{cfg: cfg.withDefaults(), need: need, plugs: map[string]*plug{}, bots: map[protocol.UserID]*plug{}}
+	d.people.d, d.loops.d, d.rates.d = d, d, d
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	d.tasks.Go(d.keep)
+	return d
+}
+
+// Close writes the cursors down and ends what goes on in the background. Channels are
+// ended by their Serve's ctx, before.
+func (d *Desks) Close() {
+	d.stop()
+	d.tasks.Wait()
+	for _, p := range d.all() {
+		p.flush(context.Background())
+	}
+}
+
+// keep does once in a while what nobody asks for.
+func (d *Desks) keep() {
+	tick := time.NewTicker(d.cfg.Flush)
+	defer tick.Stop()
+	for beat := 1; ; beat++ {
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, p := range d.all() {
+			p.flush(d.ctx)
+			p.walkOn()
+			p.due(d.ctx)
+		}
+		d.loops.forget()
+		if beat%60 == 0 {
+			d.rates.forget()
+			d.people.forget()
+			d.sweepKeys()
+		}
+	}
+}
+
+func (d *Desks) sweepKeys() {
+	for {
+		n, err := d.need.Store.SweepBotKeys(d.ctx, d.need.Now(), 500)
+		if err != nil {
+			d.need.Log.Error("sweeping bots' keys", "err", err)
+		}
+		if n < 500 || err != nil {
+			return
+		}
+	}
+}
+
+func (d *Desks) all() []*plug {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	all := make([]*plug, 0, len(d.plugs))
+	for _, p := range d.plugs {
+		all = append(all, p)
+	}
+	return all
+}
+
+// plug gives a plugin's, which is made when it is new.
+func (d *Desks) plug(id string) *plug {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.plugs[id]
+	if p == nil {
+		p = newPlug(d, id)
+		d.plugs[id] = p
+	}
+	return p
+}
+
+// of gives the plugin that a user is, nil: none that was ever here.
+func (d *Desks) of(bot protocol.UserID) *plug {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.bots[bot]
+}
+
+// Offer fills actors.Robots.
+func (d *Desks) Offer(o *actors.Offer) {
+	d.loops.saw(o)
+	for _, bot := range o.Bots {
+		if p := d.of(bot); p != nil {
+			p.offer(bot, o)
+		}
+	}
+	for _, e := range o.Entries {
+		if e.Kind != protocol.Kind_LEAVE {
+			continue
+		}
+		for _, bot := range e.Members {
+			if p := d.of(bot); p != nil && protocol.IsBot(bot) {
+				p.left(bot, e)
+			}
+		}
+	}
+}
+
+// Stop fills actors.Robots.
+func (d *Desks) Stop(session protocol.SessionID, bot protocol.UserID, stream string, by protocol.UserID) {
+	if p := d.of(bot); p != nil {
+		p.stopDraft(session, stream, by)
+	}
+}
+
+func (d *Desks) now() int64 { return d.need.Now().UnixMilli() }

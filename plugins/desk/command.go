@@ -1,0 +1,244 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/botv1"
+)
+
+// slash takes "/name@handle rest" apart; not ok is a text that calls no command.
+func slash(text string) (name, handle, rest string, ok bool) {
+	text, ok = strings.CutPrefix(strings.TrimLeft(text, " "), "/")
+	if !ok {
+		return "", "", "", false
+	}
+	word := text
+	if i := strings.IndexAny(text, " \n\t\u3000"); i >= 0 {
+		word, rest = text[:i], strings.TrimSpace(strings.Trim(text[i:], "\u3000"))
+	}
+	name, handle, _ = strings.Cut(strings.ToLower(word), "@")
+	return name, handle, rest, commandName.MatchString(name)
+}
+
+// command does what a message that begins with / calls for: an event for the bot, or an
+// answer of the host's. mine is false where it is none of this bot's commands.
+func (l *lane) command(ctx context.Context, e *protocol.Entry, said said, name, handle, rest string) (h *hand, mine bool, err error) {
+	if name == "bot" && (handle == "" || handle == l.handle()) {
+		return nil, l.human(), l.comeBack(ctx, e)
+	}
+	if name == "consent" && l.group() {
+		target, what, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		if handle = strings.TrimPrefix(target, "@"); strings.EqualFold(handle, l.handle()) || strings.EqualFold(handle, l.name()) {
+			return nil, true, l.setConsent(ctx, e, strings.TrimSpace(what))
+		}
+		return nil, false, nil
+	}
+	if l.human() || handle != "" && handle != l.handle() {
+		return nil, false, nil
+	}
+	cmd := l.p.commandOf(l.bot, name)
+	if cmd == nil {
+		return nil, false, nil
+	}
+	locale := l.p.d.localeOf(e.Content.Text)
+	say := words(locale)
+	if l.group() && handle == "" {
+		same, err := l.p.d.alsoHere(ctx, l, name)
+		if err != nil {
+			return nil, true, err
+		}
+		if len(same) > 1 {
+			if same[0] != l.bot { // one of them says so
+				return nil, true, nil
+			}
+			var ways []string
+			for _, bot := range same {
+				ways = append(ways, "/"+name+"@"+l.p.d.handleOf(bot))
+			}
+			return nil, true, l.whisper(ctx, e, "ambiguous", fmt.Sprintf(say.ambiguous, strings.Join(ways, " ")))
+		}
+	}
+	var args map[string]any
+	var bad error
+	c := &checker{say: say, locale: locale, cmd: cmd, mention: l.mentioned(ctx, e), member: func(user string) bool {
+		_, err := l.p.d.roleOf(ctx, l.p.speak(l.bot), l.session, user)
+		return err == nil
+	}}
+	if said.Command != "" && len(said.Args) > 0 {
+		args, bad = c.object(said.Args)
+	} else {
+		args, bad = c.line(rest)
+	}
+	if bad != nil {
+		return nil, true, l.whisper(ctx, e, "usage", bad.Error()+"\n"+fmt.Sprintf(say.usage, usage(cmd, locale)))
+	}
+	if l.tooOld(e) {
+		return nil, true, l.whisper(ctx, e, "late", say.late)
+	}
+	h = l.hand(ctx, e, "command")
+	text, _ := json.Marshal(args)
+	h.event.Command, h.event.Args = name, string(text)
+	if e.ReplyTo != "" {
+		target, err := l.entry(ctx, e.ReplyTo)
+		if err != nil {
+			return nil, true, err
+		}
+		if target != nil {
+			h.event.ReplyTo = l.quote(target)
+		}
+	}
+	return h, true, nil
+}
+
+func (l *lane) handle() string { return l.p.handle(l.bot) }
+
+func (p *plug) handle(bot protocol.UserID) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.selves[bot].GetHandle()
+}
+
+func (d *Desks) handleOf(bot protocol.UserID) string {
+	if p := d.of(bot); p != nil {
+		return p.handle(bot)
+	}
+	return ""
+}
+
+func (l *lane) name() string { return l.p.nameOf(l.bot) }
+
+func (p *plug) nameOf(bot protocol.UserID) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.selves[bot].GetName()
+}
+
+// commandOf gives a command of one of the plugin's users, nil: it has none of that name.
+func (p *plug) commandOf(bot protocol.UserID, name string) *botv1.Command {
+	for _, c := range p.commandsOf(bot) {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// commandsOf gives those that one of the plugin's users serves.
+func (p *plug) commandsOf(bot protocol.UserID) (all []*botv1.Command) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	self := p.selves[bot]
+	if self == nil {
+		return nil
+	}
+	first := ""
+	if hs := handlesOf(p.says); len(hs) > 0 {
+		first = hs[0]
+	}
+	for _, c := range p.says.GetCommands() {
+		if c.Persona == self.Handle || c.Persona == "" && self.Handle == first {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// alsoHere gives the bots of the lane's session that have a command of this name, in the
+// order of their ids.
+func (d *Desks) alsoHere(ctx context.Context, l *lane, name string) ([]protocol.UserID, error) {
+	here := []protocol.UserID{l.bot}
+	for bot, p := range d.everyBot() {
+		if bot == l.bot || p.commandOf(bot, name) == nil {
+			continue
+		}
+		_, err := d.roleOf(ctx, l.p.speak(l.bot), l.session, bot)
+		if protocol.Code_NOT_FOUND.Is(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		here = append(here, bot)
+	}
+	slices.Sort(here)
+	return here, nil
+}
+
+// everyBot gives all users that bots are.
+func (d *Desks) everyBot() map[protocol.UserID]*plug {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	all := make(map[protocol.UserID]*plug, len(d.bots))
+	for bot, p := range d.bots {
+		all[bot] = p
+	}
+	return all
+}
+
+// mentioned gives whom a message mentions, by the names that stand in its text.
+func (l *lane) mentioned(ctx context.Context, e *protocol.Entry) []*botv1.Person {
+	var ids []protocol.UserID
+	for _, u := range e.Mentions {
+		if u != "*" && u != l.bot {
+			ids = append(ids, u)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return l.p.d.people.all(ctx, ids)
+}
+
+// usage is how a command is typed.
+func usage(c *botv1.Command, locale string) string {
+	var b strings.Builder
+	b.WriteString("/" + c.Name)
+	for _, a := range c.Args {
+		name := a.Name
+		if len(a.Choices) > 0 {
+			name = strings.Join(a.Choices, "|")
+		}
+		if a.Required {
+			b.WriteString(" <" + name + ">")
+		} else {
+			b.WriteString(" [" + name + "]")
+		}
+	}
+	if help := helpIn(c.Help, c.HelpIn, locale); help != "" {
+		b.WriteString(" — " + help)
+	}
+	return b.String()
+}
+
+// helpIn picks the help for a locale: zh-CN, then zh, then the English one.
+func helpIn(help string, in map[string]string, locale string) string {
+	short, _, _ := strings.Cut(locale, "-")
+	for _, l := range []string{locale, short} {
+		if h := in[l]; h != "" {
+			return h
+		}
+	}
+	for l, h := range in {
+		if s, _, _ := strings.Cut(l, "-"); s == short {
+			return h
+		}
+	}
+	return help
+}
+
+// whisper tells the sender of e something, as the bot. That it is gone by now is no error.
+func (l *lane) whisper(ctx context.Context, e *protocol.Entry, about, text string) error {
+	err := l.p.d.need.Actors.Whisper(ctx, &protocol.MsgWhisper{
+		Session: l.session, WhisperId: "w." + hashed(e.MessagerecvId, l.bot, about), Sender: l.bot,
+		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: text}, CreatedAt: l.p.d.now(), ReplyTo: e.MessagerecvId,
+	}, e.Sender)
+	if protocol.Code_BUSY.Is(err) || protocol.AsError(err).Code == protocol.Code_INTERNAL && err != nil {
+		return err
+	}
+	return nil
+}

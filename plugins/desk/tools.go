@@ -1,0 +1,252 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/botv1"
+)
+
+const (
+	toolTime = 30 * time.Second // until a tool has answered
+	wishLife = 24 * time.Hour   // within which a person can allow one
+	maxHeard = 16 << 10         // bytes of what a tool says
+)
+
+// tool is a command of another bot in the session.
+type tool struct {
+	name string
+	bot  protocol.UserID
+	p    *plug
+	cmd  *botv1.Command
+}
+
+// toolName is BOT__COMMAND in the letters that models allow.
+func toolName(bot protocol.UserID, command string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(bot, "b_"), ".", "_") + "__" + command
+}
+
+// toolsIn gives what other bots in a session can do, in the order of their names.
+func (w *wish) toolsIn(ctx context.Context) (all []tool, err error) {
+	d := w.l.p.d
+	for bot, p := range d.everyBot() {
+		cmds := p.commandsOf(bot)
+		if p == w.l.p || len(cmds) == 0 {
+			continue
+		}
+		if _, err := d.roleOf(ctx, w.l.p.speak(w.bot), w.session, bot); protocol.Code_NOT_FOUND.Is(err) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		for _, c := range cmds {
+			all = append(all, tool{toolName(bot, c.Name), bot, p, c})
+		}
+	}
+	slices.SortFunc(all, func(a, b tool) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+func (w *wish) tools(ctx context.Context) (*botv1.Result, error) {
+	all, err := w.toolsIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := &botv1.ToolList{}
+	for _, t := range all {
+		list.Tools = append(list.Tools, &botv1.Tool{Name: t.name, Help: t.cmd.Help, Schema: schema(t.cmd), Destructive: t.cmd.Destructive})
+	}
+	return &botv1.Result{Got: &botv1.Result_Tools{Tools: list}}, nil
+}
+
+// toolCall has another bot do a command for the person who asked this one. What cannot
+// be taken back is done only when that person clicks.
+func (w *wish) toolCall(ctx context.Context, m *botv1.ToolCall) (*botv1.Result, error) {
+	p := w.l.p
+	asker := w.event.GetSender()
+	switch {
+	case w.event == nil || asker.GetUser() == "" || w.event.Session != w.session:
+		return nil, protocol.Denied("a tool is used for a person who asked, in the session of the event")
+	case w.hops() >= maxHops:
+		return nil, protocol.Denied("bots call bots: %d of them are enough", maxHops)
+	case len(m.Args) > maxValue:
+		return nil, protocol.TooLarge("tool_call.args: %d bytes at most", maxValue)
+	}
+	all, err := w.toolsIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(t tool) bool { return t.name == m.Name })
+	if i < 0 {
+		return nil, protocol.NotFound("tool %.80q", m.Name)
+	}
+	t := all[i]
+	raw := m.Args
+	if raw == "" {
+		raw = "{}"
+	}
+	c := &checker{say: &english, locale: "en", cmd: t.cmd, member: func(user string) bool {
+		_, err := p.d.roleOf(ctx, p.speak(w.bot), w.session, user)
+		return err == nil
+	}}
+	args, bad := c.object([]byte(raw))
+	if bad != nil {
+		return nil, protocol.BadRequest("%s", bad.Error())
+	}
+	text, err := json.Marshal(args)
+	if err != nil {
+		return nil, err
+	}
+	if t.cmd.Destructive {
+		return w.askFor(ctx, t, string(text))
+	}
+	said, err := t.use(ctx, &botv1.Event{
+		Id: "tool." + hashed(w.Event, trace()), Session: w.session, SessionType: w.event.SessionType, Hops: w.hops(), Sender: asker,
+		Args: string(text), CreatedAt: p.d.now(), Traceparent: w.event.Traceparent, Locale: w.event.Locale, Message: w.event.Message,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Text: said}}}, nil
+}
+
+// use gives the other bot an event of kind tool, and what it says for it.
+func (t *tool) use(ctx context.Context, ev *botv1.Event) (string, error) {
+	ev.Kind, ev.To, ev.Command = "tool", t.bot, t.cmd.Name
+	heard := &heard{}
+	done := make(chan error, 1)
+	h := &hand{bot: t.bot, session: ev.Session, kind: "tool", key: ev.Id, quick: true, event: ev, heard: heard, told: func(err error) { done <- err }}
+	if !t.p.hold(h) {
+		return "", protocol.Errorf(protocol.Code_BUSY, "the bot is offline")
+	}
+	ctx, cancel := context.WithTimeout(ctx, toolTime)
+	defer cancel()
+	select {
+	case err := <-done:
+		return heard.all(), err
+	case <-ctx.Done():
+		t.p.mu.Lock()
+		defer t.p.mu.Unlock()
+		if h.state != over {
+			if h.link != nil && h.state == given {
+				h.link.push(&botv1.HostFrame{Body: &botv1.HostFrame_Cancel{Cancel: &botv1.Cancel{Event: ev.Id}}})
+			}
+			h.told = nil
+			t.p.finish(h, nil)
+		}
+		return "", &protocol.Error{Code: protocol.Code_BUSY, Detail: "the other bot did not answer in time"}
+	}
+}
+
+// heard is what a tool said: texts are for who called it, all else is for the session.
+type heard struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// take keeps a text. False: it is to be posted.
+func (h *heard) take(c *protocol.Content) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	text := c.Text
+	if c.Type != protocol.ContentType_TEXT {
+		text = "(posted in the session: " + c.Title + " " + c.Text + ")"
+	}
+	if h.text.Len() > 0 {
+		h.text.WriteString("\n")
+	}
+	h.text.WriteString(cutText(text, max(0, maxHeard-h.text.Len())))
+	return c.Type == protocol.ContentType_TEXT
+}
+
+func (h *heard) all() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
+}
+
+// askFor posts a card on which the asker allows a tool.
+func (w *wish) askFor(ctx context.Context, t tool, args string) (*botv1.Result, error) {
+	p := w.l.p
+	say := words(w.event.Locale)
+	rows := []map[string]string{}
+	var given map[string]any
+	_ = json.Unmarshal([]byte(args), &given) // we wrote it
+	for _, a := range t.cmd.Args {
+		if v, ok := given[a.Name]; ok {
+			rows = append(rows, map[string]string{"label": a.Name, "value": cutText(fmt.Sprint(v), 200)})
+		}
+	}
+	content := card(say.toolTitle, fmt.Sprintf(say.toolText, p.nameOf(w.bot), t.cmd.Name, t.p.nameOf(t.bot)), map[string]any{
+		"rows": rows,
+		"buttons": []map[string]string{
+			{"action": actRun, "label": say.run, "style": "danger"},
+			{"action": actSkip, "label": say.cancel},
+		},
+	})
+	r, err := p.d.say(ctx, p.host(w.bot), &protocol.MsgSend{
+		Session: w.session, ClientMsgId: "desk.tool." + hashed(w.Event, t.name, args), Content: content, ReplyTo: w.replyTo(""),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Duplicate {
+		return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Pending: true}}}, nil
+	}
+	err = p.d.need.Store.PutBotWish(ctx, r.MessagerecvId, &Wish{
+		Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot, Command: t.cmd.Name, Args: args,
+		Hops: w.hops(), Expires: p.d.now() + wishLife.Milliseconds(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Pending: true}}}, nil
+}
+
+// ranWish serves a click on a tool's card: the asker's own has it done.
+func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool) error {
+	d := l.p.d
+	say := words(d.localeOf(target.Content.GetText()))
+	wish, err := d.need.Store.TakeBotWish(ctx, target.MessagerecvId)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		return l.whisper(ctx, e, "tool", say.toolGone)
+	}
+	if err != nil {
+		return err
+	}
+	if wish.Asker != e.Sender {
+		if err := d.need.Store.PutBotWish(ctx, target.MessagerecvId, wish); err != nil {
+			return err
+		}
+		return l.whisper(ctx, e, "tool", say.notAsker)
+	}
+	action, text := actSkip, say.cancel
+	if run {
+		action, text = actRun, say.run
+	}
+	if err := l.doneCard(ctx, e, target, action, text); err != nil {
+		return err
+	}
+	p := d.of(wish.Target)
+	if !run {
+		return nil
+	}
+	if wish.Expires < d.now() || p == nil || p.commandOf(wish.Target, wish.Command) == nil {
+		return l.whisper(ctx, e, "tool", say.toolGone)
+	}
+	ev := &botv1.Event{
+		Id: protocol.DeliveryID(e.MessagerecvId, wish.Target), Kind: "command", Session: wish.Session, SessionType: typeWord(l.typ), Seq: e.Seq,
+		Message: e.MessagerecvId, To: wish.Target, Sender: l.person(ctx, e.Sender), Command: wish.Command, Args: wish.Args,
+		Hops: wish.Hops, CreatedAt: e.CreatedAt, Locale: d.cfg.Locale, Traceparent: trace(),
+	}
+	if !p.hold(&hand{bot: wish.Target, session: wish.Session, kind: "command", key: ev.Id, quick: true, event: ev}) {
+		return l.whisper(ctx, e, "tool", say.late)
+	}
+	return nil
+}
