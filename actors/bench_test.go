@@ -69,6 +69,10 @@ func (j *instant) Sent(context.Context, protocol.SessionID, protocol.UserID, pro
 	return actors.Sent{}, nil
 }
 
+func (j *instant) Original(context.Context, protocol.SessionID, int64) (*actors.Original, error) {
+	return nil, protocol.NotFound("original")
+}
+
 func (j *instant) Deeds(context.Context, protocol.SessionID, int64, protocol.UserID) ([]actors.Deed, error) {
 	return nil, nil
 }

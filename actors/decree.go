@@ -131,9 +131,11 @@ func (n *Node) EraseMessages(ctx context.Context, id protocol.SessionID, user pr
 				}
 			}
 			for _, seq := range some {
-				s.queue(&change{seq: seq, told: one, op: func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
-					return redacted(target, user, max(s.last, time.Now().UnixMilli()))
-				}})
+				c := &change{seq: seq, told: one, wantsOriginal: true}
+				c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
+					return redacted(target, c.original, user, max(s.last, time.Now().UnixMilli()))
+				}
+				s.queue(c)
 			}
 		})
 		if err != nil {
@@ -143,19 +145,22 @@ func (n *Node) EraseMessages(ctx context.Context, id protocol.SessionID, user pr
 	return nil
 }
 
-// redacted is the change that takes what user said out of an entry.
-func redacted(target *protocol.Entry, user protocol.UserID, now int64) (*pending, *protocol.Entry, error) {
+// redacted is the change that takes what user said out of an entry, and of what is kept of
+// it beside the log.
+func redacted(target *protocol.Entry, original *Original, user protocol.UserID, now int64) (*pending, *protocol.Entry, error) {
 	if target.Sender == user {
 		return wiped(target)
 	}
-	rest := proto.CloneOf(target)
+	rest, p := proto.CloneOf(target), &pending{}
+	if original != nil && unquote(original.Content, user) {
+		p.Rewrites, p.Originals = []*protocol.Entry{rest}, []*Original{original}
+	}
 	if !unquote(rest.Content, user) {
-		return &pending{}, nil, nil
+		return p, nil, nil
 	}
 	rest.EditedAt = now
-	p := &pending{}
 	p.Rewrites = []*protocol.Entry{rest}
-	return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: System, Content: rest.Content}, nil
+	return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: System, Content: rest.Content, Deal: rest.Deal}, nil
 }
 
 // unquote takes what user said out of a forward, and says whether there was anything.

@@ -28,7 +28,7 @@ func digest(e *protocol.Entry) *protocol.Entry {
 	d := &protocol.Entry{
 		Session: e.Session, Seq: e.Seq, MessagerecvId: e.MessagerecvId, Kind: e.Kind, Sender: e.Sender,
 		ClientMsgId: e.ClientMsgId, CreatedAt: e.CreatedAt, Expire: e.Expire, ReplyTo: e.ReplyTo,
-		EditedAt: e.EditedAt, Recalled: e.Recalled, Expired: e.Expired, Platform: e.Platform, Cut: true,
+		EditedAt: e.EditedAt, Recalled: e.Recalled, Expired: e.Expired, Platform: e.Platform, Cut: true, Deal: e.Deal,
 	}
 	if len(e.Mentions) <= digestMentions {
 		d.Mentions = e.Mentions
@@ -53,11 +53,13 @@ func smallContent(c *protocol.Content) bool {
 }
 
 // cutText is the beginning of s in whole runes.
-func cutText(s string) string {
-	if len(s) <= digestText {
+func cutText(s string) string { return cutTo(s, digestText) }
+
+// cutTo is the beginning of s of at most n bytes, in whole runes.
+func cutTo(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	n := digestText
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}

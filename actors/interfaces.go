@@ -29,6 +29,9 @@ type Journal interface {
 	// Deeds gives what user did to the entry at target and did not take back, in no
 	// order. Of one that was recalled or has expired it need not know any more.
 	Deeds(ctx context.Context, session protocol.SessionID, target int64, user protocol.UserID) ([]Deed, error)
+	// Original gives what an entry said before a moderator changed it or held it back, or
+	// protocol.NotFound.
+	Original(ctx context.Context, session protocol.SessionID, seq int64) (*Original, error)
 	// SentKeys calls each with the SentKey of entries from..to that have a client message id.
 	SentKeys(ctx context.Context, session protocol.SessionID, from, to int64, each func(key [16]byte, sent Sent)) error
 
@@ -81,6 +84,14 @@ type Deed struct {
 	Seq  int64         // of the entry that says so
 }
 
+// Original is what somebody wrote before moderation, of an entry that has a Deal. It goes
+// when the entry is recalled, edited, expires or is erased.
+type Original struct {
+	Seq      int64
+	Content  *protocol.Content // nil in an Append: the row ends
+	Mentions []protocol.UserID
+}
+
 // Append is what one activation of a session writes in one commit. The store
 // refuses it as a whole (Err) with ErrStale when Epoch is not the session's
 // epoch (Claim: not above it), with ErrTaken when the first new seq is not
@@ -99,9 +110,11 @@ type Append struct {
 	Members  []*MemberRow          // rows that are new or changed
 	Removed  []protocol.UserID     // rows that end
 	Marks    []Mark
-	Links    []*LinkRow     // rows that are new or changed
-	Unlinked []*LinkRow     // rows that end
-	Contacts *ContactChange // written with it, or refused with it by ErrChanged
+	Links    []*LinkRow // rows that are new or changed
+	Unlinked []*LinkRow // rows that end
+	// Originals of entries that are in Entries or Rewrites: rows that are new, changed or end.
+	Originals []*Original
+	Contacts  *ContactChange // written with it, or refused with it by ErrChanged
 
 	Err      error  // set by Commit
 	LogEpoch string // set by Commit with Create: the new log's

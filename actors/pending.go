@@ -62,6 +62,11 @@ func (s *Session) next(e *protocol.Entry) *protocol.Entry {
 func (s *Session) appendEntry(p *pending, e *protocol.Entry) {
 	p.entry = s.next(e)
 	p.oneE[0] = e
+	for _, o := range p.Originals {
+		if o.Seq == 0 {
+			o.Seq = e.Seq
+		}
+	}
 	p.Entries = p.oneE[:]
 	s.append(p)
 }
@@ -150,9 +155,9 @@ func (s *Session) answer(p *pending, out *mail) {
 		if k := s.sent.recent[p.key]; k != nil {
 			k.waiting = nil
 		}
-		out.add(p.req.from, p.req.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, false)))
+		out.add(p.req.from, p.req.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, false, p.entry.Deal)))
 		for _, r := range p.also {
-			out.add(r.from, r.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, true)))
+			out.add(r.from, r.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, true, p.entry.Deal)))
 		}
 		return
 	}

@@ -23,7 +23,6 @@ func (s *Session) change(r *request, seq int64, op func(target *protocol.Entry, 
 		case *protocol.Frame_MsgReact, *protocol.Frame_MsgAccept, *protocol.Frame_MsgRefuse:
 			c.by = r.who.User
 		}
-		c.edit = r.frame.GetMsgEdit().GetContent()
 	}
 	s.queue(c)
 }
@@ -49,13 +48,28 @@ type change struct {
 	// edit is what the entry of r is to say, of an edit; no, why it may not name its files.
 	edit *protocol.Content
 	no   error
+
+	trial  *Trial // of an edit that is judged first
+	ruling *Ruling
+
+	wantsOriginal bool
+	original      *Original // nil: none is kept
 }
 
 func (s *Session) fetch(c *change) {
-	s.node.off(func() {
+	away := s.node.off
+	if c.trial != nil {
+		away = s.node.aside
+	}
+	away(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
 		found, err := s.node.journal.Range(ctx, s.id, c.seq, c.seq, 1, 1)
+		if c.wantsOriginal && err == nil {
+			if c.original, err = s.node.journal.Original(ctx, s.id, c.seq); protocol.Code_NOT_FOUND.Is(err) {
+				err = nil
+			}
+		}
 		if err == nil && len(found) == 1 && found[0].EditedAt != 0 {
 			found, err = s.withEdits(ctx, found[0])
 		}
@@ -65,6 +79,9 @@ func (s *Session) fetch(c *change) {
 		}
 		if edit := c.edit; edit != nil && err == nil && s.node.checksFiles(edit) {
 			c.no = s.node.files.Readable(ctx, c.r.who.User, edit.FileNames())
+		}
+		if c.trial != nil && err == nil && c.no == nil && len(found) > 0 && found[0].Sender == c.r.who.User {
+			c.ruling, c.no = s.node.rule(ctx, c.trial)
 		}
 		s.node.tell(s.pid, done(func() { s.fetched(c, found, mine, err) }))
 	})
@@ -127,7 +144,7 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 	}
 	if c.no != nil {
 		if protocol.AsError(c.no).Code == protocol.Code_INTERNAL {
-			s.node.log.Error("asking for the files of an edit", "session", s.id, "err", c.no)
+			s.node.log.Error("asking about an edit", "session", s.id, "err", c.no)
 		}
 		refuse(protocol.AsError(c.no))
 		return
@@ -136,6 +153,10 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 	switch {
 	case err != nil:
 		refuse(err)
+	case e == nil && len(p.Originals) > 0: // beside the log
+		p.failed = func() { told(busySession(s.id)); s.changed(seq) }
+		p.after = func(*Burst) { told(nil); s.changed(seq) }
+		s.append(p)
 	case e == nil: // as it should be already
 		if r != nil {
 			s.reply(r, p.answer)
@@ -146,6 +167,13 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		p.req = r
 		p.failed = func() { told(busySession(s.id)); s.changed(seq) }
 		p.after = func(*Burst) { told(nil); s.changed(seq) }
+		if found[0].Deal != nil && len(p.Originals) == 0 {
+			for _, is := range p.Rewrites {
+				if is.Seq == seq && is.Deal == nil {
+					p.Originals = []*Original{{Seq: seq}}
+				}
+			}
+		}
 		e.Target, e.TargetSender = seq, found[0].Sender
 		if e.Kind == protocol.Kind_RECALL || e.Kind == protocol.Kind_EXPIRE || e.Sender == System {
 			for _, edit := range found[1:] {
@@ -241,14 +269,19 @@ func tooOld(e *protocol.Entry, window time.Duration) bool {
 	return window >= 0 && time.Since(time.UnixMilli(e.CreatedAt)) > window
 }
 
-// edit replaces what one's own message says.
+// edit replaces what one's own message says. A moderator may change what is written then,
+// hold the message back, or have it stay as it was.
 func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 	seq, err := s.seqOf(r, m.MessagerecvId)
 	if err != nil {
 		s.fail(r, err)
 		return
 	}
-	s.change(r, seq, func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
+	c := &change{r: r, seq: seq, edit: m.Content}
+	if s.judged(r) {
+		c.trial = s.trial(r, &protocol.MsgSend{Session: s.id, Content: m.Content}, true)
+	}
+	c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
 		p := &pending{answer: &protocol.Frame{Body: &protocol.Frame_MsgEditReply{MsgEditReply: &protocol.MsgEditReply{
 			Session: s.id, MessagerecvId: protocol.MessageID(s.id, seq),
 		}}}}
@@ -274,11 +307,19 @@ func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 			return nil, nil, protocol.Errorf(protocol.Code_WINDOW_OVER, "a message is edited within %s", s.node.cfg.EditWindow)
 		}
 		edited := proto.CloneOf(target)
-		edited.Content = m.Content
+		edited.Content, edited.Deal = m.Content, nil
 		edited.EditedAt = max(s.last, time.Now().UnixMilli())
+		switch g := c.ruling; {
+		case g == nil:
+		case g.State == dealRejected:
+			return nil, nil, protocol.Denied("a moderator does not let this stand: %s", g.Reason)
+		default:
+			p.Originals = []*Original{g.deal(edited, edited.EditedAt)}
+		}
 		p.Rewrites = []*protocol.Entry{edited}
-		return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: r.who.User, Content: m.Content}, nil
-	})
+		return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: r.who.User, Content: edited.Content, Deal: edited.Deal}, nil
+	}
+	s.queue(c)
 }
 
 // expire takes away what a message said, as its time has come.

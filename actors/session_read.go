@@ -123,7 +123,7 @@ func current(e *protocol.Entry, now time.Time) *protocol.Entry {
 // hollow is a copy of e without what it said.
 func hollow(e *protocol.Entry, mark func(*protocol.Entry)) *protocol.Entry {
 	h := proto.CloneOf(e)
-	h.Content, h.Mentions, h.Reactions, h.ReactedSeq, h.ReplyTo, h.EditedAt = nil, nil, nil, 0, "", 0
+	h.Content, h.Mentions, h.Reactions, h.ReactedSeq, h.ReplyTo, h.EditedAt, h.Deal = nil, nil, nil, 0, "", 0, nil
 	mark(h)
 	return h
 }

@@ -71,13 +71,15 @@ func (s *Session) send(r *request, m *protocol.MsgSend) {
 	known, perhaps := s.sent.find(key)
 	switch {
 	case plantedNoDedupe:
-		s.accept(r, m, key, hash, m.Content)
+		s.accept(r, m, key, hash, m.Content, nil)
 	case known != nil:
 		s.again(r, m, known, hash)
 	case perhaps || len(m.Content.Forwarded) > 0 || s.node.checksFiles(m.Content):
-		s.ask(r, m, key, hash, perhaps)
+		s.ask(r, m, key, hash, perhaps, s.judged(r))
+	case s.judged(r):
+		s.ask(r, m, key, hash, false, true)
 	default:
-		s.accept(r, m, key, hash, m.Content)
+		s.accept(r, m, key, hash, m.Content, nil)
 	}
 }
 
@@ -93,30 +95,57 @@ func (s *Session) again(r *request, m *protocol.MsgSend, k *known, hash [8]byte)
 		if d := s.drafts.by(r.who.User, m.ClientMsgId); d != nil { // begun again by one that did not know
 			s.publish([]*Event{s.became(d, k.Seq)}, nil)
 		}
-		s.reply(r, stored(s.id, m.ClientMsgId, k.Seq, k.CreatedAt, true))
+		s.repeat(r, m.ClientMsgId, k.Sent)
 	}
 }
 
+// repeat gives the first answer again: with what became of the message, where that may be
+// something else than was asked for.
+func (s *Session) repeat(r *request, id protocol.ClientMsgID, sent Sent) {
+	if s.node.robots == nil {
+		s.reply(r, stored(s.id, id, sent.Seq, sent.CreatedAt, true, nil))
+		return
+	}
+	s.node.off(func() {
+		ctx, cancel := s.node.background()
+		defer cancel()
+		found, err := s.node.journal.Range(ctx, s.id, sent.Seq, sent.Seq, 1, 1)
+		if err != nil || len(found) == 0 {
+			s.node.log.Error("reading what was sent before", "session", s.id, "seq", sent.Seq, "err", err)
+			s.fail(r, busySession(s.id))
+			return
+		}
+		s.reply(r, stored(s.id, id, sent.Seq, sent.CreatedAt, true, found[0].Deal))
+	})
+}
+
 // stored is the answer to msg_send.
-func stored(session protocol.SessionID, id protocol.ClientMsgID, seq, createdAt int64, duplicate bool) *protocol.Frame {
+func stored(session protocol.SessionID, id protocol.ClientMsgID, seq, createdAt int64, duplicate bool, deal *protocol.Deal) *protocol.Frame {
 	return &protocol.Frame{Body: &protocol.Frame_MsgSendReply{MsgSendReply: &protocol.MsgSendReply{
 		Session: session, ClientMsgId: id, MessagerecvId: protocol.MessageID(session, seq),
-		Seq: seq, CreatedAt: createdAt, Duplicate: duplicate,
+		Seq: seq, CreatedAt: createdAt, Duplicate: duplicate, Deal: deal,
 	}}}
 }
 
 // ask has a worker look into the store (was this sent before?), at the messages that
-// are forwarded, and at the files that it names. The sender's later messages wait behind it, so that they keep
-// their order; nobody else's do.
-func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, perhaps bool) {
+// are forwarded, and at the files that it names, and a moderator at the whole. The sender's
+// later messages wait behind it, so that they keep their order; nobody else's do.
+func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, perhaps, judged bool) {
+	if judged { // whoever may not write at all takes up nobody's time
+		if err := s.maySend(r, m); err != nil {
+			s.fail(r, err)
+			return
+		}
+	}
 	if s.held == nil {
 		s.held = map[protocol.UserID][]*request{}
 	}
 	s.held[r.who.User] = []*request{r}
 	away := s.node.off
-	if len(m.Content.Forwarded) > 0 {
+	if len(m.Content.Forwarded) > 0 || judged {
 		away = s.node.aside
 	}
+	trial := s.trial(r, m, false)
 	away(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
@@ -132,11 +161,19 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 		if err == nil && sent.Seq == 0 && s.node.checksFiles(m.Content) {
 			err = s.node.files.Readable(ctx, r.who.User, m.Content.FileNames())
 		}
-		s.node.tell(s.pid, done(func() { s.asked(r, m, key, hash, sent, content, err) }))
+		var ruling *Ruling
+		if err == nil && sent.Seq == 0 && judged {
+			if content != m.Content {
+				trial.Message = proto.CloneOf(m)
+				trial.Message.Content = content
+			}
+			ruling, err = s.node.rule(ctx, trial)
+		}
+		s.node.tell(s.pid, done(func() { s.asked(r, m, key, hash, sent, content, ruling, err) }))
 	})
 }
 
-func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, sent Sent, content *protocol.Content, err error) {
+func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, sent Sent, content *protocol.Content, ruling *Ruling, err error) {
 	held := s.held[r.who.User]
 	if s.broken || len(held) == 0 || held[0] != r {
 		return // it is asked again, in its turn, when the session is loaded again
@@ -154,7 +191,7 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 	case sent.Seq != 0:
 		s.again(r, m, &known{Sent: sent}, hash)
 	default:
-		s.accept(r, m, key, hash, content)
+		s.accept(r, m, key, hash, content, ruling)
 	}
 	for i, next := range behind {
 		if _, again := s.held[r.who.User]; again {
@@ -165,29 +202,35 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 	}
 }
 
-// accept gives a new message its seq and hands it to the committer.
-func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, content *protocol.Content) {
+// maySend says whether the sender of r may write m as things stand.
+func (s *Session) maySend(r *request, m *protocol.MsgSend) error {
 	if r.notice == nil {
 		if err := mayWrite(s.info, s.members[r.who.User], time.Now()); err != nil {
-			s.fail(r, err)
-			return
+			return err
 		}
 	}
 	if err := s.mayTalk(r.who.User); err != nil {
-		s.fail(r, err)
-		return
+		return err
 	}
 	if m.ReplyTo != "" {
 		if session, seq, err := protocol.ParseMessageID(m.ReplyTo); err != nil || session != s.id || seq > s.head || seq < s.members[r.who.User].Floor {
-			s.fail(r, protocol.BadRequest("msg_send.replyTo: %.80q is no message of this session", m.ReplyTo))
-			return
+			return protocol.BadRequest("msg_send.replyTo: %.80q is no message of this session", m.ReplyTo)
 		}
 	}
 	for _, u := range m.Mentions {
 		if u != "*" && s.members[u] == nil {
-			s.fail(r, protocol.BadRequest("msg_send.mentions: %.64q is no member of this session", u))
-			return
+			return protocol.BadRequest("msg_send.mentions: %.64q is no member of this session", u)
 		}
+	}
+	return nil
+}
+
+// accept gives a new message its seq and hands it to the committer, as it is or, where
+// something was ruled, as that says.
+func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byte, content *protocol.Content, ruling *Ruling) {
+	if err := s.maySend(r, m); err != nil {
+		s.fail(r, err)
+		return
 	}
 	p := &pending{req: r, key: key}
 	p.Vouched = true
@@ -196,6 +239,9 @@ func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]
 	e := &protocol.Entry{
 		Sender: r.who.User, ClientMsgId: m.ClientMsgId, Content: content, Expire: m.Expire,
 		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Platform: r.who.Platform,
+	}
+	if ruling != nil {
+		p.Originals = []*Original{ruling.deal(e, time.Now().UnixMilli())}
 	}
 	s.appendEntry(p, e)
 	s.sent.add(key, &known{Sent: Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: hash}, waiting: p})

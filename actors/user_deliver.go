@@ -170,7 +170,7 @@ func (u *User) ringIn(s *protocol.Shared) Outgoing {
 // came in, where history begins at the joining, does not say what it says now.
 func (u *User) visible(s *protocol.Shared) *protocol.Shared {
 	e := s.Frame.GetMsgPush()
-	if e.GetTarget() == 0 || e.Content == nil {
+	if e.GetTarget() == 0 || e.Content == nil && e.Deal == nil {
 		return s
 	}
 	if r := u.rows[e.Session]; r == nil || !beforeFloor(e, r.member.Floor) {
@@ -273,7 +273,7 @@ func (u *User) count(r *row, e *protocol.Entry) {
 	case protocol.Kind_EDIT:
 		if r.last != nil && r.last.Seq == e.Target {
 			edited := proto.CloneOf(r.last)
-			edited.Content, edited.EditedAt = e.Content, e.CreatedAt
+			edited.Content, edited.EditedAt, edited.Deal = e.Content, e.CreatedAt, e.Deal
 			r.last = edited
 		}
 	case protocol.Kind_JOIN, protocol.Kind_LEAVE, protocol.Kind_CHANGE:

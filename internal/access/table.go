@@ -34,6 +34,7 @@ const (
 	RecallOthers
 	React
 	StopDraft
+	Judge
 	Mark
 	Type
 	Arrange
@@ -139,6 +140,7 @@ var table = [actions]row{
 	RecallOthers: member("recall another's message", deny, deny, yes, yes, moderate, messages),
 	React:        member("react to a message, or answer a call", yes, yes, yes, yes, send, deny),
 	StopDraft:    member("stop what a bot is writing", policy, policy, yes, yes, moderate, deny),
+	Judge:        member("decide on what moderation holds back", deny, deny, yes, yes, moderate, deny),
 	Mark:         member("move one's marks", yes, yes, yes, yes, yes, deny),
 	Type:         member("show that one is typing", yes, yes, yes, yes, send, deny),
 	Arrange:      member("pin or mute a session for oneself", yes, yes, yes, yes, yes, deny),

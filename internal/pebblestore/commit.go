@@ -102,6 +102,10 @@ func (c *committer) append(a *actors.Append) error {
 	if err != nil {
 		return err
 	}
+	originals, err := c.checkOriginals(k, a)
+	if err != nil {
+		return err
+	}
 	rows, err := c.encode(a, old)
 	if err != nil {
 		return refusal{err}
@@ -120,8 +124,8 @@ func (c *committer) append(a *actors.Append) error {
 	h.epoch = a.Epoch
 	for i, e := range a.Entries {
 		c.writeEntry(k, e, rows.entries[i], sentAs(a, i))
-		if e.Content.HasFiles() {
-			if err := c.refer(k, e.Seq, nil, e.Content); err != nil {
+		if e.Content.HasFiles() || e.Deal != nil {
+			if err := c.refer(k, e.Seq, nil, union(e.Content.FileNames(), originals.is[e.Seq])); err != nil {
 				return err
 			}
 		}
@@ -139,12 +143,11 @@ func (c *committer) append(a *actors.Append) error {
 			from := binary.BigEndian.AppendUint64(k.in(tableDeed, 8), uint64(e.Seq))
 			_ = c.batch.DeleteRange(from, after(from), nil) // an error is impossible, as in delete
 		}
-		if was := old[i].entry.Content; was.HasFiles() || e.Content.HasFiles() {
-			if err := c.refer(k, e.Seq, was, e.Content); err != nil {
-				return err
-			}
+		if err := c.referRewritten(k, old[i].entry, e, originals); err != nil {
+			return err
 		}
 	}
+	c.writeOriginals(k, a, originals)
 	if err := c.writeMembers(k, &h, a); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ var _ actors.Writings = (*Store)(nil)
 // passed over undecoded.
 func (s *Store) WrittenBy(ctx context.Context, user protocol.UserID, each func(session protocol.SessionID, e *protocol.Entry) error) error {
 	id := []byte(user)
-	return s.scan([]byte{tableEntry}, []byte{tableEntry + 2}, func(key, value []byte) error {
+	err := s.scan([]byte{tableEntry}, []byte{tableEntry + 2}, func(key, value []byte) error {
 		if !bytes.Contains(value, id) {
 			return nil
 		}
@@ -40,6 +40,10 @@ func (s *Store) WrittenBy(ctx context.Context, user protocol.UserID, each func(s
 		}
 		return each(session, e)
 	})
+	if err != nil {
+		return err
+	}
+	return s.quotedInOriginals(ctx, user, each)
 }
 
 // Erasures fills userctr.EraseStore.

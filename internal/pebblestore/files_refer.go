@@ -17,8 +17,7 @@ import (
 
 // refer notes which files an entry names from now on, where it named others before.
 // Names that are no file's are passed over: whether a sender may name one is asked before.
-func (c *committer) refer(k sessionKey, seq int64, before, now *protocol.Content) error {
-	was, is := before.FileNames(), now.FileNames()
+func (c *committer) refer(k sessionKey, seq int64, was, is []string) error {
 	for _, id := range is {
 		if slices.Contains(was, id) || !protocol.IsFileID(id) {
 			continue
@@ -121,7 +120,7 @@ func (v view) reads(id protocol.FileID, user protocol.UserID, now time.Time) (ye
 		}
 		k := sessionKey{bit: ref[0]}
 		copy(k.id[:], ref[1:])
-		yes, err := v.readsIn(k, ri, len(refs)+in, user, now)
+		yes, err := v.readsIn(k, id, ri, len(refs)+in, user, now)
 		if yes || err != nil {
 			return yes, err
 		}
@@ -132,7 +131,7 @@ func (v view) reads(id protocol.FileID, user protocol.UserID, now time.Time) (ye
 
 // readsIn is reads for the references of one session, at whose first one it stands.
 // It leaves it behind their last one. The seq of one begins at byte at of its key.
-func (v view) readsIn(k sessionKey, it *pebble.Iterator, at int, user protocol.UserID, now time.Time) (bool, error) {
+func (v view) readsIn(k sessionKey, id protocol.FileID, it *pebble.Iterator, at int, user protocol.UserID, now time.Time) (bool, error) {
 	session := slices.Clone(it.Key()[:at])
 	var floor int64
 	member, err := v.row(k.member(user), func(b []byte) error {
@@ -155,7 +154,7 @@ func (v view) readsIn(k sessionKey, it *pebble.Iterator, at int, user protocol.U
 		key := k.entry(seqOf(it.Key()))
 		_, err := v.row(key, func(b []byte) error {
 			e, err := parseEntry(k.String(), key, b)
-			yes = err == nil && shows(e, floor, now)
+			yes = err == nil && shows(e, floor, now) && (e.Deal == nil || slices.Contains(e.Content.FileNames(), id))
 			return err
 		})
 		if yes || err != nil {

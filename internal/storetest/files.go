@@ -39,6 +39,7 @@ func Files(t *testing.T, open func(t *testing.T) FileStore) {
 		{"RecalledFileIsNobodys", recalledFile},
 		{"ExpiredFileIsNobodysReader", expiredFile},
 		{"EditTakesTheOldFileAway", editedFile},
+		{"FileOfAMessageThatIsHeldBackStays", heldFile},
 		{"ReactionLeavesTheFile", reactedFile},
 		{"EntryThatIsRefusedRefersToNothing", refusedEntry},
 		{"FileInManySessionsIsFoundInOne", fileInMany},
@@ -385,6 +386,38 @@ func fileInMany(t *testing.T, s FileStore) {
 	two := protocol.P2PSessionID("bob", "cid")
 	commit(t, s, create(two, "bob", "cid"), says(two, picture(1, "bob", f)))
 	stands(t, s, f, "cid", "slr", sooner)
+}
+
+func heldFile(t *testing.T, s FileStore) {
+	f, g := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "ann", filectr.Sum{2})
+	later := time.Now().Add(time.Hour)
+	commit(t, s, create(room, "ann", "bob"))
+	said := picture(1, "ann", f).Content
+	held := func(state string, now *protocol.Content) *protocol.Entry {
+		e := picture(1, "ann", f)
+		e.Content, e.Deal = now, &protocol.Deal{State: state, By: "b_mod"}
+		return e
+	}
+	a := says(room, held("held", nil))
+	a.Originals = []*actors.Original{{Seq: 1, Content: said}}
+	commit(t, s, a)
+	stands(t, s, f, "ann", "osl", sooner)
+	stands(t, s, f, "bob", "sl", sooner)
+	loose(t, s, fileTime, later)
+	// A reaction to it, say, leaves all as it is.
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held("held", nil)}})
+	stands(t, s, f, "bob", "sl", sooner)
+	// In its place stands another, and nobody reads the one that was there.
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held("rewritten", picture(1, "ann", g).Content)}})
+	stands(t, s, f, "bob", "sl", sooner)
+	stands(t, s, g, "bob", "slr", sooner)
+	// It is let through.
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{picture(1, "ann", f)}, Originals: []*actors.Original{{Seq: 1}}})
+	stands(t, s, f, "bob", "slr", sooner)
+	stands(t, s, g, "bob", "s", sooner)
+	commit(t, s, gone(2, picture(1, "ann", f)))
+	stands(t, s, f, "bob", "s", sooner)
+	loose(t, s, fileTime, later, g.ID, f.ID) // g since it was let through
 }
 
 func loose(t testing.TB, s FileStore, unsent, dropped time.Time, want ...string) {

@@ -44,6 +44,7 @@ func Journal(t *testing.T, open func(t testing.TB) Store) {
 		"unread counts what others said":                     unread,
 		"ranges are bounded":                                 ranges,
 		"a rewritten entry is as it was written last":        rewritten,
+		"an original is there as long as it is kept":         originals,
 		"due messages come oldest first":                     due,
 		"sessions end in the order of their times":           dueSessions,
 		"links are written with the rest of an append":       links,
@@ -590,6 +591,52 @@ func rewritten(t *testing.T, s Store) {
 	if err := s.SentKeys(background, room, 1, 1, func(_ [16]byte, s actors.Sent) { sent[s.Seq] = s }); err != nil || sent[1].Hash != a.Hashes[0] {
 		t.Errorf("SentKeys after rewriting = %v, %v, want the hash of what was sent", sent, err)
 	}
+}
+
+func originals(t *testing.T, s Store) {
+	commit(t, s, create(room, "ann"), create(pair, "ann"))
+	held := message(1, "ann", "a")
+	said := &actors.Original{Seq: 1, Content: held.Content, Mentions: []protocol.UserID{"bob"}}
+	held.Content, held.Deal = nil, &protocol.Deal{State: "held", By: "b_mod", Reason: "why", At: 1}
+	a := says(room, held)
+	a.Originals = []*actors.Original{said}
+	commit(t, s, a, says(pair, message(1, "ann", "a")))
+	if _, err := s.Original(background, pair, 1); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("the original of what nobody held back: %v", err)
+	}
+	if _, err := s.Original(background, hall, 1); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("an original in no session: %v", err)
+	}
+	is := func(want *actors.Original) {
+		t.Helper()
+		got, err := s.Original(background, room, 1)
+		if want == nil {
+			if !protocol.Code_NOT_FOUND.Is(err) {
+				t.Errorf("Original = %v, %v, want none", got, err)
+			}
+			return
+		}
+		if err != nil || got.Seq != 1 || !proto.Equal(got.Content, want.Content) || !slices.Equal(got.Mentions, want.Mentions) {
+			t.Errorf("Original = %+v, %v, want %+v", got, err, want)
+		}
+	}
+	is(said)
+	entries, err := s.Range(background, room, 1, 1, 1, 1<<20)
+	if err != nil || len(entries) != 1 || entries[0].Content != nil || entries[0].Deal.GetReason() != "why" {
+		t.Errorf("the log has %v, %v", entries, err)
+	}
+	other := &actors.Original{Seq: 1, Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: "other"}}
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Originals: []*actors.Original{other}})
+	is(other)
+	s.Journal = s.Reopen()
+	is(other)
+	refused := &actors.Append{Session: room, Epoch: 7, Rewrites: []*protocol.Entry{held}, Originals: []*actors.Original{{Seq: 1}}}
+	if err := s.Commit([]*actors.Append{refused}); err != nil || refused.Err == nil {
+		t.Errorf("an old activation ends an original: %v, %v", err, refused.Err)
+	}
+	is(other)
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Originals: []*actors.Original{{Seq: 1}}})
+	is(nil)
 }
 
 func due(t *testing.T, s Store) {

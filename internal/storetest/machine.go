@@ -118,6 +118,10 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 	for range rapid.IntRange(0, 3).Draw(r, "entries") {
 		a.Entries = append(a.Entries, m.entry(r, next, !a.Vouched && seldom("old id")))
 		a.Hashes = append(a.Hashes, [8]byte(rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(r, "hash")))
+		if e := a.Entries[len(a.Entries)-1]; seldom("dealt") {
+			a.Originals = append(a.Originals, &actors.Original{Seq: e.Seq, Content: e.Content, Mentions: e.Mentions})
+			e.Deal, e.Content, e.Mentions = &protocol.Deal{State: "held", By: "b_mod"}, nil, nil
+		}
 		next++
 	}
 	if len(s.entries) > 0 && seldom("rewrite") {
@@ -133,6 +137,9 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 			e.Seq = next + 5
 		}
 		a.Rewrites = append(a.Rewrites, e)
+		if e.Seq <= int64(len(s.entries)) {
+			a.Originals = append(a.Originals, &actors.Original{Seq: e.Seq})
+		}
 	}
 	user := func(what string) protocol.UserID { return rapid.SampledFrom(m.users).Draw(r, what) }
 	if seldom("removed") {
@@ -272,6 +279,12 @@ func everything(t fataler, j actors.Journal, id protocol.SessionID) string {
 		}
 		if e.ClientMsgId != "" {
 			text += fmt.Sprintf("%+v\n", sent)
+		}
+		o, err := j.Original(background, id, e.Seq)
+		if err == nil {
+			text += fmt.Sprintln("original", o.Seq, print(o.Content), o.Mentions)
+		} else if !protocol.Code_NOT_FOUND.Is(err) {
+			t.Fatalf("Original = %v", err)
 		}
 	}
 	if err := j.SentKeys(background, id, 2, stored.Head, func(key [16]byte, sent actors.Sent) { text += fmt.Sprintln(key, sent) }); err != nil {

@@ -32,6 +32,8 @@ type modelSession struct {
 	members map[protocol.UserID]actors.MemberRow
 	read    map[protocol.UserID]int64
 	recv    map[[2]string]int64 // by user, device
+
+	originals map[int64]actors.Original
 }
 
 // NewModel gives one without sessions.
@@ -93,7 +95,7 @@ func (m *Model) apply(a *actors.Append) {
 	s := m.sessions[a.Session]
 	if s == nil {
 		s = &modelSession{members: map[protocol.UserID]actors.MemberRow{},
-			read: map[protocol.UserID]int64{}, recv: map[[2]string]int64{}}
+			read: map[protocol.UserID]int64{}, recv: map[[2]string]int64{}, originals: map[int64]actors.Original{}}
 		m.sessions[a.Session] = s
 	}
 	s.epoch = a.Epoch
@@ -103,6 +105,13 @@ func (m *Model) apply(a *actors.Append) {
 	}
 	for _, e := range a.Rewrites {
 		s.entries[e.Seq-1] = proto.CloneOf(e)
+	}
+	for _, o := range a.Originals {
+		if o.Content == nil {
+			delete(s.originals, o.Seq)
+		} else {
+			s.originals[o.Seq] = *o
+		}
 	}
 	for _, user := range a.Removed {
 		delete(s.members, user)
@@ -215,6 +224,20 @@ func (m *Model) Sent(_ context.Context, id protocol.SessionID, sender protocol.U
 		}
 	}
 	return sent, nil
+}
+
+// Original fills actors.Journal.
+func (m *Model) Original(_ context.Context, id protocol.SessionID, seq int64) (*actors.Original, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, err := m.session(id)
+	if err != nil {
+		return nil, err
+	}
+	if o, ok := s.originals[seq]; ok {
+		return &o, nil
+	}
+	return nil, protocol.NotFound("original %d", seq)
 }
 
 // Deeds fills actors.Journal.
