@@ -153,7 +153,7 @@ func redacted(target *protocol.Entry, original *Original, user protocol.UserID, 
 	}
 	rest, p := proto.CloneOf(target), &pending{}
 	if original != nil && unquote(original.Content, user) {
-		p.Rewrites, p.Originals = []*protocol.Entry{rest}, []*Original{original}
+		p.Rewrites, p.Original = []*protocol.Entry{rest}, original
 	}
 	if !unquote(rest.Content, user) {
 		return p, nil, nil

@@ -110,11 +110,10 @@ type Append struct {
 	Members  []*MemberRow          // rows that are new or changed
 	Removed  []protocol.UserID     // rows that end
 	Marks    []Mark
-	Links    []*LinkRow // rows that are new or changed
-	Unlinked []*LinkRow // rows that end
-	// Originals of entries that are in Entries or Rewrites: rows that are new, changed or end.
-	Originals []*Original
-	Contacts  *ContactChange // written with it, or refused with it by ErrChanged
+	Links    []*LinkRow     // rows that are new or changed
+	Unlinked []*LinkRow     // rows that end
+	Original *Original      // of an entry that is in Entries or Rewrites: a row that is new, changed or ends
+	Contacts *ContactChange // written with it, or refused with it by ErrChanged
 
 	Err      error  // set by Commit
 	LogEpoch string // set by Commit with Create: the new log's

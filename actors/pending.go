@@ -24,8 +24,6 @@ type pending struct {
 	answer *protocol.Frame // nil with a message: made from entry
 	after  func(*Burst)    // tells others than the session's members
 	failed func()          // when it was refused
-
-	offered bool // bots leave by it
 }
 
 // append gives p to the committer. Its answer and events follow when it is durable.
@@ -62,10 +60,8 @@ func (s *Session) next(e *protocol.Entry) *protocol.Entry {
 func (s *Session) appendEntry(p *pending, e *protocol.Entry) {
 	p.entry = s.next(e)
 	p.oneE[0] = e
-	for _, o := range p.Originals {
-		if o.Seq == 0 {
-			o.Seq = e.Seq
-		}
+	if p.Original != nil && p.Original.Seq == 0 {
+		p.Original.Seq = e.Seq
 	}
 	p.Entries = p.oneE[:]
 	s.append(p)
@@ -109,7 +105,7 @@ func (s *Session) committed(m *committed) {
 				}
 			}
 		}
-		if len(s.bots) > 0 || p.offered {
+		if len(s.bots) > 0 || slices.ContainsFunc(p.Removed, protocol.IsBot) {
 			offered = append(offered, p.Entries...)
 		}
 		if p.after != nil {

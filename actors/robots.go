@@ -77,12 +77,11 @@ func (s *Session) enlist(rows []*MemberRow) {
 	}
 }
 
-// discharge forgets the bots among the members that leave by p, and ends what they were writing.
-func (s *Session) discharge(p *pending, rows []*MemberRow) {
+// discharge forgets the bots among the members that left, and ends what they were writing.
+func (s *Session) discharge(rows []*MemberRow) {
 	if len(s.bots) == 0 {
 		return
 	}
-	p.offered = true // to those that are gone now too
 	for _, row := range rows {
 		if !protocol.IsBot(row.User) {
 			continue

@@ -153,7 +153,7 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 	switch {
 	case err != nil:
 		refuse(err)
-	case e == nil && len(p.Originals) > 0: // beside the log
+	case e == nil && p.Original != nil: // beside the log
 		p.failed = func() { told(busySession(s.id)); s.changed(seq) }
 		p.after = func(*Burst) { told(nil); s.changed(seq) }
 		s.append(p)
@@ -167,10 +167,10 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		p.req = r
 		p.failed = func() { told(busySession(s.id)); s.changed(seq) }
 		p.after = func(*Burst) { told(nil); s.changed(seq) }
-		if found[0].Deal != nil && len(p.Originals) == 0 {
+		if found[0].Deal != nil && p.Original == nil {
 			for _, is := range p.Rewrites {
 				if is.Seq == seq && is.Deal == nil {
-					p.Originals = []*Original{{Seq: seq}}
+					p.Original = &Original{Seq: seq}
 				}
 			}
 		}
@@ -314,7 +314,7 @@ func (s *Session) edit(r *request, m *protocol.MsgEdit) {
 		case g.State == dealRejected:
 			return nil, nil, protocol.Denied("a moderator does not let this stand: %s", g.Reason)
 		default:
-			p.Originals = []*Original{g.deal(edited, edited.EditedAt)}
+			p.Original = g.deal(edited, edited.EditedAt)
 		}
 		p.Rewrites = []*protocol.Entry{edited}
 		return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: r.who.User, Content: edited.Content, Deal: edited.Deal}, nil

@@ -71,7 +71,7 @@ func (s *Session) out(p *pending) {
 		s.order.remove(row)
 	}
 	p.Removed = users(rows)
-	s.discharge(p, rows)
+	s.discharge(rows)
 	if !more {
 		info := proto.CloneOf(s.info)
 		info.Until = 0

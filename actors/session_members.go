@@ -320,14 +320,14 @@ func (s *Session) left(r *request, rows []*MemberRow, answer *protocol.Frame) in
 		s.order.remove(row)
 	}
 	p := &pending{req: r, answer: answer}
-	s.discharge(p, rows)
+	s.discharge(rows)
 	if len(s.members) > 0 && len(s.members) == len(s.bots) { // bots alone are no group
 		rest, _ := s.order.after(0, len(s.members))
 		for _, row := range rest {
 			delete(s.members, row.User)
 			s.order.remove(row)
 		}
-		s.discharge(p, rest)
+		s.discharge(rest)
 		rows = append(rows, rest...)
 		e.Members = users(rows)
 	}

@@ -241,7 +241,7 @@ func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]
 		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Platform: r.who.Platform,
 	}
 	if ruling != nil {
-		p.Originals = []*Original{ruling.deal(e, time.Now().UnixMilli())}
+		p.Original = ruling.deal(e, time.Now().UnixMilli())
 	}
 	s.appendEntry(p, e)
 	s.sent.add(key, &known{Sent: Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: hash}, waiting: p})

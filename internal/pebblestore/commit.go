@@ -102,7 +102,7 @@ func (c *committer) append(a *actors.Append) error {
 	if err != nil {
 		return err
 	}
-	originals, err := c.checkOriginals(k, a)
+	original, err := c.checkOriginal(k, a.Original)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *committer) append(a *actors.Append) error {
 	for i, e := range a.Entries {
 		c.writeEntry(k, e, rows.entries[i], sentAs(a, i))
 		if e.Content.HasFiles() || e.Deal != nil {
-			if err := c.refer(k, e.Seq, nil, union(e.Content.FileNames(), originals.is[e.Seq])); err != nil {
+			if err := c.referNew(k, e, original); err != nil {
 				return err
 			}
 		}
@@ -143,11 +143,11 @@ func (c *committer) append(a *actors.Append) error {
 			from := binary.BigEndian.AppendUint64(k.in(tableDeed, 8), uint64(e.Seq))
 			_ = c.batch.DeleteRange(from, after(from), nil) // an error is impossible, as in delete
 		}
-		if err := c.referRewritten(k, old[i].entry, e, originals); err != nil {
+		if err := c.referRewritten(k, old[i].entry, e, original); err != nil {
 			return err
 		}
 	}
-	c.writeOriginals(k, a, originals)
+	c.writeOriginal(k, original)
 	if err := c.writeMembers(k, &h, a); err != nil {
 		return err
 	}

@@ -34,10 +34,6 @@ func (s *Store) Original(ctx context.Context, session protocol.SessionID, seq in
 	return o, nil
 }
 
-func originalRow(o *actors.Original) ([]byte, error) {
-	return proto.Marshal(&protocol.Entry{Content: o.Content, Mentions: o.Mentions})
-}
-
 func parseOriginal(seq int64, row []byte) (*actors.Original, error) {
 	var e protocol.Entry
 	if err := proto.Unmarshal(row, &e); err != nil {
@@ -46,33 +42,27 @@ func parseOriginal(seq int64, row []byte) (*actors.Original, error) {
 	return &actors.Original{Seq: seq, Content: e.Content, Mentions: e.Mentions}, nil
 }
 
-// kept are the originals of an Append: their rows, nil where one ends, and the files that
-// they and those before them name.
+// kept is the original of an Append: its row, nil where it ends, and the files that it and
+// the one before it name.
 type kept struct {
-	rows    [][]byte
-	was, is map[int64][]string
+	seq     int64 // 0: there is none
+	row     []byte
+	was, is []string
 }
 
-// checkOriginals encodes what an Append keeps, and reads what that takes the place of.
-func (c *committer) checkOriginals(k sessionKey, a *actors.Append) (r kept, err error) {
-	if len(a.Originals) == 0 {
+// checkOriginal encodes what an Append keeps, and reads what that takes the place of.
+func (c *committer) checkOriginal(k sessionKey, o *actors.Original) (r kept, err error) {
+	if o == nil {
 		return r, nil
 	}
-	r.was, r.is = map[int64][]string{}, map[int64][]string{}
-	for _, o := range a.Originals {
-		var row []byte
-		if o.Content != nil {
-			if row, err = originalRow(o); err != nil {
-				return r, refusal{err}
-			}
-		}
-		r.rows = append(r.rows, row)
-		r.is[o.Seq] = o.Content.FileNames()
-		if r.was[o.Seq], err = c.originalNames(k, o.Seq); err != nil {
-			return r, err
+	if o.Content != nil {
+		if r.row, err = proto.Marshal(&protocol.Entry{Content: o.Content, Mentions: o.Mentions}); err != nil {
+			return r, refusal{err}
 		}
 	}
-	return r, nil
+	r.seq, r.is = o.Seq, o.Content.FileNames()
+	r.was, err = c.originalNames(k, o.Seq)
+	return r, err
 }
 
 // originalNames are the files that the stored original of an entry names.
@@ -88,29 +78,40 @@ func (c *committer) originalNames(k sessionKey, seq int64) ([]string, error) {
 	return o.Content.FileNames(), nil
 }
 
-func (c *committer) writeOriginals(k sessionKey, a *actors.Append, r kept) {
-	for i, o := range a.Originals {
-		if r.rows[i] == nil {
-			c.delete(k.original(o.Seq))
-		} else {
-			c.put(k.original(o.Seq), r.rows[i])
-		}
+func (c *committer) writeOriginal(k sessionKey, r kept) {
+	switch {
+	case r.seq == 0:
+	case r.row == nil:
+		c.delete(k.original(r.seq))
+	default:
+		c.put(k.original(r.seq), r.row)
 	}
 }
 
-// referRewritten is refer for an entry that is rewritten. A file that its original names is
-// one of the entry's too: it stays for those who decide, and shows lets nobody else read it.
-func (c *committer) referRewritten(k sessionKey, old, e *protocol.Entry, r kept) error {
-	was, is := r.was[e.Seq], r.is[e.Seq]
-	_, replaced := r.is[e.Seq]
-	if !replaced && old.Deal != nil {
-		stays, err := c.originalNames(k, e.Seq)
-		if err != nil {
-			return err
-		}
-		was, is = stays, stays
+// referNew is refer for a new entry. A file that its original names is one of the entry's
+// too: it stays for those who decide, and reads lets nobody else have it so.
+func (c *committer) referNew(k sessionKey, e *protocol.Entry, r kept) error {
+	names := e.Content.FileNames()
+	if r.seq == e.Seq {
+		names = union(names, r.is)
 	}
-	if !replaced && len(is) == 0 && !old.Content.HasFiles() && !e.Content.HasFiles() {
+	return c.refer(k, e.Seq, nil, names)
+}
+
+// referRewritten is refer for an entry that is rewritten.
+func (c *committer) referRewritten(k sessionKey, old, e *protocol.Entry, r kept) error {
+	was, is := r.was, r.is
+	if r.seq != e.Seq {
+		was, is = nil, nil
+		if old.Deal != nil {
+			stays, err := c.originalNames(k, e.Seq)
+			if err != nil {
+				return err
+			}
+			was, is = stays, stays
+		}
+	}
+	if len(was)+len(is) == 0 && !old.Content.HasFiles() && !e.Content.HasFiles() {
 		return nil
 	}
 	return c.refer(k, e.Seq, union(old.Content.FileNames(), was), union(e.Content.FileNames(), is))

@@ -399,7 +399,7 @@ func heldFile(t *testing.T, s FileStore) {
 		return e
 	}
 	a := says(room, held("held", nil))
-	a.Originals = []*actors.Original{{Seq: 1, Content: said}}
+	a.Original = &actors.Original{Seq: 1, Content: said}
 	commit(t, s, a)
 	stands(t, s, f, "ann", "osl", sooner)
 	stands(t, s, f, "bob", "sl", sooner)
@@ -412,7 +412,7 @@ func heldFile(t *testing.T, s FileStore) {
 	stands(t, s, f, "bob", "sl", sooner)
 	stands(t, s, g, "bob", "slr", sooner)
 	// It is let through.
-	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{picture(1, "ann", f)}, Originals: []*actors.Original{{Seq: 1}}})
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{picture(1, "ann", f)}, Original: &actors.Original{Seq: 1}})
 	stands(t, s, f, "bob", "slr", sooner)
 	stands(t, s, g, "bob", "s", sooner)
 	commit(t, s, gone(2, picture(1, "ann", f)))

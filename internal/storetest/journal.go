@@ -599,7 +599,7 @@ func originals(t *testing.T, s Store) {
 	said := &actors.Original{Seq: 1, Content: held.Content, Mentions: []protocol.UserID{"bob"}}
 	held.Content, held.Deal = nil, &protocol.Deal{State: "held", By: "b_mod", Reason: "why", At: 1}
 	a := says(room, held)
-	a.Originals = []*actors.Original{said}
+	a.Original = said
 	commit(t, s, a, says(pair, message(1, "ann", "a")))
 	if _, err := s.Original(background, pair, 1); !protocol.Code_NOT_FOUND.Is(err) {
 		t.Errorf("the original of what nobody held back: %v", err)
@@ -626,16 +626,16 @@ func originals(t *testing.T, s Store) {
 		t.Errorf("the log has %v, %v", entries, err)
 	}
 	other := &actors.Original{Seq: 1, Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: "other"}}
-	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Originals: []*actors.Original{other}})
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Original: other})
 	is(other)
 	s.Journal = s.Reopen()
 	is(other)
-	refused := &actors.Append{Session: room, Epoch: 7, Rewrites: []*protocol.Entry{held}, Originals: []*actors.Original{{Seq: 1}}}
+	refused := &actors.Append{Session: room, Epoch: 7, Rewrites: []*protocol.Entry{held}, Original: &actors.Original{Seq: 1}}
 	if err := s.Commit([]*actors.Append{refused}); err != nil || refused.Err == nil {
 		t.Errorf("an old activation ends an original: %v, %v", err, refused.Err)
 	}
 	is(other)
-	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Originals: []*actors.Original{{Seq: 1}}})
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Original: &actors.Original{Seq: 1}})
 	is(nil)
 }
 

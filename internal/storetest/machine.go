@@ -118,8 +118,8 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 	for range rapid.IntRange(0, 3).Draw(r, "entries") {
 		a.Entries = append(a.Entries, m.entry(r, next, !a.Vouched && seldom("old id")))
 		a.Hashes = append(a.Hashes, [8]byte(rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(r, "hash")))
-		if e := a.Entries[len(a.Entries)-1]; seldom("dealt") {
-			a.Originals = append(a.Originals, &actors.Original{Seq: e.Seq, Content: e.Content, Mentions: e.Mentions})
+		if e := a.Entries[len(a.Entries)-1]; a.Original == nil && seldom("dealt") {
+			a.Original = &actors.Original{Seq: e.Seq, Content: e.Content, Mentions: e.Mentions}
 			e.Deal, e.Content, e.Mentions = &protocol.Deal{State: "held", By: "b_mod"}, nil, nil
 		}
 		next++
@@ -137,8 +137,8 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 			e.Seq = next + 5
 		}
 		a.Rewrites = append(a.Rewrites, e)
-		if e.Seq <= int64(len(s.entries)) {
-			a.Originals = append(a.Originals, &actors.Original{Seq: e.Seq})
+		if e.Seq <= int64(len(s.entries)) && seldom("original ends") {
+			a.Original = &actors.Original{Seq: e.Seq}
 		}
 	}
 	user := func(what string) protocol.UserID { return rapid.SampledFrom(m.users).Draw(r, what) }

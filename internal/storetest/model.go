@@ -106,12 +106,12 @@ func (m *Model) apply(a *actors.Append) {
 	for _, e := range a.Rewrites {
 		s.entries[e.Seq-1] = proto.CloneOf(e)
 	}
-	for _, o := range a.Originals {
-		if o.Content == nil {
-			delete(s.originals, o.Seq)
-		} else {
-			s.originals[o.Seq] = *o
-		}
+	switch o := a.Original; {
+	case o == nil:
+	case o.Content == nil:
+		delete(s.originals, o.Seq)
+	default:
+		s.originals[o.Seq] = *o
 	}
 	for _, user := range a.Removed {
 		delete(s.members, user)
