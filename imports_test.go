@@ -43,19 +43,20 @@ var tree = map[string][]string{
 	"plugins/jail":          {},
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
 	"plugins/sdk":           {"plugins/sdk/botv1", "plugins/sdk/args"},
-	"plugins/sdk/args":      {"plugins/sdk/botv1"}, // how arguments are typed
-	"plugins/sdk/bottest":   {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
 	"plugins/desk":          {"internal/protocol", "actors", "plugins/sdk/botv1"}, // it fills actors.Robots
 	"plugins/bots/bridge":   {"plugins/sdk"},
 	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},
 	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress
 	"internal/openaistub":   {},
 
-	"plugins/bots":           {"plugins/sdk", "plugins/bots/bridge", "plugins/bots/echo", "plugins/bots/moderator", "plugins/bots/poll", "plugins/bots/reminder"},
-	"plugins/bots/echo":      {"plugins/sdk"},
-	"plugins/bots/moderator": {"plugins/sdk"},
-	"plugins/bots/poll":      {"plugins/sdk"},
-	"plugins/bots/reminder":  {"plugins/sdk"},
+	"plugins/sdk/args":        {"plugins/sdk/botv1"}, // how arguments are typed
+	"plugins/sdk/bottest":     {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
+	"plugins/sdk/conformance": {"plugins/sdk", "plugins/sdk/botv1"}, // what every SDK and every way to a bot must pass
+	"plugins/bots/echo":       {"plugins/sdk"},
+	"plugins/bots/moderator":  {"plugins/sdk"},
+	"plugins/bots/poll":       {"plugins/sdk"},
+	"plugins/bots/reminder":   {"plugins/sdk"},
+	"plugins/bots":            {"plugins/bots/bridge", "plugins/bots/echo", "plugins/bots/moderator", "plugins/bots/poll", "plugins/bots/reminder", "plugins/sdk"},
 
 	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
 	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // what every store must pass
