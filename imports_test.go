@@ -49,14 +49,18 @@ var tree = map[string][]string{
 	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress
 	"internal/openaistub":   {},
 
-	"plugins/sdk/args":        {"plugins/sdk/botv1"}, // how arguments are typed
-	"plugins/sdk/bottest":     {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
-	"plugins/sdk/conformance": {"plugins/sdk", "plugins/sdk/botv1"}, // what every SDK and every way to a bot must pass
-	"plugins/bots/echo":       {"plugins/sdk"},
-	"plugins/bots/moderator":  {"plugins/sdk"},
-	"plugins/bots/poll":       {"plugins/sdk"},
-	"plugins/bots/reminder":   {"plugins/sdk"},
-	"plugins/bots":            {"plugins/bots/bridge", "plugins/bots/echo", "plugins/bots/moderator", "plugins/bots/poll", "plugins/bots/reminder", "plugins/sdk"},
+	"plugins/sdk/args":            {"plugins/sdk/botv1"}, // how arguments are typed
+	"plugins/sdk/bottest":         {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
+	"plugins/sdk/conformance":     {"plugins/sdk", "plugins/sdk/botv1"}, // what every SDK and every way to a bot must pass
+	"plugins/bots/echo":           {"plugins/sdk"},
+	"plugins/bots/moderator":      {"plugins/sdk"},
+	"plugins/bots/poll":           {"plugins/sdk"},
+	"plugins/bots/reminder":       {"plugins/sdk"},
+	"plugins/bots":                {"plugins/bots/assistant", "plugins/bots/bridge", "plugins/bots/echo", "plugins/bots/moderator", "plugins/bots/poll", "plugins/bots/reminder", "plugins/bots/summariser", "plugins/bots/translator", "plugins/sdk"},
+	"plugins/bots/assistant":      {"plugins/sdk", "plugins/bots/assistant/talk"},
+	"plugins/bots/assistant/talk": {"plugins/sdk"}, // go-openai's traps are guarded in one place
+	"plugins/bots/summariser":     {"plugins/sdk", "plugins/bots/assistant/talk"},
+	"plugins/bots/translator":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 
 	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
 	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // what every store must pass
@@ -83,7 +87,7 @@ var alone = map[string][]string{
 	"go.mongodb.org/mongo-driver":       {"internal/mongostore"},
 	"github.com/redis/go-redis":         {"internal/redisstreams"},
 	"github.com/hashicorp/go-plugin":    {"plugins", "plugins/sdk"},
-	"github.com/sashabaranov/go-openai": {"plugins/bots/assistant"},
+	"github.com/sashabaranov/go-openai": {"plugins/bots/assistant/talk"},
 	"github.com/mochi-mqtt/server":      {"gateway"},
 	"github.com/tus/tusd":               {"filectr"},
 	"golang.org/x/image":                {"filectr/picture"},

@@ -3,11 +3,14 @@
 package bots
 
 import (
+	"github.com/troupe-im/troupe/plugins/bots/assistant"
 	"github.com/troupe-im/troupe/plugins/bots/bridge"
 	"github.com/troupe-im/troupe/plugins/bots/echo"
 	"github.com/troupe-im/troupe/plugins/bots/moderator"
 	"github.com/troupe-im/troupe/plugins/bots/poll"
 	"github.com/troupe-im/troupe/plugins/bots/reminder"
+	"github.com/troupe-im/troupe/plugins/bots/summariser"
+	"github.com/troupe-im/troupe/plugins/bots/translator"
 	"github.com/troupe-im/troupe/plugins/sdk"
 )
 
@@ -15,7 +18,7 @@ import (
 func Bundled() map[string]*sdk.Bot {
 	all := map[string]*sdk.Bot{}
 	for _, b := range []*sdk.Bot{
-		bridge.New(), echo.New(), moderator.New(), poll.New(), reminder.New(),
+		assistant.New(), bridge.New(), echo.New(), moderator.New(), poll.New(), reminder.New(), summariser.New(), translator.New(),
 	} {
 		all[b.ID] = b
 	}

@@ -37,7 +37,7 @@ func (c *Ctx) Model() *Model {
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", socket)
 			},
-			ResponseHeaderTimeout: 30 * time.Second, // so long a provider may think before it says anything
+			ResponseHeaderTimeout: 10 * time.Minute, // the host says something sooner: it watches over its provider
 			MaxIdleConnsPerHost:   16,
 			IdleConnTimeout:       time.Minute,
 		}}

@@ -1,0 +1,56 @@
+package assistant
+
+// entry is a question that people ask of Troupe, and its answer.
+type entry struct {
+	askZH, zh string
+	askEN, en string
+}
+
+var corpus = []entry{
+	{"怎么 注册 账号 创建 新用户 邀请码", "打开登录页，点「注册」，填用户名和密码就行。如果管理员设置成需要邀请，还要填邀请码。",
+		"register account sign up create user invitation code", "Open the sign-in page, choose Register, and give a name and a password. Where the administrator wants it, an invitation code, too."},
+	{"忘记 密码 重置 修改 密码 登录不了", "密码只有管理员能重置：请联系管理员，他会给你一个新密码，登录后请马上修改。",
+		"forgot password reset change password cannot log in sign in", "An administrator resets it (troupe user, or the admin page) and gives you a new one; change it after you have signed in."},
+	{"加 好友 添加 联系人 好友 请求", "在联系人里搜索对方的名字，发送好友请求，对方同意后就成为好友。",
+		"add friend contact friend request", "Search for the person among the contacts and send a friend request. When it is accepted you are friends."},
+	{"建 群 创建 群组 群聊 拉人 进群", "点「新建」，选「群组」，起个名字并选择成员。群主可以设置入群方式，也可以发邀请链接。",
+		"create group make a group chat add people members", "Choose New, then Group, a name and members. Its owner decides who may join, and can make invitation links."},
+	{"邀请 链接 二维码 加入 群", "群主或管理员在群设置里生成邀请链接，打开它的人就能加入或申请加入。",
+		"invitation link invite join group", "The owner or an administrator makes an invitation link in the group's settings; whoever opens it joins, or asks to."},
+	{"撤回 消息 删除 消息 发错", "长按或右键自己的消息，选择「撤回」。发出后两分钟内可以撤回，十五分钟内可以编辑（管理员可改）。",
+		"recall message delete take back unsend wrong message", "Open the menu of your message and choose Recall: for two minutes after it was sent. For fifteen minutes you can edit it. The installation may say otherwise."},
+	{"编辑 消息 修改 消息", "在自己的消息菜单里选「编辑」，发出后十五分钟内有效（管理员可改）。",
+		"edit message change message correct typo", "Choose Edit in the menu of your message, for fifteen minutes after it was sent; the installation may say otherwise."},
+	{"发 图片 文件 上传 视频 大小 限制", "把文件拖进对话或点回形针。图片最大 20 MiB，视频和文档 200 MiB，管理员可以调整。",
+		"send picture file upload video attachment size limit large", "Drop it into the conversation or use the paper clip. Pictures have 20 MiB at most, videos and documents 200 MiB; the administrator may set that otherwise."},
+	{"搜索 消息 查找 聊天 记录", "用顶部的搜索框输入要找的词，中文也可以，只会找到你能看到的消息。",
+		"search find message history words", "Write the words into the search field, Chinese included. You find what you may read."},
+	{"已读 未读 回执 对方 看到 没有", "小群和私聊里，消息下面会显示已读。超过 200 人的群不显示。",
+		"read receipt unread seen message", "Under a message you see whether it was read, in conversations of up to 200 members."},
+	{"拉黑 屏蔽 用户 骚扰", "在对方的资料页选择「拉黑」，对方就不能再给你发消息。",
+		"block user harassment spam mute person", "Choose Block in that person's profile: they cannot write to you any more."},
+	{"静音 免打扰 通知 提醒 关闭", "在会话设置里打开「免打扰」。",
+		"mute notifications do not disturb quiet", "Switch on Do not disturb in the conversation's settings."},
+	{"机器人 添加 bot 插件 加入 群 有哪些", "机器人就是群成员：在群里添加成员时选择它。输入 / 可以看到这里的机器人会的命令。",
+		"bot add bots plugin which bots commands slash", "Bots are members: add one as you add people. Write / to see the commands of those that are here."},
+	{"命令 斜杠 怎么 用 指令 列表", "输入 /，会列出这里的机器人提供的命令；后面按提示填写参数。",
+		"command slash list of commands use", "Write /: the commands of the bots here are listed, with what they want to know."},
+	{"提醒 我 定时 提醒 闹钟", "如果这里有提醒机器人，发送 /remind 时间 内容，例如 /remind 10m 喝水。",
+		"remind me reminder timer alarm", "Where the reminder bot is a member, write /remind TIME WHAT, like /remind 10m drink water."},
+	{"投票 发起 投票 调查", "如果这里有投票机器人，发送 /poll 加问题和选项。",
+		"poll vote survey question options", "Where the poll bot is a member, write /poll with a question and its options."},
+	{"翻译 翻译 消息 语言", "如果这里有翻译机器人，发送 /translate 文字，或回复一条消息再发 /translate。它需要管理员配置模型。",
+		"translate translation language message", "Where the translator is a member, write /translate TEXT, or reply to a message with /translate. It needs a model, which the administrator sets."},
+	{"总结 摘要 概括 聊天 错过", "如果这里有总结机器人，发送 /summary。它需要管理员配置模型。",
+		"summary summarise sum up conversation missed", "Where the summariser is a member, write /summary. It needs a model, which the administrator sets."},
+	{"配置 模型 人工智能 大模型 key 接入 openai ollama", "管理员用 --model-url、--model 和 --model-key-file 设置任何兼容 OpenAI 的接口（例如 Ollama）。详见 docs/assistant.md。",
+		"configure model ai llm key openai ollama connect api", "The administrator sets --model-url, --model and --model-key-file to any OpenAI-compatible API, Ollama for instance: docs/assistant.md."},
+	{"隐私 消息 安全 谁 能 看 数据 存 在哪里", "消息存在这台服务器上，只有会话成员能看到。我不联网，也不会把你说的话发给任何人。",
+		"privacy secure who can read my messages data stored where", "Messages are on this server, and the members of a conversation read them. Without a model I send what you say to nobody."},
+	{"离线 网络 断开 重连 消息 丢失", "断线后会自动重连并补齐消息；没发出去的会在重连后再发，不会重复。",
+		"offline network disconnect reconnect lost messages", "The chat connects again by itself and fetches what it missed. What was not sent is sent then, once."},
+	{"嵌入 网页 网站 客服 接入", "在页面里放一段脚本就能嵌入聊天，打开 /playground 可以试用，详见 docs/embed.md。",
+		"embed website page widget customer support script", "One script tag puts the chat into a page; /playground shows how, docs/embed.md has the rest."},
+	{"Troupe 是 什么 介绍 软件", "Troupe 是一个聊天服务器：人和机器人都是会话的成员，装一个程序就能用。",
+		"what is troupe about software chat server", "Troupe is a chat server in one program: people and bots are members of conversations alike."},
+}
