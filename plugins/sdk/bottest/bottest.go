@@ -42,6 +42,7 @@ type Config struct {
 	Config  string            // JSON of the bot's settings
 	Secrets map[string]string // what Ctx.Secret finds
 	Model   http.Handler      // what Ctx.Model reaches; nil: none
+	Web     http.Handler      // what Ctx.Fetch reaches, whatever the address; nil: nothing
 	Tools   []Tool            // commands of other bots
 	Log     io.Writer         // where the bot's log goes; nil: the test's
 }
@@ -73,7 +74,7 @@ func (c Config) New(t testing.TB, b *sdk.Bot) *Host {
 	t.Helper()
 	w := &world{
 		t: t, bot: b, config: c, now: Start, sessions: map[string]*session{}, kv: map[string]map[string]*item{},
-		schedules: map[string]*botv1.Schedule{}, files: map[string]*botv1.FileData{}, posts: map[string]*Message{},
+		schedules: map[string]*botv1.Schedule{}, files: map[string]*botv1.FileData{}, hooks: map[string][]*botv1.Hook{}, posts: map[string]*Message{},
 		turns: map[string]*Turn{}, verdicts: map[uint64]chan *botv1.Verdict{},
 	}
 	if c.Model != nil {

@@ -35,7 +35,8 @@ type world struct {
 	versions  int64
 	schedules map[string]*botv1.Schedule // by session and id
 	files     map[string]*botv1.FileData
-	posts     map[string]*Message // by event and n
+	hooks     map[string][]*botv1.Hook // by session
+	posts     map[string]*Message      // by event and n
 	events    int
 	moderated uint64
 	verdicts  map[uint64]chan *botv1.Verdict
@@ -273,6 +274,10 @@ func (w *world) call(c *botv1.Call) *botv1.Result {
 		return &botv1.Result{Got: &botv1.Result_Usage{Usage: &botv1.UsageLeft{Tokens: -1}}}
 	case *botv1.Call_FilePut, *botv1.Call_FileGet:
 		return w.file(c)
+	case *botv1.Call_Fetch:
+		return w.fetch(do.Fetch)
+	case *botv1.Call_HookMake, *botv1.Call_HookList, *botv1.Call_HookDrop:
+		return w.hook(c)
 	case *botv1.Call_KvGet, *botv1.Call_KvSet, *botv1.Call_KvList:
 		return w.keys(c)
 	case *botv1.Call_Schedule:
