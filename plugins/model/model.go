@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-im/troupe/internal/egress"
@@ -33,7 +34,7 @@ type Desk interface {
 // Needs is who the gateway leans on.
 type Needs struct {
 	Store Store
-	Desk  Desk // nil: nothing is in hand
+	Desk  Desk // nil: UseDesk says it, and until then all that a bot asks is its own
 	Log   *slog.Logger
 	Now   func() time.Time // nil: time.Now
 }
@@ -42,7 +43,7 @@ type Needs struct {
 type Gateway struct {
 	cfg    Config
 	store  Store
-	desk   Desk
+	desk   atomic.Pointer[Desk]
 	log    *slog.Logger
 	now    func() time.Time
 	sleep  func(context.Context, time.Duration) error // between tries
@@ -72,9 +73,12 @@ func New(cfg Config, n Needs) (*Gateway, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	g := &Gateway{cfg: cfg, store: n.Store, desk: n.Desk, log: n.Log, now: n.Now, routes: map[string]*route{}, gates: map[string]*gate{}}
+	g := &Gateway{cfg: cfg, store: n.Store, log: n.Log, now: n.Now, routes: map[string]*route{}, gates: map[string]*gate{}}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	if n.Desk != nil {
+		g.UseDesk(n.Desk)
 	}
 	g.sleep = sleep
 	g.counts.of = map[countKey]float64{}
@@ -92,6 +96,13 @@ func New(cfg Config, n Needs) (*Gateway, error) {
 		return nil, fmt.Errorf("model: what was used today: %w", err)
 	}
 	return g, nil
+}
+
+// UseDesk says who knows what bots are busy with. It is made after the gateway.
+func (g *Gateway) UseDesk(d Desk) {
+	if g != nil {
+		g.desk.Store(&d)
+	}
 }
 
 // Ready says whether there is a model to ask.

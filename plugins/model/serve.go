@@ -85,18 +85,16 @@ func (j *job) identify() *failure {
 	if t := j.r.Header.Get("Traceparent"); traceForm.MatchString(t) {
 		j.trace = t
 	}
-	event := j.r.Header.Get(EventHeader)
-	if event == "" {
+	event, desk := j.r.Header.Get(EventHeader), j.g.desk.Load()
+	if event == "" || desk == nil {
 		return nil // the bot's own: a purse of its own, as if it were one more person
 	}
-	if j.g.desk != nil {
-		if bot, user, session, trace, ok := j.g.desk.InHand(j.plugin, event); ok {
-			j.who.Bot, j.who.User, j.who.Session = bot, user, session
-			if j.trace == "" && traceForm.MatchString(trace) {
-				j.trace = trace
-			}
-			return nil
+	if bot, user, session, trace, ok := (*desk).InHand(j.plugin, event); ok {
+		j.who.Bot, j.who.User, j.who.Session = bot, user, session
+		if j.trace == "" && traceForm.MatchString(trace) {
+			j.trace = trace
 		}
+		return nil
 	}
 	return fail(http.StatusForbidden, codeNotInHand, "this plugin has no such event in hand")
 }
