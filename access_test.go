@@ -60,7 +60,7 @@ type house struct {
 }
 
 func openHouse(t *testing.T) *house {
-	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0"}, nil, nil)
+	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0", "--bots", "off"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,29 +2,70 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/troupe-im/troupe/plugins"
+	"github.com/troupe-im/troupe/plugins/bots"
+	"github.com/troupe-im/troupe/plugins/desk"
 	"github.com/troupe-im/troupe/plugins/model"
+	"github.com/troupe-im/troupe/plugins/sdk"
 )
 
 // builtInBots are the bots that this program is besides the server.
-func builtInBots() map[string]plugins.BuiltIn { return map[string]plugins.BuiltIn{} }
+func builtInBots() map[string]plugins.BuiltIn {
+	all := map[string]plugins.BuiltIn{}
+	for id, b := range bots.Bundled() {
+		all[id] = plugins.BuiltIn{Version: b.Version}
+	}
+	return all
+}
+
+// plugin is this program as one of the bots that come along. It does not come back.
+func plugin(args []string) error {
+	if len(args) == 1 {
+		if b := bots.Bundled()[args[0]]; b != nil {
+			sdk.Serve(b)
+		}
+	}
+	return errUsage{errors.New("plugin is for the server, which starts its bots by it: troupe bot ps")}
+}
 
 // newBots makes the host of bots, and the way to models; nothing is started.
 func (s *server) newBots() (err error) {
+	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version()}, desk.Needs{
+		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botUsage{s}, Log: s.log,
+	})
 	if s.models, err = model.New(s.cfg.Model, model.Needs{Store: s.store, Log: s.log}); err != nil {
 		return err
 	}
+	s.node.UseRobots(s.desks)
 	cfg := s.cfg.Plugins
 	cfg.Data, cfg.Only, cfg.Settings = s.cfg.Data, s.cfg.whichBots(), s.cfg.BotSettings
-	if s.bots, err = plugins.New(cfg, plugins.Needs{Models: s.models, BuiltIn: builtInBots(), Log: s.log}); err != nil {
+	if s.bots, err = plugins.New(cfg, plugins.Needs{Desk: s.desks, Models: s.models, BuiltIn: builtInBots(), Log: s.log}); err != nil {
 		return fmt.Errorf("bots: %w", err)
 	}
 	return nil
+}
+
+// stopBots has bots finish what they have in hand, as long as half of ctx's time goes,
+// and ends them. What they did not finish they are given again after the next start.
+func (s *server) stopBots(ctx context.Context) {
+	if s.bots != nil {
+		half, cancel := context.WithCancel(ctx)
+		if end, ok := ctx.Deadline(); ok {
+			half, cancel = context.WithDeadline(ctx, time.Now().Add(time.Until(end)*3/4))
+		}
+		s.bots.Stop(half)
+		cancel()
+	}
+	if s.desks != nil {
+		s.desks.Close()
+	}
+	s.models.Close()
 }
 
 // botsForAdmin are all bots, wherever they run, by id.
@@ -32,6 +73,19 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 	all := map[string]*adminBot{}
 	for _, b := range s.bots.Status(true) {
 		all[b.ID] = &adminBot{Status: *b}
+	}
+	for _, d := range s.desks.Status() {
+		b := all[d.Plugin]
+		if b == nil {
+			b = elsewhere(d)
+			all[d.Plugin] = b
+		}
+		b.LagEvents, b.LagSeconds, b.Held, b.Drafts = d.LagEvents, d.LagSeconds, d.Held, d.Drafts
+		b.Acked, b.Redelivered, b.DeadLetters, b.Duplicates, b.TooOld = d.Acked, d.Redelivered, d.DeadLetters, d.Duplicates, d.TooOld
+		b.Judged, b.Unjudged = d.Judged, d.Unjudged
+		if d.Acked > 0 {
+			b.AckSeconds = d.Latency.Sum / float64(d.Acked)
+		}
 	}
 	today := time.Now().UTC().Format(time.DateOnly)
 	used, err := s.models.Usage(ctx, model.Query{From: today, To: today, Limit: 1000})
@@ -48,4 +102,22 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 		out = append(out, all[id])
 	}
 	return out, nil
+}
+
+// elsewhere is a bot that has no process here.
+func elsewhere(d desk.Status) *adminBot {
+	b := &adminBot{Remote: true, Status: plugins.Status{
+		ID: d.Plugin, Name: d.Plugin, Version: d.Version, State: plugins.Stopped, Since: d.Since, SDK: d.SDK, InHand: d.InHand, Circuit: plugins.Closed,
+		Personas: []plugins.BotPersona{}, Commands: []plugins.BotCommand{}, Scopes: append([]string{}, d.Scopes...), Asked: []string{}, Approve: []plugins.PendingVersion{}, Events: []plugins.BotChange{},
+	}}
+	if d.State == "online" {
+		b.State, b.Up = plugins.Ready, true
+	}
+	if d.State == "draining" {
+		b.State = plugins.Draining
+	}
+	for _, user := range d.Bots {
+		b.Personas = append(b.Personas, plugins.BotPersona{User: user, Name: user})
+	}
+	return b
 }

@@ -59,7 +59,7 @@ type archive struct {
 var annsWords = []string{"Annabella Canary", "annabella", "first canary text", "second canary text", "edited canary text", "a canary note", "my canary friend", "a canary letter", "a canary draft"}
 
 func openArchive(t *testing.T) *archive {
-	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0"}, nil, nil)
+	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0", "--bots", "off"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

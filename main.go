@@ -127,6 +127,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.chat(ctx, args)
 	case "load":
 		return p.load(ctx, args)
+	case "plugin": // how the server starts the bots that come along; nobody else does
+		return plugin(args)
 	case "version":
 		fmt.Fprintln(p.out, "troupe", version())
 		return nil

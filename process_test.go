@@ -89,7 +89,7 @@ func (s *testServer) start() {
 	}
 	s.process = exec.Command(built, "serve")
 	s.process.Env = append(cleanEnv(), "TROUPE_LISTEN="+s.listen, "TROUPE_DATA="+s.data, "TROUPE_PROFILE=test",
-		"TROUPE_RATE=0", "TROUPE_IDENTITY_SECRET="+s.secret)
+		"TROUPE_RATE=0", "TROUPE_BOTS=off", "TROUPE_IDENTITY_SECRET="+s.secret)
 	s.process.Env = append(s.process.Env, s.env...)
 	s.log = new(lockedBuffer)
 	s.process.Stderr = s.log

@@ -20,6 +20,7 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/search"
 	"github.com/troupe-im/troupe/plugins"
+	"github.com/troupe-im/troupe/plugins/desk"
 	"github.com/troupe-im/troupe/plugins/model"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
@@ -38,6 +39,7 @@ type server struct {
 	gateway *gateway.Server
 	search  *search.Center
 	models  *model.Gateway
+	desks   *desk.Desks
 	bots    *plugins.Host
 	public  net.Listener
 	private net.Listener // the admin socket
@@ -129,6 +131,10 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.housekeeping.Go(func() { serveAdmin(s.private, s, log) })
 	s.housekeeping.Go(func() { giveBack(keeping, s.store.Trim, log) })
 	s.housekeeping.Go(func() { s.operator().goOnErasing(keeping) })
+	s.housekeeping.Go(func() { s.models.Run(keeping) })
+	if err := s.bots.Start(); err != nil {
+		return nil, err
+	}
 	go func() {
 		if err := s.gateway.Serve(s.public); err != nil {
 			s.failed <- err
@@ -157,6 +163,7 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	s.links.Register(g.API())
 	s.registerAdmin(g.API())
 	s.registerBots(g.API())
+	s.desks.Register(g.API())
 	return g, g.Rows()
 }
 
@@ -171,6 +178,7 @@ func (s *server) stop(ctx context.Context) error {
 	if s.stopNotices != nil {
 		s.stopNotices()
 	}
+	s.stopBots(ctx)
 	if s.node != nil {
 		s.node.Drain(ctx, retryIn)
 	}

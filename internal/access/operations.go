@@ -70,6 +70,8 @@ var operations = map[string][]Action{
 	"admin-dissolve-session": {AdminSessions},
 	"admin-recall-message":   {AdminSessions},
 
+	"list-commands": {Read},
+
 	"admin-list-bots":    {AdminBots},
 	"admin-get-bot":      {AdminBots},
 	"admin-bot-logs":     {AdminBots},

@@ -91,7 +91,7 @@ func spawn(ctx context.Context, o *options) (*target, error) {
 	t := &target{name: "troupe", addr: addr, secret: hex.EncodeToString(secret), dir: dir, args: []string{"serve"}}
 	t.env = []string{
 		"TROUPE_LISTEN=" + addr, "TROUPE_DATA=" + filepath.Join(dir, "data"), "TROUPE_PROFILE=dev",
-		"TROUPE_RATE=0", "TROUPE_IDENTITY_SECRET=" + t.secret,
+		"TROUPE_RATE=0", "TROUPE_BOTS=off", "TROUPE_IDENTITY_SECRET=" + t.secret,
 	}
 	t.env = append(t.env, o.serverEnv...)
 	if err := t.start(ctx); err != nil {

@@ -181,7 +181,7 @@ func (d *Desks) Serve(ctx context.Context, of Plugin, ch Channel) error {
 	p := d.plug(of.ID)
 	l := newLink(p, ch, of.Remote)
 	scopes := map[string]bool{}
-	for _, s := range says.Scopes {
+	for _, s := range append([]string{"write"}, says.Scopes...) { // every bot wants to speak, and says so to whoever approves it
 		if slices.Contains(of.Scopes, s) {
 			scopes[s] = true
 		}
