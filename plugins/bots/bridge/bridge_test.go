@@ -31,7 +31,7 @@ func (f *far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestWhatComesToAnAddressIsSaidInTheSession(t *testing.T) {
 	h := bottest.New(t, bridge.New()).In("team").Role("owner")
-	h.Command("/bridge in builds").Expect("POST /bots/hooks/h_", "Keep it secret")
+	h.Command("/bridge in builds").Expect("Keep it secret", "POST /bots/hooks/h_")
 	h.Command("/bridge list").Expect("in  h_", "builds")
 	h.Hook("h_1", "builds", `{"text":"main is green"}`).Expect("builds: main is green")
 	h.Hook("h_1", "builds", `plain words`).Expect("builds: plain words")
