@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -127,6 +128,12 @@ var deeds = map[string]deed{
 	}),
 	"session-recall": of(func(ctx context.Context, o *operator, in aboutSession) (any, error) {
 		return struct{}{}, o.recall(ctx, userctr.ByOperator, in.Message)
+	}),
+	"session-release": of(func(ctx context.Context, o *operator, in aboutSession) (any, error) {
+		return struct{}{}, o.decide(ctx, in.Message, actors.VerdictAllow)
+	}),
+	"session-reject": of(func(ctx context.Context, o *operator, in aboutSession) (any, error) {
+		return struct{}{}, o.decide(ctx, in.Message, actors.VerdictReject)
 	}),
 	"audit-verify": of(func(ctx context.Context, o *operator, _ struct{}) (any, error) { return o.users.CheckAudit(ctx) }),
 	"audit-back": of(func(ctx context.Context, o *operator, in rowsFrom) (any, error) {

@@ -23,7 +23,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   user add NAME    make a user, of a running server or a stopped one
   notice TEXT      tell users of a running server something
   user …           find, show, disable, enable, reset, admin, export, erase
-  session …        find, show, dissolve, recall
+  session …        find, show, dissolve, recall, release, reject
   key …            make, list, revoke
   app …            make, list, limits, secret, revoke, remove
   release …        add, list, withdraw: versions of clients that are given out

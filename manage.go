@@ -30,6 +30,8 @@ const manageUsage = `usage:
   troupe session show SESSION     a session with its members
   troupe session dissolve SESSION end a group for all
   troupe session recall MESSAGE   take a message away
+  troupe session release MESSAGE  let a message stand that moderation changed or holds back
+  troupe session reject MESSAGE   take away what moderation changed or holds back
   troupe audit list [--limit N]   what was done, the newest first
   troupe audit export             all of it, as JSON lines, the oldest first
   troupe audit verify [--file FILE]   whether a row was changed or taken away; FILE is an export
@@ -44,7 +46,7 @@ a stopped one the data directory is opened.`
 var managing = map[string][2]int{
 	"user find": {0, 1}, "user show": {1, 1}, "user disable": {1, 1}, "user enable": {1, 1}, "user reset": {1, 1},
 	"user admin": {1, 1}, "user export": {2, 2}, "user erase": {1, 1},
-	"session find": {1, 1}, "session show": {1, 1}, "session dissolve": {1, 1}, "session recall": {1, 1},
+	"session find": {1, 1}, "session show": {1, 1}, "session dissolve": {1, 1}, "session recall": {1, 1}, "session release": {1, 1}, "session reject": {1, 1},
 	"audit list": {0, 0}, "audit export": {0, 0}, "audit verify": {0, 0},
 	"files check": {0, 0}, "files put": {1, 1},
 }
@@ -123,6 +125,10 @@ func (p *program) manage(ctx context.Context, command string, args []string) err
 		return say(p.do(ctx, c, "session-dissolve", aboutSession{Session: arg[0]}, &struct{}{}), "%s is dissolved", arg[0])
 	case "session recall":
 		return say(p.do(ctx, c, "session-recall", aboutSession{Message: arg[0]}, &struct{}{}), "%s is taken away", arg[0])
+	case "session release":
+		return say(p.do(ctx, c, "session-release", aboutSession{Message: arg[0]}, &struct{}{}), "%s stands as it was written", arg[0])
+	case "session reject":
+		return say(p.do(ctx, c, "session-reject", aboutSession{Message: arg[0]}, &struct{}{}), "%s is not to be seen any more", arg[0])
 	case "files check", "files put":
 		return p.filesOf(ctx, c, arg[0], deep)
 	case "audit list":

@@ -32,6 +32,7 @@ type Needs struct {
 	Profiles Profiles
 	Search   Searcher                               // nil: messages are not searched
 	Notices  Notices                                // nil: no operation sends any
+	Judges   Moderation                             // nil: nothing is decided on
 	Origins  Origins                                // of applications' pages; nil: there are none
 	Ready    map[string]func(context.Context) error // what /readyz asks, by name
 	Log      *slog.Logger
@@ -79,6 +80,7 @@ func New(cfg Config, need Needs) (*Server, error) {
 	sessions.register(s.API())
 	(&contacts{sessions}).register(s.API())
 	notices{need.Notices}.register(s.API())
+	moderation{need.Judges}.register(s.API())
 	s.http = &http.Server{
 		Handler:           s.mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -135,6 +135,7 @@ type sentView struct {
 	ClientMsgID string     `json:"clientMsgId"`
 	CreatedAt   *time.Time `json:"createdAt"`
 	Duplicate   bool       `json:"duplicate,omitempty" doc:"It had been sent before"`
+	Deal        *dealView  `json:"deal,omitempty" doc:"What moderation made of it"`
 }
 
 type sentOutput struct {
@@ -156,7 +157,7 @@ func (s *sessions) send(ctx context.Context, in *sendInput) (*sentOutput, error)
 	}
 	r := f.GetMsgSendReply()
 	out := &sentOutput{Status: http.StatusCreated, Body: sentView{
-		ID: r.MessagerecvId, Session: in.Session, Seq: r.Seq, ClientMsgID: in.Body.ClientMsgID, CreatedAt: when(r.CreatedAt), Duplicate: r.Duplicate,
+		ID: r.MessagerecvId, Session: in.Session, Seq: r.Seq, ClientMsgID: in.Body.ClientMsgID, CreatedAt: when(r.CreatedAt), Duplicate: r.Duplicate, Deal: viewDeal(r.Deal),
 	}}
 	if r.Duplicate {
 		out.Status = http.StatusOK

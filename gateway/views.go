@@ -98,7 +98,7 @@ type messageView struct {
 	Kind         string         `json:"kind" doc:"message, or what else the log holds: recall, edit, react, join, leave, change, expire, answer"`
 	Sender       string         `json:"sender"`
 	ClientMsgID  string         `json:"clientMsgId,omitempty"`
-	Content      *content       `json:"content,omitempty" doc:"Gone when the message was recalled or has expired"`
+	Content      *content       `json:"content,omitempty" doc:"Gone when the message was recalled, has expired or is held back"`
 	CreatedAt    *time.Time     `json:"createdAt"`
 	Expire       int64          `json:"expire,omitempty" doc:"Seconds after createdAt; 0: never"`
 	ReplyTo      string         `json:"replyTo,omitempty"`
@@ -119,6 +119,7 @@ type messageView struct {
 	Cut          bool           `json:"cut,omitempty" doc:"Of a list's last message: its texts are cut short, its lists left out"`
 	Role         string         `json:"role,omitempty"`
 	Change       *changeView    `json:"change,omitempty"`
+	Deal         *dealView      `json:"deal,omitempty" doc:"What moderation made of it"`
 }
 
 type reactionView struct {
@@ -239,7 +240,7 @@ func viewMessage(e *protocol.Entry) messageView {
 		Target: e.Target, TargetSender: e.TargetSender, Members: e.Members, Reaction: e.Reaction, Removed: e.Removed,
 		EditedAt: when(e.EditedAt), Recalled: e.Recalled, Expired: e.Expired, Name: e.Name, Owner: e.Owner, Answer: e.Answer, Platform: e.Platform, Cut: e.Cut,
 	}
-	v.Change = viewChange(e.Change)
+	v.Change, v.Deal = viewChange(e.Change), viewDeal(e.Deal)
 	if e.Kind == protocol.Kind_CHANGE && len(e.Members) > 0 && (e.Change == nil || e.Change.SilencedUntil == nil) {
 		v.Role = word(e.Role)
 	}

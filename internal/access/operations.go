@@ -119,6 +119,9 @@ var operations = map[string][]Action{
 	"head-release-file": {Releases},
 	"get-app-files":     {AdminApps},
 
+	"get-original": {Judge, AdminSessions},
+	"deal-message": {Judge, AdminSessions},
+
 	"send-notice": {Notices},
 	"get-notice":  {Notices},
 

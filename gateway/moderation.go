@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Moderation decides on messages that moderation changed or holds back: for who leads their
+// session, and for administrators. Who may is its to find out.
+type Moderation interface {
+	// Original gives a message with what was first written in it.
+	Original(ctx context.Context, who protocol.Identity, message string) (*protocol.Entry, error)
+	// Decide has it stand so (allow), or never be seen (reject).
+	Decide(ctx context.Context, who protocol.Identity, message, verdict string) error
+}
+
+type moderation struct{ Moderation }
+
+func (m moderation) register(api huma.API) {
+	if m.Moderation == nil {
+		return
+	}
+	const one, denied, notFound = "/messages/{message_id}", protocol.Code_DENIED, protocol.Code_NOT_FOUND
+	huma.Register(api, operation("get-original", http.MethodGet, one+"/original",
+		"Read what a message said before moderation (who leads the session, and administrators)", denied, notFound), m.original)
+	deal := operation("deal-message", http.MethodPost, one+"/deal",
+		"Let a message stand that moderation changed or holds back, or take it away for good (who leads the session, and administrators)", denied, notFound, protocol.Code_CONFLICT)
+	deal.DefaultStatus = http.StatusNoContent
+	huma.Register(api, deal, m.deal)
+}
+
+// dealView is what moderation made of a message.
+type dealView struct {
+	State  string     `json:"state" enum:"rewritten,held,rejected" doc:"rewritten: the content is a moderator's; held: there is none until a moderator decides; rejected: there will be none"`
+	By     string     `json:"by"`
+	Reason string     `json:"reason,omitempty"`
+	At     *time.Time `json:"at,omitempty"`
+}
+
+func viewDeal(d *protocol.Deal) *dealView {
+	if d == nil {
+		return nil
+	}
+	return &dealView{d.State, d.By, d.Reason, when(d.At)}
+}
+
+type messageInput struct {
+	Message string `path:"message_id" maxLength:"128"`
+}
+
+func (m moderation) original(ctx context.Context, in *messageInput) (*answer[messageView], error) {
+	who, _ := protocol.IdentityFrom(ctx)
+	e, err := m.Original(ctx, who, in.Message)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[messageView]{viewMessage(e)}, nil
+}
+
+func (m moderation) deal(ctx context.Context, in *struct {
+	messageInput
+	Body struct {
+		Verdict string `json:"verdict" enum:"allow,reject" doc:"allow: it stands as it was written"`
+	}
+}) (*struct{}, error) {
+	who, _ := protocol.IdentityFrom(ctx)
+	return nil, m.Decide(ctx, who, in.Message, in.Body.Verdict)
+}
