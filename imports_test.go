@@ -43,7 +43,7 @@ var tree = map[string][]string{
 	"plugins/jail":          {},
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
 	"plugins/sdk":           {"plugins/sdk/botv1", "plugins/sdk/args"},
-	"plugins/desk":          {"internal/protocol", "actors", "plugins/sdk/botv1"}, // it fills actors.Robots
+	"plugins/desk":          {"internal/protocol", "actors", "plugins/sdk/args", "plugins/sdk/botv1"}, // it fills actors.Robots
 	"plugins/bots/bridge":   {"plugins/sdk"},
 	"plugins/remote":        {"internal/protocol", "internal/egress", "plugins/desk", "plugins/sdk/botv1"},
 	"plugins/model":         {"internal/protocol", "internal/egress"}, // providers are asked by egress

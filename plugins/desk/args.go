@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/args"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
@@ -29,10 +28,10 @@ type checker struct {
 // line reads arguments as they are typed: in order, several words of one in quotes; the
 // last one takes the rest where its type is text.
 func (c *checker) line(rest string) (map[string]any, error) {
-	args := map[string]any{}
+	got := map[string]any{}
 	for _, a := range c.cmd.Args {
 		if rest = strings.TrimLeftFunc(rest, unicode.IsSpace); rest == "" {
-			if err := c.absent(a, args); err != nil {
+			if err := c.absent(a, got); err != nil {
 				return nil, err
 			}
 			continue
@@ -52,12 +51,12 @@ func (c *checker) line(rest string) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		args[a.Name] = v
+		got[a.Name] = v
 	}
 	if rest = strings.TrimSpace(rest); rest != "" {
 		return nil, fmt.Errorf(c.say.tooMuch, cutText(rest, 100))
 	}
-	return args, nil
+	return got, nil
 }
 
 // object checks arguments that are there by name.
@@ -68,12 +67,12 @@ func (c *checker) object(raw []byte) (map[string]any, error) {
 	if err := d.Decode(&given); err != nil {
 		return nil, errors.New(c.say.badArgs)
 	}
-	args := map[string]any{}
+	got := map[string]any{}
 	for _, a := range c.cmd.Args {
 		v, ok := given[a.Name]
 		delete(given, a.Name)
 		if !ok || v == nil || v == "" {
-			if err := c.absent(a, args); err != nil {
+			if err := c.absent(a, got); err != nil {
 				return nil, err
 			}
 			continue
@@ -82,24 +81,30 @@ func (c *checker) object(raw []byte) (map[string]any, error) {
 		switch v := v.(type) {
 		case string:
 			if a.Type == "user" {
-				args[a.Name], _, err = c.person(a, v)
+				got[a.Name], _, err = c.person(a, v)
 			} else {
-				args[a.Name], err = c.value(a, v)
+				got[a.Name], err = c.value(a, v)
 			}
 		case json.Number:
 			if a.Type == "duration" { // milliseconds
-				args[a.Name], err = c.value(a, v.String()+"ms")
+				got[a.Name], err = c.value(a, v.String()+"ms")
 			} else {
-				args[a.Name], err = c.value(a, v.String())
+				got[a.Name], err = c.value(a, v.String())
 			}
 		case bool:
-			args[a.Name], err = c.value(a, strconv.FormatBool(v))
+			got[a.Name], err = c.value(a, strconv.FormatBool(v))
 		case map[string]any:
 			if user, ok := v["user"].(string); ok && a.Type == "user" {
-				args[a.Name], _, err = c.person(a, user)
+				got[a.Name], _, err = c.person(a, user)
 				break
 			}
 			err = errors.New(c.say.badArgs)
+		case []any: // words of one argument, as forms give them
+			var words []string
+			for _, w := range v {
+				words = append(words, fmt.Sprint(w))
+			}
+			got[a.Name], err = c.value(a, strings.Join(words, " "))
 		default:
 			err = errors.New(c.say.badArgs)
 		}
@@ -110,14 +115,14 @@ func (c *checker) object(raw []byte) (map[string]any, error) {
 	for name := range given {
 		return nil, fmt.Errorf(c.say.badName, cutText(name, 40))
 	}
-	return args, nil
+	return got, nil
 }
 
 // absent takes an argument's default.
-func (c *checker) absent(a *botv1.Argument, args map[string]any) error {
+func (c *checker) absent(a *botv1.Argument, got map[string]any) error {
 	if a.Std != "" {
 		v, err := c.value(a, a.Std)
-		args[a.Name] = v
+		got[a.Name] = v
 		return err
 	}
 	if a.Required {
@@ -161,8 +166,8 @@ func (c *checker) value(a *botv1.Argument, word string) (any, error) {
 		}
 		return bad(c.say.badBool)
 	case "duration":
-		d, ok := parseDuration(word)
-		if !ok {
+		d, err := args.Duration(word)
+		if err != nil || d <= 0 {
 			return bad(c.say.badDuration)
 		}
 		return d.Milliseconds(), nil
@@ -257,91 +262,4 @@ func token(s string) (word, rest string) {
 		return s[:i], s[i:]
 	}
 	return s, ""
-}
-
-var units = map[string]time.Duration{
-	"ms": time.Millisecond, "s": time.Second, "秒": time.Second, "秒钟": time.Second,
-	"m": time.Minute, "min": time.Minute, "分": time.Minute, "分钟": time.Minute,
-	"h": time.Hour, "时": time.Hour, "小时": time.Hour, "个小时": time.Hour,
-	"d": 24 * time.Hour, "天": 24 * time.Hour, "日": 24 * time.Hour,
-	"w": 7 * 24 * time.Hour, "周": 7 * 24 * time.Hour, "星期": 7 * 24 * time.Hour,
-}
-
-// parseDuration reads 90s, 10m, 2h, 3d, 1w, sums like 1h30m, and the same in Chinese. A
-// number alone is in minutes. It is above 0 and ten years at most.
-func parseDuration(text string) (time.Duration, bool) {
-	text = strings.ToLower(strings.TrimSpace(text))
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		text += "m"
-	}
-	digit := func(r rune) bool { return r == '.' || r >= '0' && r <= '9' }
-	var sum float64
-	for text != "" {
-		i := strings.IndexFunc(text, func(r rune) bool { return !digit(r) })
-		if i <= 0 {
-			return 0, false
-		}
-		n, err := strconv.ParseFloat(text[:i], 64)
-		if err != nil {
-			return 0, false
-		}
-		text = text[i:]
-		j := strings.IndexFunc(text, digit)
-		if j < 0 {
-			j = len(text)
-		}
-		unit, ok := units[strings.TrimSpace(text[:j])]
-		if !ok {
-			return 0, false
-		}
-		sum += n * float64(unit)
-		text = text[j:]
-	}
-	if sum <= 0 || sum > float64(10*365*24*time.Hour) {
-		return 0, false
-	}
-	return time.Duration(sum), true
-}
-
-// schema is a command's arguments as JSON Schema, for models.
-func schema(c *botv1.Command) string {
-	properties := map[string]any{}
-	required := []string{}
-	for _, a := range c.Args {
-		p := map[string]any{}
-		switch a.Type {
-		case "integer", "number", "boolean":
-			p["type"] = a.Type
-		default:
-			p["type"] = "string"
-		}
-		help := a.Help
-		switch a.Type {
-		case "duration":
-			help = strings.TrimSpace(help + " (like 90s, 10m, 2h or 3d)")
-		case "user":
-			help = strings.TrimSpace(help + " (a user id)")
-		case "choice":
-			p["enum"] = a.Choices
-		case "integer", "number":
-			if a.Min != 0 || a.Max != 0 {
-				p["minimum"] = a.Min
-				if a.Max != 0 {
-					p["maximum"] = a.Max
-				}
-			}
-		}
-		if help != "" {
-			p["description"] = help
-		}
-		if a.Std != "" {
-			p["default"] = a.Std
-		}
-		properties[a.Name] = p
-		if a.Required && !slices.Contains(required, a.Name) {
-			required = append(required, a.Name)
-		}
-	}
-	text, _ := json.Marshal(map[string]any{"type": "object", "properties": properties, "required": required, "additionalProperties": false})
-	return string(text)
 }

@@ -11,20 +11,6 @@ import (
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
-// slash takes "/name@handle rest" apart; not ok is a text that calls no command.
-func slash(text string) (name, handle, rest string, ok bool) {
-	text, ok = strings.CutPrefix(strings.TrimLeft(text, " "), "/")
-	if !ok {
-		return "", "", "", false
-	}
-	word := text
-	if i := strings.IndexAny(text, " \n\t\u3000"); i >= 0 {
-		word, rest = text[:i], strings.TrimSpace(strings.Trim(text[i:], "\u3000"))
-	}
-	name, handle, _ = strings.Cut(strings.ToLower(word), "@")
-	return name, handle, rest, commandName.MatchString(name)
-}
-
 // command does what a message that begins with / calls for: an event for the bot, or an
 // answer of the host's. mine is false where it is none of this bot's commands.
 func (l *lane) command(ctx context.Context, e *protocol.Entry, said said, name, handle, rest string) (h *hand, mine bool, err error) {

@@ -59,9 +59,11 @@ type Desks struct {
 	loops  loops
 	rates  rates
 
-	ctx   context.Context // of all that goes on in the background
-	stop  context.CancelFunc
-	tasks sync.WaitGroup
+	ctx    context.Context // of all that goes on in the background
+	stop   context.CancelFunc
+	ending sync.RWMutex // of closed
+	closed bool
+	tasks  sync.WaitGroup
 }
 
 var _ actors.Robots = (*Desks)(nil)
@@ -74,17 +76,29 @@ func New(cfg Config, need Needs) *Desks {
 	d := &Desks{cfg: cfg.withDefaults(), need: need, plugs: map[string]*plug{}, bots: map[protocol.UserID]*plug{}}
 	d.people.d, d.loops.d, d.rates.d = d, d, d
 	d.ctx, d.stop = context.WithCancel(context.Background())
-	d.tasks.Go(d.keep)
+	d.spawn(d.keep)
 	return d
 }
 
 // Close writes the cursors down and ends what goes on in the background. Channels are
 // ended by their Serve's ctx, before.
 func (d *Desks) Close() {
+	d.ending.Lock()
+	d.closed = true
+	d.ending.Unlock()
 	d.stop()
 	d.tasks.Wait()
 	for _, p := range d.all() {
 		p.flush(context.Background())
+	}
+}
+
+// spawn does f in a goroutine that Close waits for. After it nothing is done any more.
+func (d *Desks) spawn(f func()) {
+	d.ending.RLock()
+	defer d.ending.RUnlock()
+	if !d.closed {
+		d.tasks.Go(f)
 	}
 }
 

@@ -92,7 +92,7 @@ func (p *plug) delta(w *wish, m *botv1.StreamDelta) error {
 	p.mu.Unlock()
 	p.d.need.Actors.Draft(part)
 	if look {
-		p.d.tasks.Go(func() { p.judgeDraft(d) })
+		p.d.spawn(func() { p.judgeDraft(d) })
 	}
 	return nil
 }
@@ -259,7 +259,7 @@ func (p *plug) settle(d *draft, finish string) {
 	d.ended = true
 	text := string(d.text)
 	p.mu.Unlock()
-	p.d.tasks.Go(func() {
+	p.d.spawn(func() {
 		ctx, cancel := p.d.background()
 		defer cancel()
 		var err error
@@ -307,7 +307,7 @@ func (p *plug) endDrafts(event string) {
 			d.timer.Stop()
 		}
 		delete(p.drafts, d.stream)
-		p.d.tasks.Go(func() {
+		p.d.spawn(func() {
 			p.d.need.Actors.Draft(&actors.Draft{Session: d.session, Bot: d.bot, Stream: d.stream, Over: "cancelled"})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/args"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
@@ -171,7 +172,7 @@ func (l *lane) message(ctx context.Context, e *protocol.Entry) (*hand, error) {
 	}
 	said := troupeOf(c)
 	if !fromBot && said.Action == "" {
-		if name, handle, rest, ok := slash(c.Text); ok || said.Command != "" {
+		if name, handle, rest := args.Split(c.Text); name != "" || said.Command != "" {
 			if said.Command != "" {
 				name, handle, _ = strings.Cut(said.Command, "@")
 				rest = ""

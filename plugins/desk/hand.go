@@ -222,12 +222,16 @@ func (p *plug) bury(h *hand, why, text string) {
 	if h.lane == nil {
 		letter.Body, _ = proto.Marshal(h.event) // what we made ourselves
 	}
-	p.d.tasks.Go(func() {
+	p.settled.put(h.event.Id, true) // whoever reads its session again passes over it
+	p.d.spawn(func() {
 		ctx, cancel := p.d.background()
 		defer cancel()
 		err := p.d.need.Store.PutBotDead(ctx, letter)
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if err != nil {
+			p.settled.drop(h.event.Id)
+		}
 		if h.state != ending {
 			return
 		}

@@ -21,7 +21,7 @@ type lane struct {
 	more   bool // look again when it is done
 	used   time.Time
 
-	working, inReady bool // it is in p.work, in p.ready or p.starved
+	working, inReady, starving bool // it is in p.work, p.ready, p.starved
 
 	low     int64 // all up to here is done: the cursor
 	read    int64 // all up to here was looked at
@@ -49,7 +49,7 @@ const maxAhead = 1000
 
 // meet takes over what a session says of itself.
 func (l *lane) meet(o *actors.Offer) {
-	if o.Info != nil {
+	if o.Info != nil && !l.met { // it is read without the lock later, and never another one
 		l.typ, l.met = o.Info.SessionType, true
 	}
 	l.bots, l.used = o.Bots, l.p.d.need.Now()
@@ -93,7 +93,7 @@ func (l *lane) next(slow, suspects bool) (h *hand, starved bool) {
 // done moves the cursor over h.
 func (l *lane) done(h *hand) {
 	i := slices.Index(l.pending, h)
-	if i < 0 {
+	if i < 0 || l.gone {
 		return
 	}
 	l.pending = slices.Delete(l.pending, i, i+1)
@@ -184,7 +184,7 @@ func (l *lane) fill() {
 	case l.gone:
 	case protocol.Code_NOT_FOUND.Is(err): // it is not in it any more
 		p.drop(l)
-		p.d.tasks.Go(func() {
+		p.d.spawn(func() {
 			ctx, cancel := p.d.background()
 			defer cancel()
 			_ = p.d.need.Store.ForgetBot(ctx, l.bot, p.id, l.session) // else the next walk does
@@ -252,9 +252,10 @@ func (l *lane) load(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if info != nil {
+	if info != nil && !l.met {
 		l.typ, l.met = info.SessionType, true
 	}
+	head = max(head, l.head)      // it may have been offered more meanwhile
 	if c.Seq > head && head > 0 { // an older backup was put back
 		c.Seq, c.Ahead, fresh = head, nil, true
 	}

@@ -56,7 +56,7 @@ func (c *loops) saw(o *actors.Offer) {
 			continue
 		}
 		if pair, ok := c.said(e); ok {
-			c.d.tasks.Go(func() { c.mute(o.Session, e.Seq, pair) })
+			c.d.spawn(func() { c.mute(o.Session, e.Seq, pair) })
 		}
 	}
 }

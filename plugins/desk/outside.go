@@ -137,7 +137,7 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 			return
 		}
 		p.settled.put(ev.Id, true) // mu is held
-		p.d.tasks.Go(drop)
+		p.d.spawn(drop)
 	}
 	p.hold(h)
 }
@@ -198,7 +198,7 @@ func (d *Desks) Replay(ctx context.Context, plugin, event string) error {
 	h.lane, h.bot, h.session, h.seq, h.quick, h.key = nil, letter.Bot, letter.Session, letter.Seq, true, event
 	h.told = func(err error) {
 		if err == nil {
-			p.d.tasks.Go(drop)
+			p.d.spawn(drop)
 		}
 	}
 	p.mu.Lock()

@@ -258,7 +258,7 @@ func (p *plug) left(bot protocol.UserID, e *protocol.Entry) {
 	online := p.link != nil
 	delete(p.consents, e.Session)
 	p.mu.Unlock()
-	p.d.tasks.Go(func() {
+	p.d.spawn(func() {
 		ctx, cancel := p.d.background()
 		defer cancel()
 		if err := p.d.need.Store.ForgetBot(ctx, bot, p.id, e.Session); err != nil {
@@ -323,7 +323,7 @@ func (p *plug) want(l *lane) {
 	p.work = append(p.work, l)
 	if p.workers < 4 {
 		p.workers++
-		p.d.tasks.Go(p.worker)
+		p.d.spawn(p.worker)
 	}
 }
 
@@ -355,7 +355,7 @@ func (p *plug) walkOn() {
 	for user := range p.selves {
 		bots = append(bots, user)
 	}
-	p.d.tasks.Go(func() {
+	p.d.spawn(func() {
 		for _, bot := range bots {
 			p.walk(bot)
 		}
@@ -443,8 +443,8 @@ func (p *plug) dispatch() {
 		case h != nil:
 			p.give(h)
 			l.wake() // behind the others
-		case starved:
-			l.inReady = true
+		case starved && !l.starving:
+			l.starving = true
 			p.starved = append(p.starved, l)
 		}
 	}
@@ -452,8 +452,10 @@ func (p *plug) dispatch() {
 
 // credit brings those back that waited for one.
 func (p *plug) credit() {
-	for _, l := range p.starved {
-		p.ready = append(p.ready, l)
-	}
+	all := p.starved
 	p.starved = nil
+	for _, l := range all {
+		l.starving = false
+		l.wake()
+	}
 }

@@ -19,3 +19,8 @@ func (r *recent[V]) get(key string) (v V, ok bool) {
 	}
 	return v, ok
 }
+
+func (r *recent[V]) drop(key string) {
+	delete(r.young, key)
+	delete(r.old, key)
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/args"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
@@ -60,7 +61,7 @@ func (w *wish) tools(ctx context.Context) (*botv1.Result, error) {
 	}
 	list := &botv1.ToolList{}
 	for _, t := range all {
-		list.Tools = append(list.Tools, &botv1.Tool{Name: t.name, Help: t.cmd.Help, Schema: schema(t.cmd), Destructive: t.cmd.Destructive})
+		list.Tools = append(list.Tools, &botv1.Tool{Name: t.name, Help: t.cmd.Help, Schema: args.Schema(t.cmd), Destructive: t.cmd.Destructive})
 	}
 	return &botv1.Result{Got: &botv1.Result_Tools{Tools: list}}, nil
 }
@@ -95,11 +96,11 @@ func (w *wish) toolCall(ctx context.Context, m *botv1.ToolCall) (*botv1.Result, 
 		_, err := p.d.roleOf(ctx, p.speak(w.bot), w.session, user)
 		return err == nil
 	}}
-	args, bad := c.object([]byte(raw))
+	given, bad := c.object([]byte(raw))
 	if bad != nil {
 		return nil, protocol.BadRequest("%s", bad.Error())
 	}
-	text, err := json.Marshal(args)
+	text, err := json.Marshal(given)
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +173,12 @@ func (h *heard) all() string {
 }
 
 // askFor posts a card on which the asker allows a tool.
-func (w *wish) askFor(ctx context.Context, t tool, args string) (*botv1.Result, error) {
+func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, error) {
 	p := w.l.p
 	say := words(w.event.Locale)
 	rows := []map[string]string{}
 	var given map[string]any
-	_ = json.Unmarshal([]byte(args), &given) // we wrote it
+	_ = json.Unmarshal([]byte(raw), &given) // we wrote it
 	for _, a := range t.cmd.Args {
 		if v, ok := given[a.Name]; ok {
 			rows = append(rows, map[string]string{"label": a.Name, "value": cutText(fmt.Sprint(v), 200)})
@@ -191,7 +192,7 @@ func (w *wish) askFor(ctx context.Context, t tool, args string) (*botv1.Result, 
 		},
 	})
 	r, err := p.d.say(ctx, p.host(w.bot), &protocol.MsgSend{
-		Session: w.session, ClientMsgId: "desk.tool." + hashed(w.Event, t.name, args), Content: content, ReplyTo: w.replyTo(""),
+		Session: w.session, ClientMsgId: "desk.tool." + hashed(w.Event, t.name, raw), Content: content, ReplyTo: w.replyTo(""),
 	})
 	if err != nil {
 		return nil, err
@@ -200,7 +201,7 @@ func (w *wish) askFor(ctx context.Context, t tool, args string) (*botv1.Result, 
 		return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Pending: true}}}, nil
 	}
 	err = p.d.need.Store.PutBotWish(ctx, r.MessagerecvId, &Wish{
-		Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot, Command: t.cmd.Name, Args: args,
+		Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot, Command: t.cmd.Name, Args: raw,
 		Hops: w.hops(), Expires: p.d.now() + wishLife.Milliseconds(),
 	})
 	if err != nil {
