@@ -17,7 +17,7 @@ build:
 
 # Everything that has to hold before a change is merged. The tests come last, so
 # that their results are the last thing one reads.
-test: export TROUPE_TEST_NEED ?= chromium,ffmpeg,node
+test: export TROUPE_TEST_NEED ?= chromium,ffmpeg,node,redis
 test: needs format vet generated typescript dist webtest
 	go test -race -timeout 15m $(RACE)
 	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore

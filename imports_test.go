@@ -62,9 +62,10 @@ var tree = map[string][]string{
 	"plugins/bots/summariser":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 	"plugins/bots/translator":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 
-	"internal/pebblestore": {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":   {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // what every store must pass
-	"internal/streamstest": {"internal/protocol", "actors"},                                                                                                                // what all streams must pass
+	"internal/pebblestore":  {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":    {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // what every store must pass
+	"internal/redisstreams": {"internal/protocol", "actors"},                                                                                                                // it fills actors.Streams and actors.Attendance
+	"internal/streamstest":  {"internal/protocol", "actors"},                                                                                                                // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

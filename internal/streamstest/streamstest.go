@@ -36,11 +36,17 @@ func Run(t *testing.T, open func(t *testing.T) Cluster) {
 		{"interest is counted", counted},
 		{"nothing arrives once an unfollow has settled", unfollowed},
 		{"what is published after a follow returned arrives", followedAtOnce},
+		{"what is published after a follow returned arrives, though it was published on before", followedLate},
+		{"many subjects are followed at once", followedTogether},
 		{"every node that follows a subject gets its events", everyNode},
+		{"events say on another node what they said", keptElsewhere},
+		{"whoever comes back gets what comes then", cameBack},
 		{"events keep what they say", kept},
 		{"many subjects at once keep their order", parallel},
 		{"following and unfollowing at once count right", churn},
 		{"a node that lost its place is told", lost},
+		{"a node that lost its place is found again by others", foundAgain},
+		{"nothing is missing without a loss that is told after it", lossesAreTold},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -109,6 +115,64 @@ func followedAtOnce(t *testing.T, c Cluster) {
 		reader.follow(subject)
 		publisher.Publish(subject, events(i), nil)
 		reader.want(subject, []int{i})
+	}
+}
+
+// followedLate has the publisher know already that nobody follows.
+func followedLate(t *testing.T, c Cluster) {
+	publisher, reader, other := start(t, c), start(t, c), start(t, c)
+	for i := range 50 {
+		subject := fmt.Sprintf("s:%d", i)
+		publisher.follow(subject)
+		other.follow(subject)
+		publisher.Publish(subject, events(0), nil)
+		other.want(subject, []int{0})
+		reader.follow(subject)
+		publisher.Publish(subject, events(1), nil)
+		reader.want(subject, []int{1})
+	}
+}
+
+func followedTogether(t *testing.T, c Cluster) {
+	publisher, reader := start(t, c), start(t, c)
+	subjects := make([]string, 2000)
+	for i := range subjects {
+		subjects[i] = fmt.Sprintf("s:%d", i)
+	}
+	if err := reader.Follow(context.Background(), subjects...); err != nil {
+		t.Fatal(err)
+	}
+	for i, subject := range subjects {
+		publisher.Publish(subject, events(i), nil)
+	}
+	for i, subject := range subjects {
+		reader.want(subject, []int{i})
+	}
+}
+
+func keptElsewhere(t *testing.T, c Cluster) {
+	publisher, reader := start(t, c), start(t, c)
+	reader.follow("u:ann")
+	publisher.Publish("u:ann", []*actors.Event{{
+		Shared: shared(5), Ephemeral: true, Only: "ann", Not: "bob", Skip: 7, Hidden: map[protocol.UserID]bool{"eve": true},
+	}, {Shared: shared(6)}}, nil)
+	reader.want("u:ann", []int{5, 6})
+	all := reader.got("u:ann")
+	if e := all[0]; !e.Ephemeral || e.Only != "ann" || e.Not != "bob" || e.Skip != 7 || !e.Hidden["eve"] || len(e.Hidden) != 1 {
+		t.Errorf("got %+v, want what was published", e)
+	}
+	if e := all[1]; e.Ephemeral || e.Only != "" || e.Not != "" || e.Skip != 0 || len(e.Hidden) > 0 {
+		t.Errorf("got %+v, want nothing but the frame", e)
+	}
+}
+
+func cameBack(t *testing.T, c Cluster) {
+	publisher, reader := start(t, c), start(t, c)
+	for i := range 100 {
+		reader.follow("s:a")
+		publisher.Publish("s:a", events(i), nil)
+		reader.want("s:a", upTo(i+1))
+		reader.Unfollow("s:a")
 	}
 }
 
@@ -203,6 +267,83 @@ func lost(t *testing.T, c Cluster) {
 	n.wait("events do not arrive after a loss", func() bool { return len(n.events["s:a"]) > 0 })
 }
 
+func foundAgain(t *testing.T, c Cluster) {
+	if c.Lose == nil {
+		t.Skip("these streams cannot lose their place")
+	}
+	publisher, reader := start(t, c), start(t, c)
+	reader.follow("s:a")
+	publisher.Publish("s:a", events(0), nil)
+	reader.want("s:a", []int{0})
+	for i := 1; i <= 3; i++ {
+		c.Lose(t, reader.Streams)
+		reader.wait("Lost was not called", func() bool { return reader.losses > 0 })
+		reader.forget()
+		publisher.Publish("s:a", events(i), nil)
+		reader.want("s:a", []int{i})
+		reader.forget()
+	}
+}
+
+// lossesAreTold publishes while a node loses its place again and again.
+func lossesAreTold(t *testing.T, c Cluster) {
+	if c.Lose == nil {
+		t.Skip("these streams cannot lose their place")
+	}
+	publisher, reader := start(t, c), start(t, c)
+	reader.follow("s:a")
+	published := 0
+	reader.lostAt = func() int {
+		reader.publishing.Lock()
+		defer reader.publishing.Unlock()
+		return published
+	}
+	publish := func() {
+		reader.publishing.Lock()
+		published++
+		n := published
+		reader.publishing.Unlock()
+		publisher.Publish("s:a", events(n), nil)
+	}
+	for range 3 {
+		for range 500 {
+			publish()
+		}
+		before := reader.lossesSoFar()
+		c.Lose(t, reader.Streams)
+		deadline := time.Now().Add(patience)
+		for reader.lossesSoFar() == before && time.Now().Before(deadline) {
+			publish()
+			reader.someTime(time.Millisecond)
+		}
+	}
+	last := 0
+	for arrived := false; !arrived; arrived = reader.has("s:a", last) { // until one comes through
+		publish()
+		last = published
+		reader.someTime(100 * time.Millisecond)
+	}
+	reader.wait("something is missing, and no loss was told after it", func() bool {
+		got := map[int]bool{}
+		for _, e := range reader.events["s:a"] {
+			got[number(e)] = true
+		}
+		for i := range last {
+			if !got[i+1] && i+1 > reader.toldUpTo {
+				return false
+			}
+		}
+		return true
+	})
+	order := 0
+	for _, e := range reader.got("s:a") {
+		if number(e) <= order {
+			t.Fatalf("event %d came behind %d", number(e), order)
+		}
+		order = number(e)
+	}
+}
+
 // A node is streams with a receiver that remembers.
 type node struct {
 	actors.Streams
@@ -212,6 +353,10 @@ type node struct {
 	events map[string][]*actors.Event
 	losses int
 	heard  chan struct{} // has room for one: something came
+
+	publishing sync.Mutex
+	lostAt     func() int // how much was published by now
+	toldUpTo   int        // lostAt at the last loss
 }
 
 func start(t *testing.T, c Cluster) *node {
@@ -232,8 +377,44 @@ func (n *node) Receive(subject string, events []*actors.Event, _ *actors.Burst) 
 func (n *node) Lost() {
 	n.mu.Lock()
 	n.losses++
+	if n.lostAt != nil {
+		n.toldUpTo = n.lostAt()
+	}
 	n.mu.Unlock()
 	n.wake()
+}
+
+func (n *node) lossesSoFar() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.losses
+}
+
+// forget begins anew.
+func (n *node) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.events)
+	n.losses = 0
+}
+
+func (n *node) has(subject string, i int) bool {
+	for _, e := range n.got(subject) {
+		if number(e) == i {
+			return true
+		}
+	}
+	return false
+}
+
+// someTime returns when something came, or after d.
+func (n *node) someTime(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-n.heard:
+	case <-timer.C:
+	}
 }
 
 func (n *node) wake() {
@@ -324,9 +505,11 @@ func (n *node) wait(otherwise string, until func() bool) {
 	}
 }
 
-// The suite tells events apart by a number in the frame's offset.
-func shared(i int) *protocol.Shared { return protocol.NewShared(&protocol.Frame{Offset: int64(i)}) }
-func number(e *actors.Event) int    { return int(e.Shared.Frame.Offset) }
+// The suite tells events apart by a seq.
+func shared(i int) *protocol.Shared {
+	return protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: &protocol.Entry{Seq: int64(i)}}})
+}
+func number(e *actors.Event) int { return int(e.Shared.Frame.GetMsgPush().GetSeq()) }
 
 func events(numbers ...int) []*actors.Event {
 	all := make([]*actors.Event, len(numbers))
