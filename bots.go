@@ -8,10 +8,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/plugins"
 	"github.com/troupe-im/troupe/plugins/bots"
 	"github.com/troupe-im/troupe/plugins/desk"
 	"github.com/troupe-im/troupe/plugins/model"
+	"github.com/troupe-im/troupe/plugins/remote"
 	"github.com/troupe-im/troupe/plugins/sdk"
 )
 
@@ -37,18 +39,23 @@ func plugin(args []string) error {
 // newBots makes the host of bots, and the way to models; nothing is started.
 func (s *server) newBots() (err error) {
 	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version()}, desk.Needs{
-		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botUsage{s}, Log: s.log,
+		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botUsage{s},
+		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Log: s.log,
 	})
 	if s.models, err = model.New(s.cfg.Model, model.Needs{Store: s.store, Log: s.log}); err != nil {
 		return err
 	}
+	s.models.UseDesk(s.desks)
 	s.node.UseRobots(s.desks)
 	cfg := s.cfg.Plugins
 	cfg.Data, cfg.Only, cfg.Settings = s.cfg.Data, s.cfg.whichBots(), s.cfg.BotSettings
 	if s.bots, err = plugins.New(cfg, plugins.Needs{Desk: s.desks, Models: s.models, BuiltIn: builtInBots(), Log: s.log}); err != nil {
 		return fmt.Errorf("bots: %w", err)
 	}
-	return nil
+	s.remote, err = remote.New(context.Background(), remote.Config{Egress: s.cfg.Egress}, remote.Needs{
+		Store: s.store, Desks: s.desks, Taken: s.bots.Has, Scopes: plugins.Scopes, Problem: gateway.WriteProblem, Log: s.log,
+	})
+	return err
 }
 
 // stopBots has bots finish what they have in hand, as long as half of ctx's time goes,
@@ -62,6 +69,8 @@ func (s *server) stopBots(ctx context.Context) {
 		s.bots.Stop(half)
 		cancel()
 	}
+	s.stopReaching()
+	s.elsewhere.Wait()
 	if s.desks != nil {
 		s.desks.Close()
 	}

@@ -50,6 +50,22 @@ func (b botFiles) Write(ctx context.Context, who protocol.Identity, f *desk.File
 	return kept.ID, nil
 }
 
+// botHooks are the addresses at which others tell bots something. Who serves them is made
+// after the desk, which asks for them.
+type botHooks struct{ *server }
+
+func (b botHooks) MakeHook(ctx context.Context, plugin string, bot protocol.UserID, session protocol.SessionID, name string) (id, path string, err error) {
+	return b.remote.MakeHook(ctx, plugin, bot, session, name)
+}
+
+func (b botHooks) HooksOf(bot protocol.UserID, session protocol.SessionID) []desk.Hook {
+	return b.remote.HooksOf(bot, session)
+}
+
+func (b botHooks) DropHook(ctx context.Context, bot protocol.UserID, session protocol.SessionID, id string) error {
+	return b.remote.DropHook(ctx, bot, session, id)
+}
+
 // botUsage is the gateway to models as bots tell it of what they used elsewhere.
 type botUsage struct{ *server }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/troupe-im/troupe/plugins"
 	"github.com/troupe-im/troupe/plugins/desk"
 	"github.com/troupe-im/troupe/plugins/model"
+	"github.com/troupe-im/troupe/plugins/remote"
 	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
 	webembed "github.com/troupe-im/troupe/web-embed"
@@ -40,10 +41,14 @@ type server struct {
 	search  *search.Center
 	models  *model.Gateway
 	desks   *desk.Desks
+	remote  *remote.Center // bots that run elsewhere
 	bots    *plugins.Host
 	public  net.Listener
 	private net.Listener // the admin socket
 
+	elsewhere    sync.WaitGroup // remote, as long as reaching goes on
+	reaching     context.Context
+	stopReaching context.CancelFunc
 	housekeeping sync.WaitGroup
 	keeping      context.Context
 	stopKeeping  context.CancelFunc
@@ -58,6 +63,7 @@ type server struct {
 func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err error) {
 	s := &server{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 1)}
 	s.keeping, s.stopKeeping = context.WithCancel(context.Background())
+	s.reaching, s.stopReaching = context.WithCancel(context.Background())
 	cfg.Store.Fatal, cfg.Actors.Fatal = fatal, fatal
 	if s.data, err = openData(cfg, log); err != nil {
 		return nil, err
@@ -132,6 +138,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.housekeeping.Go(func() { giveBack(keeping, s.store.Trim, log) })
 	s.housekeeping.Go(func() { s.operator().goOnErasing(keeping) })
 	s.housekeeping.Go(func() { s.models.Run(keeping) })
+	s.elsewhere.Go(func() { s.remote.Run(s.reaching) })
 	if err := s.bots.Start(); err != nil {
 		return nil, err
 	}
@@ -164,6 +171,12 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	s.registerAdmin(g.API())
 	s.registerBots(g.API())
 	s.desks.Register(g.API())
+	for _, path := range []string{remote.ConnectPath, remote.CallsPath, remote.HooksPath + "*"} {
+		g.Handle(path, s.remote)
+	}
+	if err := g.Metrics().Register(botMetrics{s}); err != nil {
+		return nil, err
+	}
 	return g, g.Rows()
 }
 

@@ -54,7 +54,6 @@ const (
 var (
 	goodID      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	goodVersion = regexp.MustCompile(`^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}(-[0-9A-Za-z.-]{1,32})?$`)
-	goodScope   = regexp.MustCompile(`^[a-z][a-z.:-]{0,47}$`)
 	goodSHA256  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
@@ -82,6 +81,17 @@ func readManifest(dir string) (*Manifest, []byte, error) {
 		return nil, nil, err
 	}
 	return m, text, nil
+}
+
+// Scopes are what bots may be granted. Behind network: may stand a host.
+var Scopes = []string{"write", "read.all", "history", "members", "kv", "schedule", "files", "hooks", "handoff", "tools", "moderate", "model.chat", "network"}
+
+var goodHost = regexp.MustCompile(`^[a-z0-9.*-]{1,120}(:[0-9]{1,5})?$`)
+
+// knownScope says whether there is such a scope.
+func knownScope(s string) bool {
+	host, of := strings.CutPrefix(s, "network:")
+	return slices.Contains(Scopes, s) || of && goodHost.MatchString(host)
 }
 
 // reader reads a manifest and remembers what is wrong with it.
@@ -229,8 +239,8 @@ func (r *reader) scopes(n *yaml.Node, m *Manifest) {
 		return
 	}
 	for _, item := range n.Content {
-		if !goodScope.MatchString(item.Value) {
-			r.refuse(item, "scopes: %q is no scope, like send or kv", item.Value)
+		if !knownScope(item.Value) {
+			r.refuse(item, "scopes: there is no scope %q; there are %s", item.Value, strings.Join(Scopes, ", "))
 		}
 		if !slices.Contains(m.Scopes, item.Value) {
 			m.Scopes = append(m.Scopes, item.Value)

@@ -278,6 +278,13 @@ func (h *Host) Logs(id string, after int64) ([]Line, <-chan struct{}, error) {
 	return lines, more, nil
 }
 
+// Has says whether there is a plugin, or a built-in bot that does not run, with an id.
+func (h *Host) Has(id string) bool {
+	_, err := h.bot(id)
+	_, builtIn := h.need.BuiltIn[id]
+	return err == nil || builtIn
+}
+
 // Settled waits until no plugin is about to start: each is up, or waits for somebody.
 // It is for tests and for the first words of a server; false: it did not come to that.
 func (h *Host) Settled(within time.Duration) bool {
