@@ -138,12 +138,12 @@ export async function dissolve(c: Convo): Promise<void> {
   c.core.remove(c.id)
 }
 
-/** What bots serve in c. The server's rows may have less than all of it. */
-export async function commands(c: Convo): Promise<readonly Command[]> {
-  const f = await c.core.rest.call('GET', '/sessions/' + id(c.id) + '/commands')
-  return (f.items ?? []).map((i: any): Command => ({
-    name: i.name, bot: i.bot ?? '', call: i.call ?? '/' + i.name, help: i.help ?? '', helpIn: i.helpIn ?? {},
-    args: (i.args ?? []).map((x: any) => ({ ...x, type: x.type || 'word', help: x.help ?? '', helpIn: x.helpIn ?? {}, required: !!x.required, choices: x.choices ?? [] })),
+export async function commands(c: Convo, locale?: string): Promise<readonly Command[]> {
+  const { items = [] } = await c.core.rest.call('GET', '/sessions/' + id(c.id) + '/commands' + query({ locale }))
+  return items.map((i: any): Command => ({
+    name: i.name, bot: i.bot, online: !!i.online, help: i.help ?? '', ...(i.destructive && { destructive: true }),
+    call: i.handle && items.some((o: any) => o.name === i.name && o.bot !== i.bot) ? i.name + '@' + i.handle : i.name,
+    args: (i.args ?? []).map(({ default: std, ...x }: any) => ({ ...x, help: x.help ?? '', required: !!x.required, choices: x.choices ?? [], ...(std !== undefined && { std }) })),
   }))
 }
 

@@ -460,7 +460,7 @@ export interface BotActions {
   /** Asks that a reply under way ends: `id` is the draft's (Message.id). */
   stop(id: Id): Promise<void>
   /** What bots may be asked to do here by `/name`; asked for once, and again when members change. */
-  commands(): Promise<readonly Command[]>
+  commands(locale?: string): Promise<readonly Command[]>
   /** Asks for another reply in place of this one. */
   regenerate(id: Id): Outgoing
   /** Presses a card's button or sends its form. */
@@ -470,20 +470,20 @@ export interface BotActions {
 /** A command of a bot. */
 export interface Command {
   readonly name: string
-  /** Who serves it. */
+  /** Who serves it, and whether it answers now. */
   readonly bot: Id
-  /** What is typed to call it: `/name`, or `/name@handle` where several bots have one of that name. */
+  readonly online: boolean
+  /** What is typed to call it, without the /: `name`, or `name@handle` where several bots have one of that name. */
   readonly call: string
+  /** In the language that was asked for. */
   readonly help: string
-  /** By locale: zh-CN. */
-  readonly helpIn: Readonly<Record<string, string>>
+  readonly destructive?: boolean
   readonly args: readonly CommandArgument[]
 }
 /** What is typed behind a command, in this order. */
 export interface CommandArgument {
   readonly name: string
   readonly help: string
-  readonly helpIn: Readonly<Record<string, string>>
   /** `text` takes the rest of the line; `duration` is like 90s, 10m, 2h, 3d. */
   readonly type: 'text' | 'word' | 'integer' | 'number' | 'boolean' | 'duration' | 'user' | 'choice'
   readonly required: boolean
@@ -690,7 +690,7 @@ export interface TextDraft {
   text: string
   format?: 'plain' | 'md'
   mentions?: readonly (Id | '*')[]
-  /** It calls a bot's command; `args` by name, as they were typed. */
+  /** It calls a bot's command; without `args` (by name) the server reads them from the text. */
   command?: { name: string; args?: Json }
 }
 

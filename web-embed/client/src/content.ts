@@ -91,6 +91,8 @@ export interface Beside {
   variantOf?: Id
   /** How the writing of it ended: stop, length, cancelled, interrupted, failed. */
   finish?: string
+  /** Which model wrote it. */
+  model?: string
 }
 export const troupe = (c: Content | undefined): Beside | undefined => (c?.data as { troupe?: Beside } | undefined)?.troupe
 

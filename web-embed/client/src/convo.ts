@@ -54,7 +54,7 @@ export class Convo implements Conversation {
   #stored: Row['seg']
   #loading: Promise<void> | null = null
   #repairing = false
-  #commands: { until: number; list: Promise<readonly Command[]> } | null = null
+  #commands: { until: number; locale: string | undefined; list: Promise<readonly Command[]> } | null = null
   #made = new WeakMap<Entry, { m: Message; sig: string; ref: Message | null }>()
   /** How far the others are. */
   readonly marks = new Map<Id, { read: number; recv: number }>()
@@ -466,7 +466,7 @@ export class Convo implements Conversation {
       kind: kind(e.content), parts: said, status, mentions: e.mentions ?? [], reactions: (e.reactions ?? []).map(r => this.#reaction(r)), receipts,
       ...(e.replyTo && { replyTo: { id: e.replyTo, seq: ref?.seq ?? null, message: ref } }), ...(e.editedAt && { edited: e.editedAt }),
       ...(e.recalled && { revoked: { by: was.by ?? e.sender, at: was.goneAt ?? e.createdAt, ...(own && was.was && { text: was.was }) } }),
-      ...(e.expired && { expired: true }), ...(e.expire && { expiresAt: e.createdAt + e.expire * 1000 }), ...((draft || beside?.finish || variants) && { stream: { state: ends[beside?.finish ?? ''] ?? draft?.state ?? 'done', rev: 0, ...(variants && { variants }) } }),
+      ...(e.expired && { expired: true }), ...(e.expire && { expiresAt: e.createdAt + e.expire * 1000 }), ...((draft || beside?.finish || beside?.model || variants) && { stream: { state: ends[beside?.finish ?? ''] ?? draft?.state ?? 'done', rev: 0, ...(variants && { variants }) } }),
       ...(e.deal && { deal: tidy({ state: e.deal.state, by: e.deal.by, reason: e.deal.reason, at: e.deal.at }) as Deal }),
       ...(answers && { answers }), ...(e.platform && { platform: e.platform }), ...(e.cut && { cut: true }),
     }
@@ -701,11 +701,11 @@ export class Convo implements Conversation {
   readonly bot: BotActions = {
     stop: async id => { await this.core.ask('msg_cancel', { session: this.id, messagerecvId: id }) },
     regenerate: id => this.core.out.add(this.id, { content: { type: 'card', title: 'regenerate', data: { troupe: { action: 'regenerate' } } } }, { replyTo: id }),
-    commands: () => {
+    commands: locale => {
       const now = this.core.env.clock.now()
-      if (!this.#commands || this.#commands.until < now) {
-        const list = a.commands(this)
-        this.#commands = { until: now + 300_000, list }
+      if (!this.#commands || this.#commands.until < now || this.#commands.locale !== locale) {
+        const list = a.commands(this, locale)
+        this.#commands = { until: now + 300_000, list, locale }
         list.catch(() => { this.#commands = null })
       }
       return this.#commands.list

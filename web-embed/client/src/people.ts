@@ -46,6 +46,7 @@ export class People implements Users {
       if (had && had.version === p.version && had.fields && !p.fields) continue
       this.#profiles.set(p.userId, had?.fields && !p.fields && had.version === p.version ? { ...p, fields: had.fields } : p)
       this.#want.delete(p.userId)
+      if (p.kind === 'bot' && !p.fields && !had?.fields) this.#wish(p.userId) // what it says of itself
       if (keep) this.core.keep('users', p.userId, () => this.#profiles.get(p.userId))
       this.changed(p.userId)
     }

@@ -1,4 +1,4 @@
-export { restOfStyle } from './lazy'
+export { lazy, restOfStyle } from './lazy'
 export { default as TroupeChat } from './TroupeChat.vue'
 export type { Chat, ComposerOptions, Features, Layout } from './composables/chat'
 export { useChat } from './composables/chat'

@@ -1,4 +1,4 @@
-import type { Command, CommandArgument, Json } from '@troupe/client'
+import type { Command, CommandArgument } from '@troupe/client'
 
 /** What is being typed of a command: its name's beginning, or the command and which of its arguments the caret is in. */
 export type Calling =
@@ -13,10 +13,7 @@ export function callingAt(text: string, caret: number): Calling | null {
   return m[2] === undefined ? { t: 'name', begin: m[1]! } : { t: 'args', name: m[1]!, typed: m[2].slice(1) }
 }
 
-export const bare = (c: Command): string => c.call.replace(/^\//, '')
-export const find = (list: readonly Command[], name: string): Command | undefined => list.find(c => bare(c) === name) ?? list.find(c => c.name === name)
-/** In the reader's language, else as it was written. */
-export const helpOf = (c: Command | CommandArgument, locale: string): string => c.helpIn[locale] ?? c.helpIn[locale.split('-')[0]!] ?? c.help
+export const find = (list: readonly Command[], name: string): Command | undefined => list.find(c => c.call === name.toLowerCase()) ?? list.find(c => c.name === name.toLowerCase())
 
 interface Piece { readonly arg: CommandArgument; readonly value: string }
 /** split gives what was typed to the arguments, in order: words, the last text as far as the line goes; "…" keeps words together. */
@@ -27,7 +24,7 @@ export function split(args: readonly CommandArgument[], typed: string): { pieces
     at = i
     if (!rest) break
     if (arg.type === 'text') { pieces.push({ arg, value: rest.trimEnd() }); rest = ''; break }
-    const m = /^(?:"([^"]*)"|(\S+))(\s+)?/.exec(rest)!
+    const m = /^(?:["“”]([^"“”]*)["“”]|(\S+))(\s+)?/.exec(rest)!
     pieces.push({ arg, value: m[1] ?? m[2]! })
     rest = rest.slice(m[0].length)
     if (!rest && m[3] === undefined) break
@@ -36,11 +33,8 @@ export function split(args: readonly CommandArgument[], typed: string): { pieces
   return { pieces, at }
 }
 
-/** read makes of a text the command that is sent beside it; undefined: it is no command that is known. */
-export function read(list: readonly Command[], text: string): { name: string; args: Record<string, Json> } | undefined {
-  const calling = callingAt(text.trimEnd(), text.trimEnd().length)
-  if (!calling) return undefined
-  const c = find(list, calling.t === 'name' ? calling.begin : calling.name)
-  if (!c) return undefined
-  return { name: bare(c), args: Object.fromEntries(split(c.args, calling.t === 'args' ? calling.typed : '').pieces.map(p => [p.arg.name, p.value])) }
+/** called gives the name of the command that a text calls; undefined: it is none that is known. */
+export function called(list: readonly Command[], text: string): string | undefined {
+  const calling = callingAt(text, text.length)
+  return calling ? find(list, calling.t === 'name' ? calling.begin : calling.name)?.call : undefined
 }
