@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
 const dist = join(dirname(import.meta.dirname), 'dist')
-const budgets = { 'index.js': 27, 'account.js': 5 } // KB
+const budgets = { 'index.js': 26.5, 'account.js': 5 } // KB
 const lazy = 3 // each of the others
 
 function reached(file, seen = new Set()) {

@@ -15,9 +15,12 @@ function with_(name, seen = new Set()) {
   return seen
 }
 const entry = with_('index.js')
-const lazy = start => [...with_(readdirSync(dist).find(n => n.startsWith(start) && n.endsWith('.js')))].filter(n => !entry.has(n))
+const file = start => readdirSync(dist).find(n => n.startsWith(start) && n.endsWith('.js'))
+const talk = [...with_(file('ChatPane'))].filter(n => !entry.has(n))
+/** What a part brings besides what a conversation has brought. */
+const lazy = start => [...with_(file(start))].filter(n => !entry.has(n) && !talk.includes(n))
 const rows = [
-  ['entry', [...entry], 40], ['style', ['style.css'], 12.5], ['markdown', lazy('markdown'), 18], ['code colours', lazy('highlight'), 24],
+  ['the list', [...entry], 18], ['a conversation', talk, 21], ['style', ['first.css'], 8], ['more style', ['rest.css'], 7], ['markdown', lazy('markdown'), 18], ['code colours', [...lazy('highlight'), ...lazy('typescript')], 14],
   ['emoji', [...lazy('EmojiPanel'), ...lazy('emoji-zh')], 24], ['dialogs', lazy('DialogHost'), 12], ['info', lazy('InfoPanel'), 8],
 ]
 let over = false
