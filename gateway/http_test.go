@@ -36,6 +36,8 @@ type desk struct {
 	asked []*protocol.Frame
 	reply func(*protocol.Frame) (*protocol.Frame, error)
 	logs  *strings.Builder
+
+	decided []string // verdicts
 }
 
 type shelf struct{}
@@ -70,7 +72,7 @@ func newDesk(t *testing.T, cfg Config) *desk {
 	if cfg.Rate == 0 {
 		cfg.Rate = -1
 	}
-	srv, err := New(cfg, Needs{Actors: d.stage, Auth: &doorman{admin: true}, Home: shelf{}, Profiles: shelf{}, Notices: d, Log: slog.New(slog.NewTextHandler(d.logs, nil)),
+	srv, err := New(cfg, Needs{Actors: d.stage, Auth: &doorman{admin: true}, Home: shelf{}, Profiles: shelf{}, Notices: d, Judges: d, Log: slog.New(slog.NewTextHandler(d.logs, nil)),
 		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return nil }}})
 	if err != nil {
 		t.Fatal(err)

@@ -49,11 +49,12 @@ func viewDeal(d *protocol.Deal) *dealView {
 	return &dealView{d.State, d.By, d.Reason, when(d.At)}
 }
 
-type messageInput struct {
+// OneMessage names a message; exported, as what reads inputs passes over other embedded ones.
+type OneMessage struct {
 	Message string `path:"message_id" maxLength:"128"`
 }
 
-func (m moderation) original(ctx context.Context, in *messageInput) (*answer[messageView], error) {
+func (m moderation) original(ctx context.Context, in *OneMessage) (*answer[messageView], error) {
 	who, _ := protocol.IdentityFrom(ctx)
 	e, err := m.Original(ctx, who, in.Message)
 	if err != nil {
@@ -63,7 +64,7 @@ func (m moderation) original(ctx context.Context, in *messageInput) (*answer[mes
 }
 
 func (m moderation) deal(ctx context.Context, in *struct {
-	messageInput
+	OneMessage
 	Body struct {
 		Verdict string `json:"verdict" enum:"allow,reject" doc:"allow: it stands as it was written"`
 	}
