@@ -84,7 +84,7 @@ func (l *link) moderate(m *botv1.Moderate) {
 	}
 	ctx, cancel := l.ctx, context.CancelFunc(func() {})
 	if m.DeadlineMs > 0 {
-		ctx, cancel = context.WithDeadline(l.ctx, time.UnixMilli(m.DeadlineMs))
+		ctx, cancel = context.WithTimeout(l.ctx, time.Duration(m.DeadlineMs)*time.Millisecond)
 	}
 	defer cancel()
 	v := Allow()

@@ -161,7 +161,7 @@ func TestCommandsHaveTypedArguments(t *testing.T) {
 
 func TestKeysAreSwappedSchedulesComeAndCardsAreLocked(t *testing.T) {
 	h := bottest.Config{Locale: "zh-CN", Secrets: map[string]string{"key": "s3"}}.New(t, &sdk.Bot{
-		ID: "all", Scopes: []string{"kv"},
+		ID: "all", Scopes: []string{"kv", "schedule"},
 		OnMessage: func(c *sdk.Ctx) error {
 			n, err := sdk.Update(c.KV(), "n", func(n *int) error { *n++; return nil })
 			if err != nil {
@@ -212,6 +212,20 @@ func TestAFailureOfTheHostIsAnErrorWithACode(t *testing.T) {
 	}
 	h.Fail("post", "RATE_LIMITED", 5*time.Millisecond)
 	h.Say("hi").Expect("Hello Ann")
+}
+
+func TestWhatABotWasNotGrantedIsDenied(t *testing.T) {
+	use := func(c *sdk.Ctx) error { _, err := c.KV().Get("x"); return err }
+	if err := bottest.New(t, &sdk.Bot{ID: "x", OnMessage: use}).Say("x").Err(); err == nil || !strings.Contains(err.Error(), "the scope kv") {
+		t.Errorf("without the scope kv: %v", err)
+	}
+	asks := &sdk.Bot{ID: "x", Scopes: []string{"kv"}, OnMessage: use}
+	if err := bottest.New(t, asks).Say("x").Err(); err != nil {
+		t.Errorf("with the scope kv: %v", err)
+	}
+	if err := (bottest.Config{Scopes: []string{}}).New(t, asks).Say("x").Err(); err == nil {
+		t.Error("it asked for the scope kv, which was not granted, and has it")
+	}
 }
 
 func TestModerationHasItsVerdict(t *testing.T) {

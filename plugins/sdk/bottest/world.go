@@ -186,6 +186,9 @@ func (w *world) call(c *botv1.Call) *botv1.Result {
 			return &botv1.Result{Code: f.code, Error: "as the test said", RetryAfterMs: f.retryAfter.Milliseconds()}
 		}
 	}
+	if scope := scopeOf(c); scope != "" && !w.granted(scope) {
+		return refuse("DENIED", "the scope %s is needed", scope)
+	}
 	s := w.room(cmp.Or(c.Session, "-"))
 	t := w.turns[c.Event]
 	self := cmp.Or(c.As, w.selves[0].User)
