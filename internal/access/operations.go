@@ -174,6 +174,7 @@ var operations = map[string][]Action{
 // call them: pages, descriptions, probes. /ws asks for an auth frame itself.
 var routes = []string{
 	"/ws", "/healthz", "/readyz", "/metrics",
+	"/bots/v1/connect", "/bots/v1/calls", "/bots/hooks/*", // with tokens of bots, and of hooks
 	"/docs", "/docs/docs.css", "/docs/docs.js",
 	"/openapi.json", "/openapi.yaml", "/openapi-3.0.json", "/openapi-3.0.yaml",
 	"/", "/embed/*", "/playground",
