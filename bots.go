@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/troupe-im/troupe/gateway"
@@ -102,8 +103,10 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 		return nil, err
 	}
 	for _, u := range used {
-		if b := all[u.Bot]; b != nil {
-			b.TokensToday, b.CostToday = u.Prompt+u.Completion, u.Cost
+		plugin, _, _ := strings.Cut(strings.TrimPrefix(u.Bot, "b_"), ".")
+		if b := all[plugin]; b != nil { // of all its users together
+			b.TokensToday += u.Prompt + u.Completion
+			b.CostToday += u.Cost
 		}
 	}
 	out := []*adminBot{}

@@ -70,5 +70,5 @@ func (b botHooks) DropHook(ctx context.Context, bot protocol.UserID, session pro
 type botUsage struct{ *server }
 
 func (b botUsage) Spend(ctx context.Context, s desk.Spent) (int64, error) {
-	return b.models.Told(ctx, s.Plugin, s.User, s.Session, s.Model, s.Prompt, s.Completion)
+	return b.models.Told(ctx, "b_"+s.Plugin, s.User, s.Session, s.Model, s.Prompt, s.Completion)
 }

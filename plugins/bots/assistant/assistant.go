@@ -46,7 +46,7 @@ func New() *sdk.Bot {
 	return &sdk.Bot{
 		ID: "assistant", Version: "1.0.0", Name: "Assistant", Avatar: "🤖",
 		About:  "Answers questions. An AI where this installation has a model, else a few rules",
-		Scopes: []string{"read", "write", "history", "kv", "files", "tools", "model"},
+		Scopes: []string{"write", "history", "kv", "files", "tools", "model"},
 		Config: &b.cfg, Ordering: sdk.ByUser, Parallel: 32,
 		Commands: []sdk.Command{
 			sdk.Command{Name: "forget", Help: "The assistant forgets what was said here", Run: b.forget}.In("zh-CN", "让助手忘记这里说过的话"),

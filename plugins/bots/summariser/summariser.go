@@ -23,7 +23,7 @@ func New() *sdk.Bot {
 	}
 	return &sdk.Bot{
 		ID: "summariser", Version: "1.0.0", Name: "Summariser", Avatar: "📝", About: "Sums up conversations, where this installation has a model",
-		Scopes: []string{"read", "write", "history", "model"}, Ordering: sdk.ByUser, Parallel: 16,
+		Scopes: []string{"write", "history", "model"}, Ordering: sdk.ByUser, Parallel: 16,
 		Commands: []sdk.Command{
 			sdk.On("summary", "Sum up what was said here", func(c *sdk.Ctx, a what) error { return summary(c, a.Of, a.Where == "all") }).In("zh-CN", "总结这里说过的话").ReadsOnly(),
 		},
