@@ -27,8 +27,10 @@ func (l *lane) event(ctx context.Context, e *protocol.Entry) (*hand, error) {
 		if err := l.askConsent(ctx, e.Seq); err != nil {
 			return nil, err
 		}
-		h := l.hand(ctx, e, "added")
-		return h, nil
+		if l.tooOld(e) {
+			return nil, nil
+		}
+		return l.hand(ctx, e, "added"), nil
 	case protocol.Kind_MESSAGE:
 		return l.message(ctx, e)
 	case protocol.Kind_EDIT:

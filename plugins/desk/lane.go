@@ -218,7 +218,7 @@ func (l *lane) finish() {
 }
 
 // load reads how far the bot is, and how it stands in the session.
-func (l *lane) load(ctx context.Context) error {
+func (l *lane) load(ctx context.Context) (err error) {
 	if l.loaded {
 		return nil
 	}
@@ -241,14 +241,21 @@ func (l *lane) load(ctx context.Context) error {
 		}
 		head = max(head, info.HeadSeq)
 	}
-	fresh := c == nil
+	fresh, came := c == nil, true
 	if fresh {
 		c = &Cursor{}
 		if len(offered) > 0 && joins(offered[0], l.bot) {
 			c.Seq = offered[0].Seq - 1
-		} else if c.Seq, err = l.joined(ctx, head); err != nil {
+		} else if c.Seq, came, err = l.joined(ctx, head); err != nil {
 			return err
 		}
+	}
+	if !came && c.Seq == 0 {
+		defer func() {
+			if err == nil {
+				err = l.greet(ctx, info)
+			}
+		}()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -270,28 +277,51 @@ func joins(e *protocol.Entry, bot protocol.UserID) bool {
 	return e.Kind == protocol.Kind_JOIN && slices.Contains(e.Members, bot)
 }
 
+// greet tells the bot of a session that was made with it: no entry says so.
+func (l *lane) greet(ctx context.Context, info *protocol.SessionInfo) error {
+	e := &protocol.Entry{Session: l.session, MessagerecvId: l.session + ".0", Sender: info.Creator, CreatedAt: info.CreatedAt}
+	if l.tooOld(e) {
+		return nil
+	}
+	if err := l.askConsent(ctx, 0); err != nil {
+		l.p.d.need.Log.Error("asking for consent", "user", l.bot, "session", l.session, "err", err)
+	}
+	h := l.hand(ctx, e, "added")
+	h.event.Message = ""
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if !l.gone {
+		l.pending = append(l.pending, h)
+		l.p.held++
+		l.wake()
+		l.p.dispatch()
+	}
+	return nil
+}
+
 // joined finds the entry by which the bot came into the session, and gives the seq before
-// it. Behind 50 pages it is taken for old, and begins with what is new.
-func (l *lane) joined(ctx context.Context, head int64) (int64, error) {
+// it. Behind 50 pages it is taken for old, and begins with what is new. Without such an
+// entry, and seq 0, it was there from the beginning.
+func (l *lane) joined(ctx context.Context, head int64) (seq int64, found bool, err error) {
 	before := head + 1
 	for range 50 {
 		r, err := l.sync(ctx, &protocol.Sync{Session: l.session, BeforeSeq: &before, Limit: 200})
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		for _, e := range slices.Backward(r.Messages) {
 			if joins(e, l.bot) {
-				return e.Seq - 1, nil
+				return e.Seq - 1, true, nil
 			}
 		}
 		if len(r.Messages) == 0 {
-			return before - 1, nil
+			return before - 1, false, nil
 		}
 		if before = r.Messages[0].Seq; !r.HasMore {
-			return before - 1, nil
+			return before - 1, false, nil
 		}
 	}
-	return head, nil
+	return head, false, nil
 }
 
 func (l *lane) sync(ctx context.Context, m *protocol.Sync) (*protocol.SyncReply, error) {
