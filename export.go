@@ -73,9 +73,18 @@ func (o *operator) export(ctx context.Context, user protocol.UserID, to io.Write
 		return nil
 	})
 	part("messages.jsonl", func(add func(any) error) error {
-		return o.store.WrittenBy(ctx, user, func(_ protocol.SessionID, e *protocol.Entry) error {
+		return o.store.WrittenBy(ctx, user, func(id protocol.SessionID, e *protocol.Entry) error {
 			if e.Sender != user {
 				return nil
+			}
+			if e.Deal != nil { // its own words, not a moderator's
+				was, err := o.store.Original(ctx, id, e.Seq)
+				if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
+					return err
+				}
+				if err == nil {
+					e.Content, e.Mentions = was.Content, was.Mentions
+				}
 			}
 			return add(e)
 		})

@@ -205,7 +205,7 @@ func (s *Session) streamed(d *draft, now time.Time) *Event {
 
 // draftBeat is the time between two frames of a draft here.
 func (s *Session) draftBeat() time.Duration {
-	return draftBeat * time.Duration(1+(len(s.members)-1)/s.node.cfg.ReceiptSize)
+	return draftBeat * time.Duration(1+(len(s.members)-1)/max(1, s.node.cfg.ReceiptSize))
 }
 
 // wind sets the timer for what is due next.

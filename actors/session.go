@@ -235,7 +235,7 @@ func (s *Session) load() {
 func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
-		s.info, s.members, s.order, s.former = nil, nil, order{}, nil
+		s.info, s.members, s.order, s.former, s.bots = nil, nil, order{}, nil, nil
 		s.making = false
 	case err != nil:
 		s.node.log.Error("loading a session", "session", s.id, "err", err)

@@ -151,6 +151,9 @@ func (s *Store) quotedInOriginals(ctx context.Context, user protocol.UserID, eac
 		if err != nil {
 			return s.bad(k.entry(o.Seq), err)
 		}
+		if e.Sender == user { // told of already
+			return nil
+		}
 		return each(k.String(), e)
 	})
 }

@@ -284,6 +284,7 @@ func TestEveryInvariantSeesItsBreach(t *testing.T) {
 		{"I13", "a list says an old head", func(s *story) {
 			s.add(history.Event{What: history.Open, Client: "bob.9", User: "bob", Conn: 1, Began: s.now, Rows: []history.Row{{Session: room, Head: 3}}})
 		}},
+		{"I1", "an original is kept of what nobody moderated", func(s *story) { dump(s).Originals = []int64{2} }},
 		{"I17", "other text under a known id is acknowledged", func(s *story) { s.do("bob.1", history.Send, "c1", "something else", 3) }},
 		{"I17", "the same text is refused", func(s *story) {
 			_, told := s.do("ann.2", history.Send, "c1", "hello", 0)

@@ -64,6 +64,9 @@ func (r *run) edited() {
 			if e.Kind != "" {
 				continue
 			}
+			if slices.Contains(s.Originals, e.Seq) && (!e.Dealt || e.Recalled || e.Expired) {
+				r.say("I1", s.Session, e.Seq, "what it said before moderation is kept, and nothing says that it was moderated")
+			}
 			if recalled[e.Seq] != e.Recalled {
 				r.say("I1", s.Session, e.Seq, "recalled is %v, by the log it should be %v", e.Recalled, recalled[e.Seq])
 			}

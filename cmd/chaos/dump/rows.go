@@ -24,6 +24,8 @@ const (
 	sent   = 0x16 // key 16 → seq 8, created at 8, hash 8
 	member = 0x18 // user → flags 1, varints role, order, joined at, floor, then what a dump does not need
 	mark   = 0x1a // user → seq 8
+
+	original = 0x88 // bit of the session 1, session, seq 8 → what a message said before moderation
 )
 
 const (
@@ -64,7 +66,7 @@ func read(db *pebble.DB) (*history.Dump, error) {
 			return nil, errors.Join(fmt.Errorf("key %x: %w", key, err), it.Close())
 		}
 	}
-	if err := it.Close(); err != nil {
+	if err := errors.Join(it.Close(), originals(db, sessions)); err != nil {
 		return nil, err
 	}
 	all := &history.Dump{}
@@ -76,6 +78,27 @@ func read(db *pebble.DB) (*history.Dump, error) {
 		all.Sessions = append(all.Sessions, s)
 	}
 	return all, nil
+}
+
+// originals adds the seqs of the rows of originals to their sessions.
+func originals(db *pebble.DB, sessions map[string]*history.Stored) error {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{original}, UpperBound: []byte{original + 1}})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		key := it.Key()
+		if len(key) != 1+1+sessionBytes+8 {
+			return errors.Join(fmt.Errorf("key %x: is none of an original", key), it.Close())
+		}
+		id := sessionID(key[1:])
+		s := sessions[id]
+		if s == nil {
+			return errors.Join(fmt.Errorf("key %x: there is no session %s", key, id), it.Close())
+		}
+		s.Originals = append(s.Originals, number(key[2+sessionBytes:]))
+	}
+	return it.Close()
 }
 
 var errShort = errors.New("the row is too short")
@@ -132,7 +155,7 @@ var kinds = []string{"", "recall", "edit", "react", "join", "leave", "change", "
 
 // parseEntry reads the fields that a history compares: kind 4, sender 5, client
 // message id 6, content 7 (its text is 2), created at 8, target 12, members 14,
-// recalled 19, expired 20.
+// recalled 19, expired 20, deal 29.
 func parseEntry(b []byte) (*history.Entry, error) {
 	e := &history.Entry{}
 	err := fields(b, func(field protowire.Number, v uint64, word []byte) error {
@@ -163,6 +186,8 @@ func parseEntry(b []byte) (*history.Entry, error) {
 			e.Recalled = v != 0
 		case 20:
 			e.Expired = v != 0
+		case 29:
+			e.Dealt = true
 		}
 		return nil
 	})

@@ -30,6 +30,10 @@ func TestTheDumpReadsWhatTheStoreWrote(t *testing.T) {
 	hollow := &protocol.Entry{
 		Session: room, Seq: 1, MessagerecvId: protocol.MessageID(room, 1), Sender: "ann", ClientMsgId: "c1", CreatedAt: 1000, Recalled: true,
 	}
+	held := &protocol.Entry{
+		Session: room, Seq: 3, MessagerecvId: protocol.MessageID(room, 3), Sender: "ann", ClientMsgId: "c3", CreatedAt: 3000,
+		Deal: &protocol.Deal{State: "held", By: "b_mod"},
+	}
 	for _, a := range []*actors.Append{
 		{
 			Session: room, Epoch: 1, Claim: true, Create: true,
@@ -39,6 +43,7 @@ func TestTheDumpReadsWhatTheStoreWrote(t *testing.T) {
 		{Session: room, Epoch: 1, Entries: []*protocol.Entry{message}, Hashes: make([][8]byte, 1)},
 		{Session: room, Epoch: 1, Entries: []*protocol.Entry{recall}, Hashes: make([][8]byte, 1), Rewrites: []*protocol.Entry{hollow}},
 		{Session: room, Epoch: 1, Marks: []actors.Mark{{User: "bob", ReadSeq: 2}}},
+		{Session: room, Epoch: 1, Entries: []*protocol.Entry{held}, Hashes: make([][8]byte, 1), Original: &actors.Original{Seq: 3, Content: message.Content}},
 	} {
 		if err := store.Commit([]*actors.Append{a}); err != nil || a.Err != nil {
 			t.Fatal(err, a.Err)
@@ -57,15 +62,16 @@ func TestTheDumpReadsWhatTheStoreWrote(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []*history.Stored{{
-		Session: room, Head: 2,
+		Session: room, Head: 3, Originals: []int64{3},
 		Entries: []*history.Entry{
 			{Session: room, Seq: 1, ID: room + ".1", Sender: "ann", Cmid: "c1", CreatedAt: 1000, Recalled: true},
 			{Session: room, Seq: 2, ID: room + ".2", Kind: "recall", Sender: "ann", CreatedAt: 2000, Target: 1},
+			{Session: room, Seq: 3, ID: room + ".3", Sender: "ann", Cmid: "c3", CreatedAt: 3000, Dealt: true},
 		},
 		Members: []history.Member{{User: "ann"}, {User: "bob", Floor: 2, Read: 2}},
 		Sent:    got.Sessions[0].Sent,
 	}}
-	if !reflect.DeepEqual(got.Sessions, want) || len(want[0].Sent) != 1 || want[0].Sent[0].Seq != 1 {
+	if !reflect.DeepEqual(got.Sessions, want) || len(want[0].Sent) != 2 {
 		t.Errorf("read %+v, want %+v", *got.Sessions[0], *want[0])
 	}
 }

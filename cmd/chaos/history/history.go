@@ -95,6 +95,7 @@ type Entry struct {
 	Members   []string `json:"members,omitempty"`
 	Recalled  bool     `json:"recalled,omitempty"`
 	Expired   bool     `json:"expired,omitempty"`
+	Dealt     bool     `json:"dealt,omitempty"` // moderation changed it or holds it back; known of a dump only
 }
 
 // Row is one session in somebody's home list.
@@ -146,6 +147,8 @@ type Stored struct {
 	Entries []*Entry `json:"entries"` // in the order of their keys
 	Members []Member `json:"members"`
 	Sent    []Sent   `json:"sent"` // the rows that make client message ids unique
+	// Originals are the seqs of messages of which is kept what was written before moderation.
+	Originals []int64 `json:"originals,omitempty"`
 }
 
 // Member is a member's row.
