@@ -87,6 +87,7 @@ type place struct {
 // that is missing, a version before 6.2. A Redis that is not there is waited for: the
 // node works alone until it comes.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Streams, error) {
+	redis.SetLogger(silent{}) // what goes wrong is in the errors, and those are logged
 	s := &Streams{cfg: cfg.withDefaults(), log: log, owed: make(chan struct{}, 1)}
 	s.db, s.reading = s.cfg.client(s.cfg.PoolSize), s.cfg.client(2)
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -104,6 +105,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Streams, error) {
 	s.settle(s.newPlace())
 	return s, nil
 }
+
+// silent is go-redis' own log.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // try looks whether this Redis can be used.
 func (s *Streams) try(ctx context.Context) error {
