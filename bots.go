@@ -40,7 +40,7 @@ func plugin(args []string) error {
 // newBots makes the host of bots, and the way to models; nothing is started.
 func (s *server) newBots() (err error) {
 	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version()}, desk.Needs{
-		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botUsage{s},
+		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botSpending{s},
 		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Log: s.log,
 	})
 	if s.models, err = model.New(s.cfg.Model, model.Needs{Store: s.store, Log: s.log}); err != nil {
@@ -95,6 +95,16 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 		b.Judged, b.Unjudged = d.Judged, d.Unjudged
 		if d.Acked > 0 {
 			b.AckSeconds = d.Latency.Sum / float64(d.Acked)
+		}
+	}
+	for _, r := range s.remote.List() {
+		b := all[r.ID]
+		if b == nil { // it was not here since the start
+			b = elsewhere(desk.Status{Plugin: r.ID, Scopes: r.Scopes, Since: r.Created})
+			all[r.ID] = b
+		}
+		if b.Remote = true; r.Disabled {
+			b.State, b.Up = plugins.Disabled, false
 		}
 	}
 	today := time.Now().UTC().Format(time.DateOnly)

@@ -66,9 +66,9 @@ func (b botHooks) DropHook(ctx context.Context, bot protocol.UserID, session pro
 	return b.remote.DropHook(ctx, bot, session, id)
 }
 
-// botUsage is the gateway to models as bots tell it of what they used elsewhere.
-type botUsage struct{ *server }
+// botSpending is the gateway to models as bots tell it of what they used elsewhere.
+type botSpending struct{ *server }
 
-func (b botUsage) Spend(ctx context.Context, s desk.Spent) (int64, error) {
+func (b botSpending) Spend(ctx context.Context, s desk.Spent) (int64, error) {
 	return b.models.Told(ctx, "b_"+s.Plugin, s.User, s.Session, s.Model, s.Prompt, s.Completion)
 }

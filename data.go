@@ -12,6 +12,7 @@ import (
 
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/pebblestore"
+	"github.com/troupe-im/troupe/plugins"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -133,6 +134,15 @@ func (d *data) backup(ctx context.Context, dir string, bucket bool) (done backed
 	}
 	if err := writeDurably(filepath.Join(dir, userctr.SecretsFile), secrets); err != nil {
 		return done, err
+	}
+	switch approved, err := os.ReadFile(filepath.Join(d.dir, plugins.LockFile)); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return done, err
+	default:
+		if err := writeDurably(filepath.Join(dir, plugins.LockFile), approved); err != nil {
+			return done, err
+		}
 	}
 	return done, errors.Join(syncDir(filepath.Join(dir, filesDir)), syncDir(dir))
 }

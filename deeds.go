@@ -172,6 +172,9 @@ func deedOf(name string) deed {
 	if d := deedsOfApps[name]; d != nil {
 		return d
 	}
+	if d := deedsOfBots[name]; d != nil {
+		return d
+	}
 	return deedsOfReleases[name]
 }
 

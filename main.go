@@ -27,6 +27,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   key …            make, list, revoke
   app …            make, list, limits, secret, revoke, remove
   release …        add, list, withdraw: versions of clients that are given out
+  bot …            ps, logs, approve, restart, new, dev …: bots that are members
   audit …          list, export, verify: what was done, and that nothing of it was changed
   files …          check, put: the contents of files, in the data directory or a bucket
   backup DIR       copy everything that is kept into DIR, while the server runs or not
@@ -103,6 +104,9 @@ func (p *program) command(ctx context.Context, args []string) error {
 			word = "version"
 		}
 	}
+	if word == "bot" {
+		return p.bot(ctx, args)
+	}
 	if _, ok := managingApps[word]; ok {
 		return p.manageApps(ctx, word, args)
 	}
@@ -147,7 +151,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprintln(p.out, help)
 		return nil
 	}
-	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
+	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

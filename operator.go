@@ -22,7 +22,9 @@ import (
 type operator struct {
 	*data
 	node  *actors.Node
-	erase string // what becomes of an erased user's messages when nobody says
+	cfg   *Config
+	live  *server // nil: it does not run
+	erase string  // what becomes of an erased user's messages when nobody says
 	log   *slog.Logger
 }
 
@@ -32,7 +34,7 @@ func (p *program) withOperator(c *Config, do func(*operator) error) error {
 		log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		node := actors.New(c.Actors, d.store, pushctr.NewLocal(), d.users, log)
 		defer node.Drain(context.Background(), 0)
-		return do(&operator{data: d, node: node, erase: c.EraseMessages, log: log})
+		return do(&operator{data: d, cfg: c, node: node, erase: c.EraseMessages, log: log})
 	})
 }
 

@@ -251,7 +251,7 @@ func (s *server) later(do func(ctx context.Context)) {
 }
 
 func (s *server) operator() *operator {
-	return &operator{data: s.data, node: s.node, erase: s.cfg.EraseMessages, log: s.log}
+	return &operator{data: s.data, cfg: s.cfg, live: s, node: s.node, erase: s.cfg.EraseMessages, log: s.log}
 }
 
 func (s *server) createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error) {

@@ -290,6 +290,9 @@ func (m *Manifest) binary() (Binary, error) {
 
 // newer says whether version a comes after b.
 func newer(a, b string) bool {
+	if devA, devB := strings.Contains(a, "-dev."), strings.Contains(b, "-dev."); devA != devB {
+		return devA // what somebody works on comes before all that is installed
+	}
 	coreA, preA, _ := strings.Cut(a, "-")
 	coreB, preB, _ := strings.Cut(b, "-")
 	as, bs := strings.Split(coreA, "."), strings.Split(coreB, ".")

@@ -278,6 +278,9 @@ func (h *Host) Logs(id string, after int64) ([]Line, <-chan struct{}, error) {
 	return lines, more, nil
 }
 
+// Dir is where plugins are looked for.
+func (h *Host) Dir() string { return h.cfg.Dir }
+
 // Has says whether there is a plugin, or a built-in bot that does not run, with an id.
 func (h *Host) Has(id string) bool {
 	_, err := h.bot(id)

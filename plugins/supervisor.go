@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -263,7 +264,7 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	}
 	r.as = c.as
 	b.enter(Handshaken, f.Version, "")
-	if r.about.Id != b.id || !f.builtIn() && r.about.Version != f.Version {
+	if r.about.Id != b.id || !f.builtIn() && !says(f.Version, r.about.Version) {
 		r.end()
 		return nil, errBroken{fmt.Errorf("it says that it is %.64q %.64q, and is %s %s", r.about.Id, r.about.Version, b.id, f.Version)}
 	}
@@ -298,6 +299,13 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	b.mu.Unlock()
 	b.serve(r, p)
 	return r, nil
+}
+
+// says says whether a bot that calls itself version is the one of a directory, which may
+// have more behind it: 1.0.0-dev.7 is 1.0.0.
+func says(dir, version string) bool {
+	core, _, _ := strings.Cut(dir, "-")
+	return version == dir || version == core
 }
 
 // failedToStart notes what came of a start, and says whether another try is of no use.
