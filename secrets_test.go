@@ -31,7 +31,7 @@ func (s *said) Write(p []byte) (int, error) {
 // that nobody else says, and looks for them wherever the server tells of itself.
 func TestSecretsAreSeenNowhere(t *testing.T) {
 	l, err := loadConfig([]string{"--data", t.TempDir(), "--listen", "127.0.0.1:0", "--register", "open", "--rate", "0", "--bots", "off", "--log", "debug"},
-		[]string{"TROUPE_IDENTITY_SECRET=canary of the identity secret, long"}, nil)
+		[]string{"TROUPE_IDENTITY_SECRET=canary of the identity secret, long", "TROUPE_MODEL_KEY=canary of the model key", "TROUPE_MODEL_URL=http://127.0.0.1:1/v1", "TROUPE_MODEL=m"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 		}
 	}
 	t.Cleanup(stop)
-	secrets := map[string]string{"the identity secret": "canary of the identity secret"}
+	secrets := map[string]string{"the identity secret": "canary of the identity secret", "the model key": "canary of the model key"}
 	call := func(token, method, path, body string, want int) map[string]any {
 		t.Helper()
 		req := httptest.NewRequest(method, "/api/v2"+path, strings.NewReader(body))

@@ -66,6 +66,7 @@ func jsonList[T any](text, form string) (all []T, err error) {
 
 // settleModel adds what the short settings say to the long ones.
 func (c *Config) settleModel() {
+	c.Model.Deny = c.Egress.Deny
 	if c.ModelURL == "" || c.ModelName == "" {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -23,12 +24,13 @@ type Config struct {
 	Pause  time.Duration // before the first of them, doubled each time, where the provider says nothing of it: 500 ms
 	Wait   time.Duration // a Retry-After longer than this is the bot's to wait for: 20 s
 
-	Parallel  int     // answers at once of one plugin: 8
-	Waiting   int     // requests of one plugin that wait for their turn: 64
-	MaxOutput int     // tokens of one answer, where a Model says nothing: 2048
-	Body      int64   // bytes of a request: 20 MiB, which is four pictures
-	Budgets   Budgets // tokens a day
-	Keep      int     // days that usage is kept: 400
+	Parallel  int            // answers at once of one plugin: 8
+	Waiting   int            // requests of one plugin that wait for their turn: 64
+	MaxOutput int            // tokens of one answer, where a Model says nothing: 2048
+	Body      int64          // bytes of a request: 20 MiB, which is four pictures
+	Deny      []netip.Prefix // networks that are asked nothing, whatever a provider's address says
+	Budgets   Budgets        // tokens a day
+	Keep      int            // days that usage is kept: 400
 }
 
 // Budgets are in tokens a day (UTC), prompt and completion together. 0: no bound.

@@ -82,7 +82,7 @@ func New(cfg Config, n Needs) (*Gateway, error) {
 	}
 	g.sleep = sleep
 	g.counts.of = map[countKey]float64{}
-	g.out = egress.New(egress.Config{Trusted: true, Whole: cfg.Total + time.Minute, Body: maxAnswer, Hops: -1, All: 256, Connect: min(10*time.Second, cfg.Header)})
+	g.out = egress.New(egress.Config{Trusted: true, Deny: cfg.Deny, Whole: cfg.Total + time.Minute, Body: maxAnswer, Hops: -1, All: 256, Connect: min(10*time.Second, cfg.Header)})
 	providers := slices.Clone(cfg.Providers)
 	for _, m := range cfg.Models {
 		i := max(slices.IndexFunc(providers, func(p Provider) bool { return p.Name == m.Provider }), 0)

@@ -48,10 +48,10 @@ func New() *sdk.Bot {
 		About:  "Answers questions. An AI where this installation has a model, else a few rules",
 		Scopes: []string{"write", "history", "kv", "files", "tools", "model"},
 		Config: &b.cfg, Ordering: sdk.ByUser, Parallel: 32,
-		Commands: []sdk.Command{
-			sdk.Command{Name: "forget", Help: "The assistant forgets what was said here", Run: b.forget}.In("zh-CN", "让助手忘记这里说过的话"),
-			sdk.On("assistant", "Switch the assistant on or off here", func(c *sdk.Ctx, a onOff) error { return b.toggle(c, a.State) }).In("zh-CN", "在这里开启或关闭助手"),
-			sdk.On("persona", "Show or set who the assistant is here", func(c *sdk.Ctx, a words) error { return b.persona(c, a.Text) }).In("zh-CN", "查看或设置助手在这里的角色"),
+		Commands: []sdk.Command{ // what they change is a person's to change: another assistant has to ask
+			sdk.Command{Name: "forget", Help: "The assistant forgets what was said here", Run: b.forget}.In("zh-CN", "让助手忘记这里说过的话").Destroys(),
+			sdk.On("assistant", "Switch the assistant on or off here", func(c *sdk.Ctx, a onOff) error { return b.toggle(c, a.State) }).In("zh-CN", "在这里开启或关闭助手").Destroys(),
+			sdk.On("persona", "Show or set who the assistant is here", func(c *sdk.Ctx, a words) error { return b.persona(c, a.Text) }).In("zh-CN", "查看或设置助手在这里的角色").Destroys(),
 		},
 		OnMessage: b.message,
 		OnAdded:   b.added,

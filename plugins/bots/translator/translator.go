@@ -26,7 +26,7 @@ func New() *sdk.Bot {
 		Scopes: []string{"write", "read.all", "kv", "model"}, Ordering: sdk.ByUser, Parallel: 32,
 		Commands: []sdk.Command{
 			sdk.On("translate", "Translate a text, or the message that you reply to", func(c *sdk.Ctx, a what) error { return command(c, a.Text) }).In("zh-CN", "翻译一段文字，或你回复的消息").ReadsOnly(),
-			sdk.On("autotranslate", "Translate everything that is said here", func(c *sdk.Ctx, a auto) error { return setAuto(c, a.Languages) }).In("zh-CN", "翻译这里的每一条消息"),
+			sdk.On("autotranslate", "Translate everything that is said here", func(c *sdk.Ctx, a auto) error { return setAuto(c, a.Languages) }).In("zh-CN", "翻译这里的每一条消息").Destroys(),
 		},
 		OnMessage: message,
 	}
