@@ -81,7 +81,9 @@ func (l *link) read() error {
 		if err != nil {
 			return err
 		}
-		if err := l.frame(f); err != nil {
+		if err := l.frame(f); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
@@ -125,6 +127,9 @@ func (l *link) frame(f *botv1.HostFrame) error {
 	case *botv1.HostFrame_Welcome:
 		return l.welcomed(b.Welcome)
 	case *botv1.HostFrame_Refused:
+		if b.Refused.Code == "DESCRIBED" { // somebody wanted to know what the bot is, and no more
+			return io.EOF
+		}
 		return &Error{Code: cmp.Or(b.Refused.Code, "DENIED"), Detail: b.Refused.Reason}
 	case *botv1.HostFrame_Event:
 		l.event(b.Event)

@@ -70,9 +70,10 @@ function connect(bot, stream) {
     try {
       runner.frame(f)
     } catch (err) {
-      console.error('the host does not want this bot:', err.message)
+      const asked = err.code === 'DESCRIBED' // somebody wanted to know what the bot is, and no more
+      if (!asked) console.error('the host does not want this bot:', err.message)
       stream.end()
-      over(3)
+      over(asked ? 0 : 3)
     }
   })
   stream.on('end', () => { stream.end(); over() })
