@@ -170,6 +170,7 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	s.links.Register(g.API())
 	s.registerAdmin(g.API())
 	s.registerBots(g.API())
+	s.registerRemote(g.API())
 	s.desks.Register(g.API())
 	for _, path := range []string{remote.ConnectPath, remote.CallsPath, remote.HooksPath + "*"} {
 		g.Handle(path, s.remote)

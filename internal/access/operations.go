@@ -79,6 +79,13 @@ var operations = map[string][]Action{
 	"admin-enable-bot":   {AdminBots},
 	"admin-disable-bot":  {AdminBots},
 	"admin-approve-bot":  {AdminBots},
+
+	"admin-list-remote-bots":   {AdminBots},
+	"admin-add-remote-bot":     {AdminBots},
+	"admin-remove-remote-bot":  {AdminBots},
+	"admin-rotate-remote-bot":  {AdminBots},
+	"admin-enable-remote-bot":  {AdminBots},
+	"admin-disable-remote-bot": {AdminBots},
 	"admin-models-usage": {AdminBots},
 
 	"upload-file":       {Upload},
