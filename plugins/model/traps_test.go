@@ -62,7 +62,7 @@ func TestTrap3SignsOfLifeAreNoAnswer(t *testing.T) {
 }
 
 func TestTrap4SilenceEnds(t *testing.T) {
-	brief := func(c *Config) { c.Header, c.Idle = 60*time.Millisecond, 60*time.Millisecond }
+	brief := func(c *Config) { c.Header, c.Idle = 400*time.Millisecond, 400*time.Millisecond }
 	t.Run("before an answer", func(t *testing.T) {
 		r := gatewayTo(t, openaistub.Start(openaistub.TrapSilence()), brief)
 		r.badAnswer("", "says nothing for too long")
@@ -85,7 +85,7 @@ func TestTrap4SilenceEnds(t *testing.T) {
 			}
 			return true
 		})
-		r := gatewayTo(t, openaistub.Start(openaistub.Turn{openaistub.Text("hm "), endless}), func(c *Config) { c.Total = 150 * time.Millisecond })
+		r := gatewayTo(t, openaistub.Start(openaistub.Turn{openaistub.Text("hm "), endless}), func(c *Config) { c.Total = time.Second })
 		r.badAnswer("hm ", "takes too long")
 	})
 }

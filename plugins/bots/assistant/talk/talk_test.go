@@ -18,10 +18,16 @@ import (
 
 func clientOf(t *testing.T, turns ...openaistub.Turn) (*Client, *openaistub.Server) {
 	t.Helper()
+	return impatient(t, time.Minute, turns...)
+}
+
+// impatient is a client that waits for so long.
+func impatient(t *testing.T, idle time.Duration, turns ...openaistub.Turn) (*Client, *openaistub.Server) {
+	t.Helper()
 	s := openaistub.Start(turns...)
 	tr := &http.Transport{}
 	t.Cleanup(func() { s.Close(); tr.CloseIdleConnections() })
-	return New(s.URL, "token", &http.Client{Transport: tr}, 80*time.Millisecond), s
+	return New(s.URL, "token", &http.Client{Transport: tr}, idle), s
 }
 
 func hello() Request { return Request{Messages: []Message{{Role: User, Text: "hi"}}, MaxTokens: 50} }
@@ -57,7 +63,11 @@ func TestAnAnswerIsOneWhenItsEndCame(t *testing.T) {
 		"a page of errors": {openaistub.Turn{openaistub.Status(503, "<html>")}, "", Down},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, _ := clientOf(t, c.turn)
+			idle := time.Minute
+			if c.kind == Silent {
+				idle = 400 * time.Millisecond
+			}
+			client, _ := impatient(t, idle, c.turn)
 			said := ""
 			a, err := client.Ask(t.Context(), hello(), func(s string) error { said += s; return nil })
 			var f *Failure
