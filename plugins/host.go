@@ -42,6 +42,8 @@ type Config struct {
 	Drain     time.Duration              // for what a bot has in hand when it is to end; 30 s
 	Poll      time.Duration              // how often Dir is looked at; 3 s
 
+	Unbounded bool // no process has a bound of memory: under the race detector none starts with one
+
 	SelfArgs func(id string) []string // how this program becomes a built-in bot; "plugin", ID
 	Env      []string                 // more of it for all of them
 	Now      func() time.Time

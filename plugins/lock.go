@@ -75,6 +75,17 @@ func (l *lock) approval(id, version string) *Approval {
 func (l *lock) approve(a Approval) error {
 	return l.change(func(t *lockText) {
 		t.Plugins = slices.DeleteFunc(t.Plugins, func(o Approval) bool { return o.ID == a.ID && o.Version == a.Version })
+		if strings.Contains(a.Version, devMark) { // of what somebody works on the last two are enough
+			var older []string
+			for _, o := range t.Plugins {
+				if o.ID == a.ID && strings.Contains(o.Version, devMark) {
+					older = append(older, o.Version)
+				}
+			}
+			if slices.Sort(older); len(older) > 1 {
+				t.Plugins = slices.DeleteFunc(t.Plugins, func(o Approval) bool { return o.ID == a.ID && slices.Contains(older[:len(older)-1], o.Version) })
+			}
+		}
 		t.Plugins = append(t.Plugins, a)
 		slices.SortFunc(t.Plugins, func(x, y Approval) int {
 			return strings.Compare(x.ID+" "+x.Version, y.ID+" "+y.Version)

@@ -288,9 +288,12 @@ func (m *Manifest) binary() (Binary, error) {
 	return Binary{}, fmt.Errorf("%s %s has no binary for %s", m.ID, m.Version, platform)
 }
 
+// devMark is in versions that somebody works on: troupe bot dev makes them.
+const devMark = "-dev."
+
 // newer says whether version a comes after b.
 func newer(a, b string) bool {
-	if devA, devB := strings.Contains(a, "-dev."), strings.Contains(b, "-dev."); devA != devB {
+	if devA, devB := strings.Contains(a, devMark), strings.Contains(b, devMark); devA != devB {
 		return devA // what somebody works on comes before all that is installed
 	}
 	coreA, preA, _ := strings.Cut(a, "-")

@@ -20,7 +20,7 @@ import (
 // to be killed.
 func hostAlone(data string) {
 	d := &fakeDesk{channels: map[string]desk.Channel{}, acks: map[string]int{}}
-	h, err := plugins.New(plugins.Config{Data: data}, plugins.Needs{Desk: d, BuiltIn: map[string]plugins.BuiltIn{"good": {}, "deaf": {}, "parent": {}}})
+	h, err := plugins.New(plugins.Config{Data: data, Unbounded: race}, plugins.Needs{Desk: d, BuiltIn: map[string]plugins.BuiltIn{"good": {}, "deaf": {}, "parent": {}}})
 	if err == nil {
 		err = h.Start()
 	}

@@ -22,8 +22,13 @@ func TestMain(m *testing.M) {
 		serveBot(os.Args[2], "1.0.0")
 		return
 	}
-	if name, version, ok := strings.Cut(os.Getenv("TEST_BOT"), "/"); ok && len(os.Args) == 1 { // as a plugin on disk
-		serveBot(name, version)
+	if rest, ok := strings.CutPrefix(os.Args[0], "bot-"); ok { // as a plugin on disk
+		version, how, _ := strings.Cut(rest, "-")
+		if how == "dies" {
+			fmt.Fprintln(os.Stderr, "panic: it dies at once")
+			os.Exit(2)
+		}
+		serveBot("disk", version)
 		return
 	}
 	if len(os.Args) == 3 && os.Args[1] == "host" {

@@ -91,6 +91,10 @@ func (b *bot) launch(f *found, seen *sight) (*running, error) {
 		}
 		defer spec.File.Close()
 	}
+	memory := int64(spec.Data)
+	if h.cfg.Unbounded {
+		spec.Data = 0
+	}
 	if r.dir, err = h.socketDir(); err != nil {
 		return nil, err
 	}
@@ -127,7 +131,7 @@ func (b *bot) launch(f *found, seen *sight) (*running, error) {
 			if err := os.Chown(sockets, jail.Owner(h.level), -1); err != nil {
 				return nil, err
 			}
-			spec.Env = append(h.pluginEnv(r.dir, int64(spec.Data)), cmd.Env...)
+			spec.Env = append(h.pluginEnv(r.dir, memory), cmd.Env...)
 			c, opened, err := jail.Command(spec)
 			if err != nil {
 				return nil, err

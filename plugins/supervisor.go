@@ -425,6 +425,7 @@ func (b *bot) lost(r *running, err error) bool {
 		}
 	case <-time.After(lastWords):
 	}
+	b.enter(Stopped, r.found.Version, "it ended: "+err.Error())
 	b.over(r)
 	b.cleanUp(r)
 	if why := r.sight.whyRefused(); why != "" {

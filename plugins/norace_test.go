@@ -1,0 +1,6 @@
+//go:build !race
+
+package plugins_test
+
+// race says that the race detector watches.
+const race = false
