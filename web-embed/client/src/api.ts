@@ -690,7 +690,7 @@ export interface TextDraft {
   text: string
   format?: 'plain' | 'md'
   mentions?: readonly (Id | '*')[]
-  /** It calls a bot's command; without `args` (by name) the server reads them from the text. */
+  /** It calls a bot's command, `args` by name: for programs. What people type is read by the server. */
   command?: { name: string; args?: Json }
 }
 

@@ -150,7 +150,10 @@ describe.skipIf(noBrowser)('bots on the page', () => {
     await until('it to be gone', async () => (await whisper.count()) === 0)
 
     await button(ann, 'Close').click()
-    for (const w of [ann, bob]) await until('the card to be locked', () => button(w, 'rice').isDisabled(), 60_000)
+    for (const w of [ann, bob]) {
+      await w.locator('.tp-card', { hasText: 'Closed.' }).waitFor()
+      expect(await w.locator('.tp-card button:enabled').count()).toBe(0)
+    }
   })
 
   test('are looked after by administrators', async () => {

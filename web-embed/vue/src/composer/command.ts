@@ -32,9 +32,3 @@ export function split(args: readonly CommandArgument[], typed: string): { pieces
   }
   return { pieces, at }
 }
-
-/** called gives the name of the command that a text calls; undefined: it is none that is known. */
-export function called(list: readonly Command[], text: string): string | undefined {
-  const calling = callingAt(text, text.length)
-  return calling ? find(list, calling.t === 'name' ? calling.begin : calling.name)?.call : undefined
-}
