@@ -138,6 +138,7 @@ describe.skipIf(noBrowser)('bots on the page', () => {
     await button(bob, 'rice').click()
     for (const w of [ann, bob]) await w.locator('.tp-card', { hasText: /2 votes/ }).waitFor()
     await shot(bob, 'poll')
+    await until('what is not shown by itself to be read too', async () => (await bob.title()) === 'Troupe', 60_000)
 
     // What is wrong is said to whoever did it, and to nobody else.
     await say(ann, '/poll "Dinner?" soup')
@@ -153,6 +154,44 @@ describe.skipIf(noBrowser)('bots on the page', () => {
     for (const w of [ann, bob]) {
       await w.locator('.tp-card', { hasText: 'Closed.' }).waitFor()
       expect(await w.locator('.tp-card button:enabled').count()).toBe(0)
+    }
+  })
+
+  test('answer in a group when they are mentioned, for all who look', async () => {
+    const model = await Model.start()
+    const server = await Server.start({ TROUPE_MODEL_URL: model.url, TROUPE_MODEL: 'scripted' })
+    const admin = await Admin.of(server)
+    await ready(server, admin.token, 'assistant')
+    const [ann, bob] = [await open(), await open({ colorScheme: 'dark', viewport: { width: 390, height: 844 } })]
+    await signUp(ann, server.url, 'ann', 'Ann')
+    await signUp(bob, server.url, 'bob', 'Bob')
+    await group(ann, 'Release 2.0', ['bob', 'Bob'], ['', 'Assistant'])
+    await say(ann, 'The notes for 2.0 are due today')
+    await openFirst(bob, 'Release 2.0')
+    await say(bob, 'I have the list of changes, but no time to make it readable 😅')
+    await ann.locator('.tp-msg', { hasText: 'no time to make it readable' }).waitFor()
+    await composer(ann).pressSequentially('@Assi')
+    await ann.getByRole('option', { name: 'Assistant' }).waitFor()
+    await composer(ann).press('Enter')
+    await composer(ann).pressSequentially('how should release notes be built up?')
+    await composer(ann).press('Enter')
+    const answer = await model.nth(1)
+    expect(answer.question).toContain('how should release notes be built up?')
+    const told = '**What breaks comes first**: whoever upgrades has to see it without scrolling.\n\n1. Breaking changes, each with what to do\n2. New things, one line for each, the most wanted first\n3. Fixes, by the words people searched for\n\n```sh\ntroupe serve --check-config\n```\n\nA table helps where settings were ren'
+    answer.say(...told.match(/\S*\s*/g)!.filter(Boolean))
+    for (const w of [ann, bob]) await draft(w).getByText('A table helps where').waitFor()
+    await shot(ann, 'assistant-light-desktop')
+    await shot(bob, 'assistant-dark-phone')
+    await ann.emulateMedia({ colorScheme: 'dark' })
+    await bob.emulateMedia({ colorScheme: 'light' })
+    await shot(ann, 'assistant-dark-desktop')
+    await shot(bob, 'assistant-light-phone')
+    answer.say('amed.')
+    answer.end()
+    for (const w of [ann, bob]) {
+      await w.locator('.tp-botbar').waitFor()
+      expect(await w.locator('.tp-text.is-streaming').count()).toBe(0)
+      await until('nothing to be unread', async () => (await w.title()) === 'Troupe', 60_000)
     }
   })
 
