@@ -18,6 +18,9 @@ func (shop) AppMembers(app string) []protocol.UserID {
 	if app == "shop" {
 		return []protocol.UserID{"ann", "bob"}
 	}
+	if app == "help" {
+		return []protocol.UserID{"b_help", "ann"}
+	}
 	return nil
 }
 
@@ -80,6 +83,21 @@ func TestAGuestMakesOneSessionWithThoseWhoAnswer(t *testing.T) {
 	}
 	if _, err := s.askAs(visitor("g_2", "shop"), &protocol.Frame{Body: &protocol.Frame_Sync{Sync: &protocol.Sync{Session: id}}}); !protocol.Code_NOT_FOUND.Is(err) {
 		t.Errorf("another guest reads it: %v", err)
+	}
+}
+
+func TestAPersonOwnsAGuestsSessionThoughABotStandsFirst(t *testing.T) {
+	s := openShop(t)
+	guest := visitor("g_1", "help")
+	id := s.visits(guest)
+	ann := s.dial("ann", "d")
+	info := ann.must(&protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: id}}}).GetSessionGetReply().Info
+	if info.Owner != "ann" || len(info.Members) != 3 {
+		t.Errorf("the session is %v", info)
+	}
+	s.says("b_help", id, "1", "how can I help")
+	if got := ann.push(1); got.Sender != "b_help" {
+		t.Errorf("ann heard %v", got)
 	}
 }
 

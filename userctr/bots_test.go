@@ -101,6 +101,9 @@ func TestNobodyElseHasTheIdOfABot(t *testing.T) {
 	_, err = b.ResetPassword(ctx, userctr.ByOperator, "b_echo")
 	wants(t, err, protocol.Code_DENIED)
 	wants(t, b.SetPassword(ctx, "b_echo", password), protocol.Code_DENIED)
+	wants(t, b.SetDisabled(ctx, userctr.ByOperator, "b_echo", true), protocol.Code_CONFLICT)
+	_, err = b.BeginErasure(ctx, userctr.ByOperator, "b_echo", userctr.KeepMessages)
+	wants(t, err, protocol.Code_CONFLICT)
 	_, err = b.Login(ctx, "echo", password, userctr.Client{})
 	wants(t, err, protocol.Code_UNAUTHORIZED)
 }

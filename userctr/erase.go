@@ -50,6 +50,9 @@ func (c *Center) BeginErasure(ctx context.Context, by string, id protocol.UserID
 	if by == id {
 		return nil, protocol.Denied("administrators do not erase themselves")
 	}
+	if protocol.IsBot(id) {
+		return nil, protocol.Conflict("user %s is a bot: bots are switched off, not erased", id)
+	}
 	if u.Admin {
 		if _, err := c.SetAdmin(ctx, by, id, false); err != nil {
 			return nil, err

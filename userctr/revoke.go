@@ -120,6 +120,8 @@ func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID,
 		return err
 	case u.Gone:
 		return protocol.Conflict("user %s was erased", id)
+	case protocol.IsBot(id):
+		return protocol.Conflict("user %s is a bot: bots are switched off, not shut out", id)
 	case disabled && u.Admin && !u.Disabled && by != ByOperator:
 		if err := c.notLast(ctx, id); err != nil {
 			return err

@@ -134,10 +134,11 @@ func (v view) reads(id protocol.FileID, user protocol.UserID, now time.Time) (ye
 func (v view) readsIn(k sessionKey, id protocol.FileID, it *pebble.Iterator, at int, user protocol.UserID, now time.Time) (bool, error) {
 	session := slices.Clone(it.Key()[:at])
 	var floor int64
+	var leads bool
 	member, err := v.row(k.member(user), func(b []byte) error {
 		m, err := parseMember(user, b)
 		if err == nil {
-			floor = m.Floor
+			floor, leads = m.Floor, m.Role != protocol.Role_MEMBER
 		}
 		return err
 	})
@@ -154,7 +155,13 @@ func (v view) readsIn(k sessionKey, id protocol.FileID, it *pebble.Iterator, at 
 		key := k.entry(seqOf(it.Key()))
 		_, err := v.row(key, func(b []byte) error {
 			e, err := parseEntry(k.String(), key, b)
-			yes = err == nil && shows(e, floor, now) && (e.Deal == nil || slices.Contains(e.Content.FileNames(), id))
+			switch {
+			case err != nil:
+			case e.Deal != nil && !slices.Contains(e.Content.FileNames(), id): // its original has it
+				yes = leads && e.Seq >= floor && alive(e, now)
+			default:
+				yes = shows(e, floor, now)
+			}
 			return err
 		})
 		if yes || err != nil {
@@ -166,8 +173,10 @@ func (v view) readsIn(k sessionKey, id protocol.FileID, it *pebble.Iterator, at 
 
 // shows says whether a member who reads from floor on sees what e says.
 func shows(e *protocol.Entry, floor int64, now time.Time) bool {
-	if e.Content == nil || e.Recalled || e.Expired || e.Target != 0 && e.Target < floor {
-		return false
-	}
-	return e.Expire == 0 || now.UnixMilli() < e.CreatedAt+e.Expire*1000
+	return e.Content != nil && alive(e, now) && (e.Target == 0 || e.Target >= floor)
+}
+
+// alive says that an entry was not recalled, and its time is not over.
+func alive(e *protocol.Entry, now time.Time) bool {
+	return !e.Recalled && !e.Expired && (e.Expire == 0 || now.UnixMilli() < e.CreatedAt+e.Expire*1000)
 }

@@ -391,7 +391,9 @@ func fileInMany(t *testing.T, s FileStore) {
 func heldFile(t *testing.T, s FileStore) {
 	f, g := keep(t, s, "ann", filectr.Sum{1}), keep(t, s, "ann", filectr.Sum{2})
 	later := time.Now().Add(time.Hour)
-	commit(t, s, create(room, "ann", "bob"))
+	all := create(room, "ann", "bob", "root")
+	all.Members[2].Role = protocol.Role_ADMIN
+	commit(t, s, all)
 	said := picture(1, "ann", f).Content
 	held := func(state string, now *protocol.Content) *protocol.Entry {
 		e := picture(1, "ann", f)
@@ -403,6 +405,7 @@ func heldFile(t *testing.T, s FileStore) {
 	commit(t, s, a)
 	stands(t, s, f, "ann", "osl", sooner)
 	stands(t, s, f, "bob", "sl", sooner)
+	stands(t, s, f, "root", "slr", sooner) // who decides
 	loose(t, s, fileTime, later)
 	// A reaction to it, say, leaves all as it is.
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held("held", nil)}})
