@@ -57,7 +57,7 @@ func (c *caller) event(kind string) *botv1.Event {
 				return e
 			}
 			c.ack(&botv1.Ack{Event: e.Id})
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			c.t.Fatalf("no event %s came", kind)
 		}
 	}
@@ -78,7 +78,7 @@ func (c *caller) do(call *botv1.Call) *botv1.Result {
 	select {
 	case r := <-ch:
 		return r
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatalf("no result came of %v", call)
 		return nil
 	}
@@ -108,7 +108,7 @@ func (c *caller) frame() *botv1.HostFrame {
 	select {
 	case f := <-c.frames:
 		return f
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("no frame came")
 		return nil
 	}

@@ -66,7 +66,7 @@ func TestInAGroupABotHearsOnlyWhatIsMeantForIt(t *testing.T) {
 }
 
 func TestUnderCrashesNothingIsLostSaidTwiceOrOutOfOrder(t *testing.T) {
-	const sessions, each = 40, 25
+	const sessions, each = 30, 20
 	cfg := quick
 	cfg.Attempts = 20
 	s := newStage(t, cfg)

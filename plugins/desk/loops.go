@@ -40,6 +40,7 @@ type loop struct {
 type same struct {
 	text string // a hash
 	n    int
+	seq  int64
 	at   time.Time
 }
 
@@ -55,9 +56,14 @@ func (c *loops) saw(o *actors.Offer) {
 			c.mu.Unlock()
 			continue
 		}
-		if pair, ok := c.said(e); ok {
-			c.d.spawn(func() { c.mute(o.Session, e.Seq, pair) })
-		}
+		c.note(e)
+	}
+}
+
+// note looks at a bot's message: as it was answered, or offered, whichever is earlier.
+func (c *loops) note(e *protocol.Entry) {
+	if pair, ok := c.said(e); ok {
+		c.d.spawn(func() { c.mute(e.Session, e.Seq, pair) })
 	}
 }
 
@@ -78,13 +84,17 @@ func (c *loops) said(e *protocol.Entry) (pair [2]protocol.UserID, circling bool)
 		c.in[e.Session] = l
 	}
 	l.at = now
+	was := l.same[e.Sender]
+	if e.Seq <= was.seq {
+		return pair, false
+	}
+	s := same{n: 1, seq: e.Seq, at: now}
 	if text := e.Content.GetText(); text != "" {
-		s := same{hashed(text), 1, now}
-		if was := l.same[e.Sender]; was.text == s.text && now.Sub(was.at) < sameWithin {
+		if s.text = hashed(text); was.text == s.text && now.Sub(was.at) < sameWithin {
 			s.n = was.n + 1
 		}
-		l.same[e.Sender] = s
 	}
+	l.same[e.Sender] = s
 	last := l.last
 	l.last = e.Sender
 	if last == "" || last == e.Sender {

@@ -102,6 +102,9 @@ func (w *wish) say(ctx context.Context, m *protocol.MsgSend, extra map[string]an
 		p.count.duplicates++
 	}
 	p.mu.Unlock()
+	if got.Seq > 0 && !got.Duplicate {
+		p.d.loops.note(&protocol.Entry{Session: m.Session, Seq: got.Seq, Sender: w.bot, ClientMsgId: m.ClientMsgId, Content: m.Content})
+	}
 	for n := 2; rest != "" && n < 20; n++ { // what is too long for one message goes on in the next
 		var part string
 		part, rest = split(rest, p.d.cfg.MaxText)

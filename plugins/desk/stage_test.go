@@ -120,7 +120,7 @@ func newStage(t testing.TB, cfg desk.Config) *stage {
 // eventually waits until ok, which nothing but a fault keeps from coming.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("it never happened: %s", what)
 		}
