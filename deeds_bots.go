@@ -148,24 +148,15 @@ var deedsOfBots = map[string]deed{
 		return in, s.desks.Replay(ctx, in.Plugin, in.Event)
 	})),
 	"bot-add": of(running(func(ctx context.Context, s *server, in newRemoteBot) (any, error) {
-		b, token, secret, err := s.remote.Add(ctx, remote.Wish{ID: in.Bot, Way: in.Way, URL: in.URL, Scopes: in.Scopes, By: userctr.ByOperator})
-		if err != nil {
-			return nil, err
-		}
-		return botSecrets{b.ID, token, secret}, s.users.Record(ctx, userctr.Record{By: userctr.ByOperator, Action: "add-bot", About: b.ID, Note: strings.Join(b.Scopes, " ")})
+		token, secret, err := s.addRemote(ctx, remote.Wish{ID: in.Bot, Way: in.Way, URL: in.URL, Scopes: in.Scopes, By: userctr.ByOperator})
+		return botSecrets{in.Bot, token, secret}, err
 	})),
 	"bot-rotate": of(running(func(ctx context.Context, s *server, in aboutBot) (any, error) {
-		token, secret, err := s.remote.Rotate(ctx, in.Bot)
-		if err != nil {
-			return nil, err
-		}
-		return botSecrets{in.Bot, token, secret}, s.users.Record(ctx, userctr.Record{By: userctr.ByOperator, Action: "rotate-bot", About: in.Bot})
+		token, secret, err := s.rotateRemote(ctx, userctr.ByOperator, in.Bot)
+		return botSecrets{in.Bot, token, secret}, err
 	})),
 	"bot-remove": of(running(func(ctx context.Context, s *server, in aboutBot) (any, error) {
-		if err := s.remote.Remove(ctx, in.Bot); err != nil {
-			return nil, err
-		}
-		return struct{}{}, s.users.Record(ctx, userctr.Record{By: userctr.ByOperator, Action: "remove-bot", About: in.Bot})
+		return struct{}{}, s.removeRemote(ctx, userctr.ByOperator, in.Bot)
 	})),
 }
 
