@@ -12,6 +12,7 @@ import (
 // events flow again by themselves, nothing is missing of which no loss tells, and
 // nobody who published waited.
 func TestWhatHappensToRedisLosesNothingSilently(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for _, fault := range []struct {
 		name string
@@ -146,6 +147,7 @@ func TestALostTailIsNoticed(t *testing.T) {
 }
 
 func TestANodeThatWasCutOffCatchesUp(t *testing.T) {
+	t.Parallel()
 	r := redisServer(t)
 	way := newProxy(t, r.addr())
 	c := way.config()

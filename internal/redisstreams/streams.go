@@ -130,18 +130,45 @@ func (s *Streams) try(ctx context.Context) error {
 	if a < 6 || a == 6 && b < 2 {
 		return fmt.Errorf("version %.20q: 6.2 or newer is needed", version)
 	}
-	key := s.key("trial:{" + newID() + "}")
-	_, err = s.db.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []any{"b", ""}})
-		p.XTrimMinIDApprox(ctx, key, "0", 0)
-		p.PExpire(ctx, key, time.Second)
-		p.Del(ctx, key)
-		p.HSet(ctx, key, "a", "b")
-		p.HGetAll(ctx, key)
-		p.HDel(ctx, key, "a")
-		p.Eval(ctx, "return 1", []string{key})
+	return s.trial(ctx)
+}
+
+// trial uses every command once, as a right that is missing is better known now.
+func (s *Streams) trial(ctx context.Context) error {
+	tag := "{" + newID() + "}"
+	stream, hash, set, text := s.key("trial:x"+tag), s.key("trial:h"+tag), s.key("trial:s"+tag), s.key("trial:t"+tag)
+	if _, err := s.db.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		tx.XAdd(ctx, &redis.XAddArgs{Stream: stream, Values: []any{"b", ""}})
+		tx.PExpire(ctx, stream, time.Second)
 		return nil
-	})
+	}); err != nil && !strings.HasPrefix(err.Error(), "EXECABORT") { // which command was refused is told below
+		return err
+	}
+	pipe := s.db.Pipeline()
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: stream, Values: []any{"b", ""}})
+	pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{stream, "0-0"}, Block: -1})
+	pipe.XTrimMinIDApprox(ctx, stream, "0", 0)
+	pipe.PExpire(ctx, stream, time.Second)
+	pipe.HSet(ctx, hash, "a", "1", "b", "2")
+	pipe.HGetAll(ctx, hash)
+	pipe.HKeys(ctx, hash)
+	pipe.Eval(ctx, "return redis.call('HINCRBY', KEYS[1], 'a', 1)", []string{hash})
+	pipe.HDel(ctx, hash, "a", "b")
+	pipe.SAdd(ctx, set, "a", "b")
+	pipe.SMembers(ctx, set)
+	pipe.SRandMemberN(ctx, set, 1)
+	pipe.SRem(ctx, set, "a", "b")
+	pipe.SetNX(ctx, text, 1, time.Second)
+	pipe.Set(ctx, text, 1, time.Second)
+	pipe.Get(ctx, text)
+	pipe.Exists(ctx, text)
+	pipe.Del(ctx, stream, hash, set, text)
+	cmds, err := pipe.Exec(ctx)
+	for _, c := range cmds {
+		if c.Err() != nil {
+			return fmt.Errorf("%s: %w", c.Name(), c.Err())
+		}
+	}
 	return err
 }
 

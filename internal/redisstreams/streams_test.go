@@ -9,6 +9,7 @@ import (
 )
 
 func TestStreamsOverOneRedis(t *testing.T) {
+	t.Parallel()
 	streamstest.Run(t, func(t *testing.T) streamstest.Cluster {
 		redis := redisServer(t)
 		return streamstest.Cluster{
