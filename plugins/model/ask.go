@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -87,9 +88,8 @@ func (g *Gateway) try(ctx context.Context, r *route, q egress.Question) (_ *stre
 		return nil, false, wentWrong(ctx, err)
 	}
 	watch.Reset(g.cfg.Idle)
-	body := io.LimitReader(s.answer.Stream(), maxAnswer)
-	kind, _, _ := strings.Cut(s.answer.Header.Get("Content-Type"), ";")
-	if s.answer.Status != http.StatusOK || kind != "text/event-stream" {
+	body := bufio.NewReader(io.LimitReader(s.answer.Stream(), maxAnswer))
+	if s.answer.Status != http.StatusOK || !streams(body) {
 		text, err := io.ReadAll(io.LimitReader(body, maxLine))
 		if err != nil {
 			return nil, false, wentWrong(ctx, err)
@@ -120,6 +120,27 @@ func (g *Gateway) try(ctx context.Context, r *route, q egress.Question) (_ *stre
 	}
 	s.ahead = first
 	return s, true, nil
+}
+
+// streams says whether a body is a stream of events. It is told by its first letter: not all who
+// stream say so in their header, and not all who say so stream.
+func streams(body *bufio.Reader) bool {
+	for {
+		first, err := body.Peek(1)
+		if err != nil {
+			return true // and it has an end already
+		}
+		switch first[0] {
+		case ' ', '\r', '\n', '\t':
+			if _, err := body.Discard(1); err != nil {
+				return true
+			}
+		case '{', '[', '<':
+			return false
+		default:
+			return true
+		}
+	}
 }
 
 // next gives the next chunk; nil and no failure: the answer is whole.

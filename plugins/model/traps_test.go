@@ -36,6 +36,19 @@ func TestTrap1AnAnswerInOnePieceIsAStreamToo(t *testing.T) {
 	gateway(t, openaistub.TrapPlain()).goodAnswer("all at once")
 }
 
+func TestTrap1AStreamIsToldByItself(t *testing.T) {
+	nameless := func(kind string) openaistub.Step {
+		return func(c *openaistub.Call) bool {
+			c.W.Header().Set("Content-Type", kind)
+			_, _ = c.W.Write([]byte("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"))
+			return true
+		}
+	}
+	gateway(t, openaistub.Turn{nameless("text/plain")}).goodAnswer("x")
+	gateway(t, openaistub.Turn{nameless("application/json")}).goodAnswer("x")
+	gateway(t, openaistub.Turn{openaistub.Raw("\n " + openaistub.Error("out of luck", "", ""))}).badAnswer("", "out of luck")
+}
+
 func TestTrap2ErrorsInAStreamAreTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		turn openaistub.Turn
