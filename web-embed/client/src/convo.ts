@@ -187,7 +187,7 @@ export class Convo implements Conversation {
 
   get typists(): Id[] {
     const now = this.core.env.clock.now()
-    return [...this.#typing].filter(([, until]) => until > now).map(([u]) => u)
+    return [...this.#typing].filter(([u, until]) => until > now && !this.drafts.by(u)).map(([u]) => u)
   }
 
   // --- the log

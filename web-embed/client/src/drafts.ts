@@ -27,6 +27,9 @@ export class Drafts {
 
   get some(): boolean { return this.#open.size > 0 }
 
+  /** What a user writes is seen as it is written. */
+  by(user: Id): boolean { return [...this.#open.values()].some(w => w.sender === user && /thinking|streaming/.test(w.state)) }
+
   /** A part of a draft. One behind a hole waits until the server has said the whole. */
   take(f: MsgStream): void {
     const w = this.#open.get(f.streamId) ?? { sender: f.sender, text: '', rev: 0, state: 'thinking', at: f.createdAt ?? this.c.core.serverNow, held: [] }

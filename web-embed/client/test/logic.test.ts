@@ -16,6 +16,8 @@ test('a bot writes: draft, deltas, the message in its place', async () => {
   delta(1, 0)
   await s.clock.pass(20)
   expect(messages(t)[0]).toMatchObject({ id: 'st', key: 'st', from: 'bot', seq: null, stream: { state: 'thinking' } })
+  s.line().say({ type: 'msg_editing_reply', session: 's', userId: 'bot' })
+  expect(s.client.conversations.get('s').view.value!.typing).toEqual([])
   delta(2, 0, 'Once ')
   delta(3, 5, 'upon')
   await s.clock.pass(20)

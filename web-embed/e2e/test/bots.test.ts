@@ -162,7 +162,7 @@ describe.skipIf(noBrowser)('bots on the page', () => {
     const server = await Server.start({ TROUPE_MODEL_URL: model.url, TROUPE_MODEL: 'scripted' })
     const admin = await Admin.of(server)
     await ready(server, admin.token, 'assistant')
-    const [ann, bob] = [await open(), await open({ colorScheme: 'dark', viewport: { width: 390, height: 844 } })]
+    const [ann, bob] = [await open({ deviceScaleFactor: shots ? 1.5 : 1 }), await open({ colorScheme: 'dark', viewport: { width: 390, height: 844 }, deviceScaleFactor: shots ? 2 : 1 })]
     await signUp(ann, server.url, 'ann', 'Ann')
     await signUp(bob, server.url, 'bob', 'Bob')
     await group(ann, 'Release 2.0', ['bob', 'Bob'], ['', 'Assistant'])
