@@ -86,6 +86,7 @@ func TestGoSnippetsForBotAuthorsCompile(t *testing.T) {
 
 var imports = map[string]string{
 	"sdk.": "github.com/troupe-im/troupe/plugins/sdk", "bottest.": "github.com/troupe-im/troupe/plugins/sdk/bottest",
+	"elsewhere.": "github.com/troupe-im/troupe/plugins/sdk/elsewhere", "context.": "context", "os.": "os",
 	"fmt.": "fmt", "time.": "time", "errors.": "errors", "strings.": "strings", "http.": "net/http", "rand.": "math/rand/v2", "testing.": "testing",
 }
 

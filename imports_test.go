@@ -51,6 +51,7 @@ var tree = map[string][]string{
 
 	"plugins/sdk/args":            {"plugins/sdk/botv1"}, // how arguments are typed
 	"plugins/sdk/bottest":         {"plugins/sdk", "plugins/sdk/args", "plugins/sdk/botv1"},
+	"plugins/sdk/elsewhere":       {"plugins/sdk", "plugins/sdk/botv1"},
 	"plugins/sdk/template":        {},                                   // what `troupe bot new` writes
 	"plugins/sdk/conformance":     {"plugins/sdk", "plugins/sdk/botv1"}, // what every SDK and every way to a bot must pass
 	"plugins/bots/echo":           {"plugins/sdk"},

@@ -25,7 +25,10 @@ func New() *sdk.Bot {
 			return c.Reply(c.Text)
 		},
 		OnAdded: func(c *sdk.Ctx) error {
-			return c.Reply(c.Say("大家好！@我，我就重复你的话。", "Hello! Mention me and I say what you said."))
+			if c.IsGroup() {
+				return c.Reply(c.Say("大家好！@我，我就重复你的话。", "Hello! Mention me and I say what you said."))
+			}
+			return c.Reply(c.Say("你好！你说什么，我就说什么。", "Hello! I say what you say."))
 		},
 	}
 }

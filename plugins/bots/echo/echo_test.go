@@ -16,6 +16,7 @@ func TestEchoSaysWhatItHears(t *testing.T) {
 	h.SayIn("team", "hello").ExpectNothing()
 	h.Mention("hello").Expect("hello")
 	h.In("team").Added().Expect("Mention me")
+	h.Added().Expect("I say what you say")
 	bottest.Config{Locale: "zh-CN"}.New(t, echo.New()).In("team").Added().Expect("大家好")
 }
 
