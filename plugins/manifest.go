@@ -84,7 +84,7 @@ func readManifest(dir string) (*Manifest, []byte, error) {
 }
 
 // Scopes are what bots may be granted. Behind network: may stand a host.
-var Scopes = []string{"write", "read.all", "history", "members", "kv", "schedule", "files", "hooks", "handoff", "tools", "moderate", "model.chat", "network"}
+var Scopes = []string{"write", "read.all", "bots.read", "history", "members", "kv", "schedule", "files", "hooks", "handoff", "tools", "moderate", "invite", "model", "network"}
 
 var goodHost = regexp.MustCompile(`^[a-z0-9.*-]{1,120}(:[0-9]{1,5})?$`)
 

@@ -280,7 +280,7 @@ func (b *bot) begin(c *chosen) (*running, error) {
 		p.Everywhere = f.Manifest.Everywhere && slices.Contains(scopes, "moderate")
 	}
 	r.scopes = p.Scopes
-	if m := b.host.need.Models; m != nil && slices.ContainsFunc(p.Scopes, func(s string) bool { return s == "model" || s == "model.chat" }) {
+	if m := b.host.need.Models; m != nil && slices.ContainsFunc(p.Scopes, func(s string) bool { return s == "model" }) {
 		socket, token, closing, err := m.Open(b.id, r.dir)
 		if err != nil {
 			r.end()

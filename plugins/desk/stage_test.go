@@ -300,7 +300,7 @@ type robot struct {
 }
 
 // all are the scopes that a test's bot has.
-var all = []string{"write", "kv", "history", "members", "files", "schedule", "handoff", "tools", "model.chat", "moderate", "read.all", "invite", "bots.read", "hooks"}
+var all = []string{"write", "kv", "history", "members", "files", "schedule", "handoff", "tools", "model", "moderate", "read.all", "invite", "bots.read", "hooks"}
 
 func aBot(id string, scopes ...string) *robot {
 	if scopes == nil {

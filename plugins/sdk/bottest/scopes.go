@@ -26,7 +26,7 @@ func scopeOf(c *botv1.Call) string {
 	case *botv1.Call_Silence:
 		return "moderate"
 	case *botv1.Call_Usage:
-		return "model.chat"
+		return "model"
 	case *botv1.Call_HookMake, *botv1.Call_HookList, *botv1.Call_HookDrop:
 		return "hooks"
 	case *botv1.Call_Fetch:
