@@ -185,5 +185,5 @@ func (s *Session) verdict(c *change, target *protocol.Entry, by protocol.UserID,
 		is.Deal = &protocol.Deal{State: dealRejected, By: by, Reason: target.Deal.Reason, At: is.EditedAt}
 	}
 	p.Rewrites = []*protocol.Entry{is}
-	return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: by, Content: is.Content, Deal: is.Deal}, nil
+	return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: by, Content: is.Content, Mentions: is.Mentions, Deal: is.Deal}, nil
 }

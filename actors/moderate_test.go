@@ -281,8 +281,11 @@ func TestTheOwnerDecidesOnWhatIsHeldBack(t *testing.T) {
 	if err := decide("ann", actors.VerdictAllow); err != nil {
 		t.Fatal(err)
 	}
-	if e := cid.push(3); e.Content.GetText() != "hold it" || e.Deal != nil {
+	if e := cid.push(3); e.Content.GetText() != "hold it" || e.Deal != nil || len(e.Mentions) != 1 {
 		t.Errorf("what is let through comes as %v", e)
+	}
+	if h := cid.row(id); !h.Mentioned || h.Unread != 1 || len(h.Last.Mentions) != 1 {
+		t.Errorf("what is let through and mentions cid stands in its list as %v", h)
 	}
 	if e := cid.history(id)[0]; e.Content.GetText() != "hold it" || e.Deal != nil || len(e.Mentions) != 1 || e.Sender != "bob" {
 		t.Errorf("the message is %v", e)

@@ -271,9 +271,15 @@ func (u *User) count(r *row, e *protocol.Entry) {
 			})
 		}
 	case protocol.Kind_EDIT:
+		if len(e.Mentions) > 0 && e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor { // what was held back is seen now
+			r.mentioned = r.mentioned || slices.Contains(e.Mentions, u.id) || slices.Contains(e.Mentions, "*")
+		}
 		if r.last != nil && r.last.Seq == e.Target {
 			edited := proto.CloneOf(r.last)
 			edited.Content, edited.EditedAt, edited.Deal = e.Content, e.CreatedAt, e.Deal
+			if len(e.Mentions) > 0 {
+				edited.Mentions = e.Mentions
+			}
 			r.last = edited
 		}
 	case protocol.Kind_JOIN, protocol.Kind_LEAVE, protocol.Kind_CHANGE:
