@@ -13,6 +13,14 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
+// hears waits until what is said in a session comes to the client: a message that comes
+// sooner is read from the log, a draft is not.
+func (c *client) hears(t *testing.T, id protocol.SessionID) protocol.SessionID {
+	t.Helper()
+	eventually(t, c.user+" hears "+id, func() bool { return c.row(id) != nil })
+	return id
+}
+
 // streams takes the frames of drafts that have come.
 func (c *client) streams() (all []*protocol.MsgStream) {
 	c.mu.Lock()
@@ -56,7 +64,7 @@ func stopIt(session protocol.SessionID, what string) *protocol.Frame {
 func TestADraftBecomesTheMessageOfItsName(t *testing.T) {
 	s, _ := robotic(t, actors.Config{})
 	ann := s.dial("ann", "d")
-	id := ann.p2p("b_echo")
+	id := ann.hears(t, ann.p2p("b_echo"))
 	asked := ann.send(id, "1", "hi").MessagerecvId
 	s.node.Draft(&actors.Draft{Session: id, Bot: "b_echo", Stream: "s1", ReplyTo: asked, Text: "one "})
 	first := ann.stream()
@@ -87,7 +95,7 @@ func TestADraftIsToldInFewFramesThatGiveItsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := robotic(t, actors.Config{})
 		ann := s.dial("ann", "d")
-		id := ann.p2p("b_echo")
+		id := ann.hears(t, ann.p2p("b_echo"))
 		want := ""
 		for i := range 200 { // in two seconds
 			word := fmt.Sprintf("Wort %d 你好 😀 ", i)
@@ -127,7 +135,7 @@ func TestWhoComesLateGetsTheDraftWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := robotic(t, actors.Config{})
 		ann := s.dial("ann", "d")
-		id := ann.p2p("b_echo")
+		id := ann.hears(t, ann.p2p("b_echo"))
 		s.node.Draft(&actors.Draft{Session: id, Bot: "b_echo", Stream: "s1", Text: "😀 one"})
 		s.node.Draft(&actors.Draft{Session: id, Bot: "b_echo", Stream: "s1", At: 8, Text: " two"})
 		late := s.dial("ann", "late")
@@ -149,7 +157,7 @@ func TestADraftThatNobodyGoesOnWritingHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := robotic(t, actors.Config{SessionIdle: time.Second})
 		ann := s.dial("ann", "d")
-		id := ann.create(protocol.SessionType_GROUP, "bob", "b_echo", "b_other")
+		id := ann.hears(t, ann.create(protocol.SessionType_GROUP, "bob", "b_echo", "b_other"))
 		s.node.Draft(&actors.Draft{Session: id, Bot: "b_echo", Stream: "s1", Text: "one"})
 		s.node.Draft(&actors.Draft{Session: id, Bot: "b_other", Stream: "s2", Text: "one"})
 		time.Sleep(40 * time.Second)
@@ -174,7 +182,7 @@ func TestDraftsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := robotic(t, actors.Config{MaxText: 16})
 		ann := s.dial("ann", "d")
-		id := ann.p2p("b_echo")
+		id := ann.hears(t, ann.p2p("b_echo"))
 		for i := range 20 {
 			s.node.Draft(&actors.Draft{Session: id, Bot: "b_echo", Stream: fmt.Sprint("s", i), Text: strings.Repeat("你", 40)})
 		}
@@ -211,7 +219,7 @@ func TestADraftInALargeSessionIsToldLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := robotic(t, actors.Config{ReceiptSize: 2})
 		ann := s.dial("ann", "d")
-		id := ann.create(protocol.SessionType_GROUP, "b_echo", "c", "d", "e", "f", "g", "h")
+		id := ann.hears(t, ann.create(protocol.SessionType_GROUP, "b_echo", "c", "d", "e", "f", "g", "h"))
 		for i := range 100 {
 			s.node.Draft(&actors.Draft{Session: id, Bot: "b_echo", Stream: "s1", At: int64(i), Text: "x"})
 			time.Sleep(10 * time.Millisecond)
@@ -225,7 +233,7 @@ func TestADraftInALargeSessionIsToldLessOften(t *testing.T) {
 func TestADraftIsStoppedByWhoAskedForIt(t *testing.T) {
 	s, r := robotic(t, actors.Config{})
 	ann, bob, eve := s.dial("ann", "d"), s.dial("bob", "d"), s.dial("eve", "d")
-	group := ann.create(protocol.SessionType_GROUP, "bob", "eve", "b_echo")
+	group := eve.hears(t, ann.create(protocol.SessionType_GROUP, "bob", "eve", "b_echo"))
 	asked := bob.send(group, "1", "what is it").MessagerecvId
 	s.node.Draft(&actors.Draft{Session: group, Bot: "b_echo", Stream: "s1", ReplyTo: asked, Text: "it is"})
 	eve.stream()
@@ -234,7 +242,7 @@ func TestADraftIsStoppedByWhoAskedForIt(t *testing.T) {
 		t.Errorf("it is answered with %v", got)
 	}
 	ann.must(stopIt(group, "s1")) // the owner
-	pair := eve.p2p("b_echo")
+	pair := eve.hears(t, eve.p2p("b_echo"))
 	s.node.Draft(&actors.Draft{Session: pair, Bot: "b_echo", Stream: "s2", Text: "it is"})
 	eve.stream()
 	eve.must(stopIt(pair, "s2"))
