@@ -213,6 +213,9 @@ func (w *wish) do(ctx context.Context) (*botv1.Result, error) {
 		return w.plain(ctx, &protocol.Frame{Body: &protocol.Frame_MsgReact{MsgReact: &protocol.MsgReact{
 			Session: w.session, MessagerecvId: m.React.Message, Reaction: m.React.Reaction, Removed: m.React.Removed}}})
 	case *botv1.Call_Silence:
+		if err := w.mayModerate(ctx); err != nil {
+			return nil, err
+		}
 		until := m.Silence.Until
 		return w.plain(ctx, &protocol.Frame{Body: &protocol.Frame_SessionSet{SessionSet: &protocol.SessionSet{
 			Session: w.session, Members: []string{m.Silence.User}, SilencedUntil: &until}}})
@@ -319,6 +322,9 @@ func (w *wish) edit(ctx context.Context, m *botv1.Edit) (*botv1.Result, error) {
 func (w *wish) recall(ctx context.Context, m *botv1.Recall) (*botv1.Result, error) {
 	if err := w.own(ctx, m.Message); err != nil {
 		if !protocol.Code_DENIED.Is(err) || !w.l.p.granted("moderate") {
+			return nil, err
+		}
+		if err := w.mayModerate(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -24,7 +24,7 @@ func (l *lane) command(ctx context.Context, e *protocol.Entry, said said, name, 
 		}
 		return nil, false, nil
 	}
-	if l.human() || handle != "" && handle != l.handle() {
+	if l.human() || handle != "" && handle != l.handle() && handle != l.bot {
 		return nil, false, nil
 	}
 	cmd := l.p.commandOf(l.bot, name)

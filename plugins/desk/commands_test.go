@@ -86,6 +86,20 @@ func TestCommandsAreCheckedBeforeTheBotSeesThem(t *testing.T) {
 	}
 }
 
+func TestAFormsArgumentsCountWhereItsTextIsTheSameCommand(t *testing.T) {
+	s := newStage(t, quick)
+	c := s.caller(reminder("rem"))
+	id := s.create(protocol.SessionType_GROUP, "bob", "b_rem")
+	form := data(protocol.ContentType_TEXT, `{"troupe":{"command":"set","args":{"n":5}}}`)
+	s.say("ann", id, "good morning", form)
+	s.say("ann", id, "/help me", form)
+	s.say("ann", id, "/set@b_rem", form)
+	e := c.event("command")
+	if e.Text != "/set@b_rem" || !strings.Contains(e.Args, `"n":5`) {
+		t.Errorf("it got %v", e)
+	}
+}
+
 func TestWhatIsNoCommandIsAMessageInAPrivateChat(t *testing.T) {
 	s := newStage(t, quick)
 	c := s.caller(reminder("rem"))
@@ -192,6 +206,43 @@ func TestABotReadsAllOfAGroupOnlyWithConsent(t *testing.T) {
 	if e := c.event("message"); e.Text != "asked" {
 		t.Errorf("it got %v", e)
 	}
+}
+
+func TestWithoutConsentABotDoesNothingToOthersAndLooksBackWhenCalledAlone(t *testing.T) {
+	s := newStage(t, quick)
+	c := s.caller(aBot("ear", "write", "history", "moderate", "tools"))
+	other := s.caller(reminder("rem"))
+	id := s.create(protocol.SessionType_GROUP, "bob", "b_ear", "b_rem")
+	other.done(other.event("added"))
+	said := s.say("bob", id, "not for it").MessagerecvId
+	history := func(event string, before int64) *botv1.Call {
+		return &botv1.Call{Event: event, Session: id, Do: &botv1.Call_History{History: &botv1.History{Before: before}}}
+	}
+	recall := &botv1.Call{Session: id, Do: &botv1.Call_Recall{Recall: &botv1.Recall{Message: said}}}
+	silence := &botv1.Call{Session: id, Do: &botv1.Call_Silence{Silence: &botv1.Silence{User: "bob", Until: time.Now().Add(time.Hour).UnixMilli()}}}
+	c.fails("DENIED", recall)
+	c.fails("DENIED", silence)
+	e := c.event("added")
+	c.fails("DENIED", history(e.Id, 0)) // it came, and was asked nothing
+	c.done(e)
+	s.say("ann", id, "@ear look", mention("b_ear"))
+	e = c.event("message")
+	later := s.say("bob", id, "said later")
+	for _, line := range c.ok(history(e.Id, later.Seq+1)).GetEntries().GetLines() {
+		if line.Text == "said later" || line.Text == "@ear look" {
+			t.Errorf("called once, it reads on: %q", line.Text)
+		}
+	}
+	c.done(e)
+	s.say("ann", id, "@ear again", mention("b_ear"))
+	again := c.event("message")
+	c.fails("DENIED", history(e.Id, 0)) // that call is over
+	c.fails("DENIED", &botv1.Call{Event: e.Id, Do: &botv1.Call_ToolCall{ToolCall: &botv1.ToolCall{Name: "rem__set", Args: `{"n":1}`}}})
+	c.done(again)
+	s.click("ann", id, s.card(id, "b_ear", "troupe.consent.allow").MessagerecvId, "troupe.consent.allow")
+	s.card(id, "b_ear", `"done"`)
+	c.ok(silence)
+	c.ok(recall)
 }
 
 func TestAClickIsGivenToTheBotWhoseCardItIs(t *testing.T) {

@@ -49,6 +49,25 @@ func (p *plug) readConsents(selves []*botv1.Self, scopes map[string]bool) map[pr
 	return all
 }
 
+// mayModerate says whether the bot may do to others what its scope moderate is for: where
+// the group allowed it, or everywhere when the installation says so.
+func (w *wish) mayModerate(ctx context.Context) error {
+	p := w.l.p
+	p.mu.Lock()
+	everywhere := p.of.Everywhere
+	p.mu.Unlock()
+	if everywhere {
+		return nil
+	}
+	if !protocol.IsP2P(w.session) {
+		s, err := p.d.need.Store.BotState(ctx, w.bot, w.session)
+		if err != nil || s.Consent == consentAllowed {
+			return err
+		}
+	}
+	return protocol.Denied("the group's owner or an admin has to allow it first")
+}
+
 // askConsent posts the card that asks a group whether the bot may do more than others,
 // once. at is the seq of its coming.
 func (l *lane) askConsent(ctx context.Context, at int64) error {

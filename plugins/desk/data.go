@@ -13,13 +13,16 @@ import (
 // it, or where it gets all messages anyway.
 func (w *wish) history(ctx context.Context, m *botv1.History) (*botv1.Result, error) {
 	p := w.l.p
-	if protocol.IsP2P(w.session) || w.event != nil && w.event.Session == w.session && w.event.Hops == 0 && w.event.GetSender().GetKind() != "" {
-		// somebody asked it
-	} else if s, err := p.d.need.Store.BotState(ctx, w.bot, w.session); err != nil || s.Consent != consentAllowed || !p.granted("read.all") {
-		if err == nil {
-			err = protocol.Denied("in a group a bot looks back when it is called, or with the scope read.all and consent")
+	all := protocol.IsP2P(w.session)
+	if !all && p.granted("read.all") {
+		s, err := p.d.need.Store.BotState(ctx, w.bot, w.session)
+		if err != nil {
+			return nil, err
 		}
-		return nil, err
+		all = s.Consent == consentAllowed
+	}
+	if !all && !w.called() {
+		return nil, protocol.Denied("in a group a bot looks back when it is called, or with the scope read.all and consent")
 	}
 	limit := int64(m.Limit)
 	if limit <= 0 || limit > 50 {
@@ -31,6 +34,9 @@ func (w *wish) history(ctx context.Context, m *botv1.History) (*botv1.Result, er
 	}
 	if before == 0 {
 		before = 1<<53 - 1
+	}
+	if !all { // what is said after the call is not for it
+		before = min(before, w.event.Seq)
 	}
 	l := &lane{p: p, place: place{w.bot, w.session}}
 	lines := []*botv1.Line{}
@@ -68,6 +74,16 @@ func (w *wish) history(ctx context.Context, m *botv1.History) (*botv1.Result, er
 		lines[i], lines[j] = lines[j], lines[i]
 	}
 	return &botv1.Result{Got: &botv1.Result_Entries{Entries: &botv1.Entries{Lines: lines}}}, nil
+}
+
+// called says that a person wants something of the bot, in this session and now. That it
+// was let in, or once was asked something, is no call.
+func (w *wish) called() bool {
+	if w.hand == nil || w.event.Session != w.session || w.event.Hops != 0 || w.event.Seq == 0 ||
+		w.event.GetSender().GetKind() == "" || protocol.IsBot(w.event.Sender.User) {
+		return false
+	}
+	return w.event.Kind == "message" || w.event.Kind == "command" || w.event.Kind == "action"
 }
 
 func (w *wish) members(ctx context.Context, m *botv1.Members) (*botv1.Result, error) {

@@ -62,6 +62,9 @@ func (p *plug) delta(w *wish, m *botv1.StreamDelta) error {
 		return protocol.Errorf(protocol.Code_TOO_MANY, "%d drafts at most", maxDrafts)
 	case d == nil:
 		d = &draft{stream: stream, event: w.Event, n: m.N, bot: w.bot, session: w.session, typ: w.event.SessionType, hops: w.hops()}
+		if d.session != w.event.Session && d.typ == "p2p" { // what is written elsewhere is looked at as there
+			d.typ = "group"
+		}
 		p.drafts[stream] = d
 	}
 	if d.ended || d.stopped {

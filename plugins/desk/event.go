@@ -174,10 +174,12 @@ func (l *lane) message(ctx context.Context, e *protocol.Entry) (*hand, error) {
 	}
 	said := troupeOf(c)
 	if !fromBot && said.Action == "" {
-		if name, handle, rest := args.Split(c.Text); name != "" || said.Command != "" {
-			if said.Command != "" {
-				name, handle, _ = strings.Cut(said.Command, "@")
-				rest = ""
+		if name, handle, rest := args.Split(c.Text); name != "" {
+			// What is done is what others read: a form's arguments count where its text says the same command.
+			if form, of, _ := strings.Cut(said.Command, "@"); form == "" || !strings.EqualFold(form, name) {
+				said.Command = ""
+			} else if handle == "" {
+				handle = of
 			}
 			h, mine, err := l.command(ctx, e, said, name, handle, rest)
 			if mine || err != nil {

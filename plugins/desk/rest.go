@@ -16,7 +16,7 @@ func (d *Desks) Register(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "list-commands", Method: http.MethodGet, Path: "/sessions/{session}/commands", Tags: []string{"sessions"},
 		Summary:       "List what the bots of a session can be told to do",
-		Description:   "A command is sent as a message that begins with /name, or with /name@handle where several bots have it; or with its arguments by name in the message's content.data: {\"troupe\":{\"command\":\"name@handle\",\"args\":{…}}}.",
+		Description:   "A command is sent as a message that begins with /name, or with /name@handle where several bots have it; and may have its arguments by name in the message's content.data: {\"troupe\":{\"command\":\"name@handle\",\"args\":{…}}}.",
 		DefaultStatus: http.StatusOK, Security: []map[string][]string{{"bearer": {}}}, Errors: []int{http.StatusUnauthorized, http.StatusNotFound},
 		Metadata: map[string]any{"codes": []protocol.Code{protocol.Code_NOT_FOUND, protocol.Code_BUSY}},
 	}, d.getCommands)

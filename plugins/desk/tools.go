@@ -72,7 +72,7 @@ func (w *wish) toolCall(ctx context.Context, m *botv1.ToolCall) (*botv1.Result, 
 	p := w.l.p
 	asker := w.event.GetSender()
 	switch {
-	case w.event == nil || asker.GetUser() == "" || w.event.Session != w.session:
+	case w.hand == nil || asker.GetUser() == "" || w.event.Session != w.session: // what was asked long ago lets it do nothing now
 		return nil, protocol.Denied("a tool is used for a person who asked, in the session of the event")
 	case w.hops() >= maxHops:
 		return nil, protocol.Denied("bots call bots: %d of them are enough", maxHops)

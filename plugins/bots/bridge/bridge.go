@@ -41,7 +41,8 @@ func New() *sdk.Bot {
 		Scopes: []string{"write", "kv", "hooks", "network", "read.all"},
 		Commands: []sdk.Command{
 			sdk.On("bridge", "connect this session with other systems: in NAME, out URL, list, remove ID", bridge).
-				In("zh-CN", "把会话与其他系统相连:in 名称、out 地址、list、remove 编号"),
+				In("zh-CN", "把会话与其他系统相连:in 名称、out 地址、list、remove 编号").
+				Destroys(), // what it sends away can't be taken back: no model does that by itself
 		},
 		MaxEventAge: 24 * time.Hour, // what others are sent may come late, and is not to be lost
 		OnMessage:   tell,
