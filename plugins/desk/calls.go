@@ -75,7 +75,7 @@ func (l *link) call(c *botv1.Call) {
 	p := l.p
 	w, err := l.about(c)
 	if err == nil {
-		if scope := scopeOf(c); scope != "" && !p.granted(scope) {
+		if scope := scopeOf(c); scope != "" && !p.granted(scope) && !(scope == "model" && p.granted("model.chat")) {
 			err = protocol.Denied("the scope %s is needed", scope)
 		}
 	}

@@ -518,3 +518,72 @@ func TestModeratorsRule(t *testing.T) {
 	}
 	<-asked
 }
+
+func TestWhatWasHeldBackIsGivenToBotsWhenItIsLetGo(t *testing.T) {
+	s := newStage(t, quick)
+	mod := aBot("mod", "moderate")
+	mod.says.Moderates, mod.plugin.Everywhere = true, true
+	mod.frame = func(w *wire, f *botv1.HostFrame) bool {
+		m := f.GetModerate()
+		if m == nil {
+			return false
+		}
+		v := &botv1.Verdict{Id: m.Id, Verdict: "allow"}
+		if strings.Contains(m.Text, "hold") {
+			v.Verdict = "hold"
+		}
+		return w.send(&botv1.BotFrame{Body: &botv1.BotFrame_Verdict{Verdict: v}})
+	}
+	s.enter(mod)
+	echoes := aBot("echo")
+	echoes.on = func(w *wire, e *botv1.Event) { // what bots say is judged too
+		e.Text = strings.TrimPrefix(e.Text, "hold ")
+		echo(w, e)
+	}
+	s.enter(echoes)
+	id := s.create(protocol.SessionType_GROUP, "bob", "b_echo")
+	held := s.say("bob", id, "@echo hold this", mention("b_echo"))
+	s.say("bob", id, "@echo not this", mention("b_echo"))
+	s.saysInTheEnd(id, "b_echo", "echo not this")
+	if held.Deal.GetState() != "held" {
+		t.Fatalf("it was stored as %v", held)
+	}
+	if err := s.node.Decide(t.Context(), protocol.Identity{User: "ann", Device: "d"}, held.MessagerecvId, actors.VerdictAllow); err != nil {
+		t.Fatal(err)
+	}
+	s.saysInTheEnd(id, "b_echo", "echo not this", "echo this")
+}
+
+func TestADraftThatAModeratorRejectsIsNotGoneOnWith(t *testing.T) {
+	s := newStage(t, quick)
+	mod := aBot("mod", "moderate")
+	mod.says.Moderates, mod.plugin.Everywhere = true, true
+	mod.frame = func(w *wire, f *botv1.HostFrame) bool {
+		m := f.GetModerate()
+		if m == nil {
+			return false
+		}
+		v := &botv1.Verdict{Id: m.Id, Verdict: "allow"}
+		if m.Draft && strings.Contains(m.Text, "bad") {
+			v.Verdict = "reject"
+		}
+		return w.send(&botv1.BotFrame{Body: &botv1.BotFrame_Verdict{Verdict: v}})
+	}
+	s.enter(mod)
+	c := s.caller(aBot("echo"))
+	id := s.p2p("b_echo")
+	s.say("ann", id, "hi")
+	e := c.event("message")
+	c.ok(delta(e.Id, 0, strings.Repeat("good ", 30)))
+	c.ok(delta(e.Id, 150, strings.Repeat("bad ", 30)))
+	if f := c.frame(); f.GetCancel().GetEvent() != e.Id {
+		t.Errorf("it is told %v", f)
+	}
+	if got := c.ok(end(e.Id, "good bad", "stop")).GetPosted(); got.Message != "" {
+		t.Errorf("it became %v", got)
+	}
+	c.done(e)
+	if got := s.texts(id, "b_echo"); len(got) != 0 {
+		t.Errorf("it said %q", got)
+	}
+}

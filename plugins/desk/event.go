@@ -8,6 +8,9 @@ import (
 	"time"
 	"unicode"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/plugins/sdk/args"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
@@ -34,6 +37,10 @@ func (l *lane) event(ctx context.Context, e *protocol.Entry) (*hand, error) {
 	case protocol.Kind_MESSAGE:
 		return l.message(ctx, e)
 	case protocol.Kind_EDIT:
+		// The installation also edits what repeats an erased user.
+		if e.Sender != e.TargetSender && e.Content != nil && e.Deal == nil && (e.Sender != actors.System || len(e.Content.Forwarded) == 0) {
+			return l.released(ctx, e)
+		}
 		if e.Sender == l.bot || l.human() || e.Content == nil || protocol.IsBot(e.Sender) || !l.all() || e.TargetSender == l.bot || l.tooOld(e) {
 			return nil, nil
 		}
@@ -50,6 +57,22 @@ func (l *lane) event(ctx context.Context, e *protocol.Entry) (*hand, error) {
 		return h, nil
 	}
 	return nil, nil
+}
+
+// released makes of a message that was held back, and that somebody let go by e, what it
+// would have been.
+func (l *lane) released(ctx context.Context, e *protocol.Entry) (*hand, error) {
+	target, err := l.entry(ctx, protocol.MessageID(l.session, e.Target))
+	if err != nil || target == nil || target.Kind != protocol.Kind_MESSAGE {
+		return nil, err
+	}
+	target = proto.CloneOf(target)
+	target.CreatedAt = e.CreatedAt // it is as old as that
+	h, err := l.message(ctx, target)
+	if h != nil {
+		h.seq = e.Seq
+	}
+	return h, err
 }
 
 // all says whether the bot gets all that people say here.
