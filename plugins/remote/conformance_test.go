@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -64,4 +66,32 @@ func TestABotElsewhereWithAWrongTokenIsTold(t *testing.T) {
 	if sdk.Code(err) != "UNAUTHORIZED" {
 		t.Errorf("a wrong token: %v", err)
 	}
+}
+
+func TestTheGoSDKBehindAWebhook(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) conformance.Channel {
+		i := start(t)
+		channels := make(chan desk.Channel, 1)
+		i.Desks = &bare{i.host, channels}
+		bot := &elsewhere.Webhook{Bot: conformance.Bot(), URL: i.http.URL, Log: slog.New(slog.DiscardHandler)}
+		known := make(chan struct{})
+		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-known
+			bot.ServeHTTP(w, r)
+		}))
+		_, token, secret, err := i.Add(t.Context(), Wish{ID: "conformance", Way: Webhook, URL: far.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bot.Token, bot.Secret = token, secret
+		close(known)
+		t.Cleanup(func() {
+			if err := i.Remove(context.Background(), "conformance"); err != nil {
+				t.Error(err)
+			}
+			bot.Close()
+			far.Close()
+		})
+		return <-channels
+	})
 }

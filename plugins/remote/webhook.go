@@ -27,13 +27,15 @@ type webhook struct {
 	once sync.Once
 
 	mu      sync.Mutex
+	hand    map[string]bool               // events that are not acknowledged
+	drains  bool                          // Drained is said when there are none
 	results map[uint64]chan *botv1.Result // of calls by CallsPath that wait
 	last    uint64
 	welcome *botv1.Welcome
 }
 
 func newWebhook(c *Center, b *Bot, describe *botv1.Describe) *webhook {
-	h := &webhook{c: c, bot: b, in: make(chan *botv1.BotFrame, 64), gone: make(chan struct{}), results: map[uint64]chan *botv1.Result{}}
+	h := &webhook{c: c, bot: b, in: make(chan *botv1.BotFrame, 64), gone: make(chan struct{}), hand: map[string]bool{}, results: map[uint64]chan *botv1.Result{}}
 	h.in <- &botv1.BotFrame{Body: &botv1.BotFrame_Describe{Describe: describe}}
 	return h
 }
@@ -74,6 +76,9 @@ func (h *webhook) Send(_ context.Context, f *botv1.HostFrame) error {
 		h.mu.Unlock()
 		go h.post(f, nil)
 	case *botv1.HostFrame_Event:
+		h.mu.Lock()
+		h.hand[m.Event.Id] = true
+		h.mu.Unlock()
 		go h.post(f, func(err error) *botv1.BotFrame {
 			ack := &botv1.Ack{Event: m.Event.Id}
 			if err != nil {
@@ -88,9 +93,16 @@ func (h *webhook) Send(_ context.Context, f *botv1.HostFrame) error {
 	case *botv1.HostFrame_Ping: // it is there when it answers events
 		h.put(&botv1.BotFrame{Body: &botv1.BotFrame_Pong{Pong: &botv1.Pong{N: m.Ping.N}}})
 	case *botv1.HostFrame_Drain:
-		h.put(&botv1.BotFrame{Body: &botv1.BotFrame_Drained{Drained: &botv1.Drained{}}})
+		h.mu.Lock()
+		h.drains = len(h.hand) > 0
+		over := !h.drains
+		h.mu.Unlock()
+		if over {
+			h.put(&botv1.BotFrame{Body: &botv1.BotFrame_Drained{Drained: &botv1.Drained{}}})
+		}
 	case *botv1.HostFrame_Refused:
 		h.c.Log.Warn("a webhook's Describe was refused", "bot", h.bot.ID, "code", m.Refused.Code, "reason", m.Refused.Reason)
+		h.Close("")
 	}
 	return nil
 }
@@ -108,10 +120,27 @@ func (h *webhook) Recv() (*botv1.BotFrame, error) {
 // Close fills desk.Channel.
 func (h *webhook) Close(string) { h.once.Do(func() { close(h.gone) }) }
 
+// put gives the desk a frame, and says that the bot is drained behind its last Ack.
 func (h *webhook) put(f *botv1.BotFrame) {
-	select {
-	case h.in <- f:
-	case <-h.gone:
+	drained := false
+	if a := f.GetAck(); a != nil {
+		h.mu.Lock()
+		delete(h.hand, a.Event)
+		if drained = h.drains && len(h.hand) == 0; drained {
+			h.drains = false
+		}
+		h.mu.Unlock()
+	}
+	frames := []*botv1.BotFrame{f}
+	if drained {
+		frames = append(frames, &botv1.BotFrame{Body: &botv1.BotFrame_Drained{Drained: &botv1.Drained{}}})
+	}
+	for _, f := range frames {
+		select {
+		case h.in <- f:
+		case <-h.gone:
+			return
+		}
 	}
 }
 
