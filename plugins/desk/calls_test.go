@@ -490,7 +490,7 @@ func TestModeratorsRule(t *testing.T) {
 		return asked
 	}
 	trial := &actors.Trial{
-		Session: &protocol.SessionInfo{Session: protocol.NewSessionID(), SessionType: protocol.SessionType_GROUP},
+		Session: &protocol.SessionInfo{Session: protocol.NewSessionID(), SessionType: protocol.SessionType_GROUP, Owner: "ann"},
 		Sender:  &protocol.Identity{User: "ann"},
 		Message: &protocol.MsgSend{Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: "a bad word"}},
 	}
@@ -500,7 +500,7 @@ func TestModeratorsRule(t *testing.T) {
 	for verdict, want := range map[string]string{"allow": "", "reject": "rejected", "hold": "held", "rewrite": "rewritten", "shrug": ""} {
 		asked := answer(&botv1.Verdict{Verdict: verdict, Text: "a *** word", Reason: "rude"})
 		got, err := s.desks.Rule(t.Context(), trial)
-		if m := <-asked; m.Text != "a bad word" || m.DeadlineMs < 1 || m.DeadlineMs > 300 {
+		if m := <-asked; m.Text != "a bad word" || m.Sender.Role != "owner" || m.DeadlineMs < 1 || m.DeadlineMs > 300 {
 			t.Errorf("it was asked %v", m)
 		}
 		switch {

@@ -60,6 +60,9 @@ func (d *Desks) Rule(ctx context.Context, t *actors.Trial) (*actors.Ruling, erro
 	if person.Kind == "" {
 		person.Kind = "human"
 	}
+	if t.Session.Owner == person.User { // an owner may write more links than a stranger
+		person.Role = "owner"
+	}
 	for _, p := range all {
 		l, as, judges := p.judge(t.Session.Session, t.Session.SessionType, t.Bots, t.Sender.User)
 		if !judges {

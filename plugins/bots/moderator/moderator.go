@@ -71,7 +71,7 @@ func (m *moderator) judge(d *sdk.Draft) sdk.Verdict {
 	return m.words(d, rules)
 }
 
-// rate judges how much somebody writes. Administrators and bots know what they do.
+// rate judges how much somebody writes. Owners and bots know what they do.
 func (m *moderator) rate(d *sdk.Draft, r *rules) (sdk.Verdict, bool) {
 	if d.ByBot || d.Sender.IsAdmin() || d.Sender.Kind == "bot" {
 		return sdk.Verdict{}, false
