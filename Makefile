@@ -1,6 +1,6 @@
 # Go alone is needed for `make run`. `make test` also uses Node, and by apt gets
 # what else it misses.
-.PHONY: run build test check bench generate generated web typescript dist webtest chaos fuzz needs format vet
+.PHONY: run build test check bench generate generated web typescript dist webtest browsers chaos fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
 RACE = ./actors/... ./gateway/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
@@ -73,6 +73,10 @@ webtest: web-embed/node_modules/.package-lock.json
 web-embed/node_modules/.package-lock.json: web-embed/package.json web-embed/package-lock.json $(wildcard web-embed/*/package.json)
 	cd web-embed && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+# The web chat in Firefox and WebKit, where they are installed; what is missing is said.
+browsers: web-embed/node_modules/.package-lock.json
+	cd web-embed && npm run --silent smoke -w @troupe/e2e
 
 # Builds what the binary serves. Whoever changes what browsers run commits the result.
 web: web-embed/node_modules/.package-lock.json typescript
