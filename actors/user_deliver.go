@@ -28,7 +28,8 @@ func (n *Node) Lost() {
 // lost says that events may be missing.
 type lost struct{}
 
-// lost reads every row again. The next heartbeat names the heads that moved.
+// lost reads every row again, and finds the sessions that the user has come into. The
+// next heartbeat names the heads that moved.
 func (u *User) lost() {
 	if u.state != active {
 		return
@@ -36,6 +37,22 @@ func (u *User) lost() {
 	for id := range u.rows {
 		u.reread(id, 0, true, false)
 	}
+	u.node.aside(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		sessions, err := u.node.journal.SessionsOf(ctx, u.id)
+		if err != nil {
+			u.node.log.Error("reading which sessions a user is in", "user", u.id, "err", err)
+			return
+		}
+		u.node.tell(u.pid, done(func() {
+			for _, id := range sessions {
+				if u.state == active && u.rows[id] == nil {
+					u.reread(id, 0, true, true)
+				}
+			}
+		}))
+	})
 	u.presenceLost()
 }
 

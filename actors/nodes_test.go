@@ -1,0 +1,157 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/redisstreams"
+	"github.com/troupe-im/troupe/pushctr"
+)
+
+// startRedis starts a real one at address, which keeps nothing.
+func startRedis(t *testing.T, address string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if strings.Contains(os.Getenv("TROUPE_TEST_NEED"), "redis") {
+			t.Fatal("there is no redis-server, and TROUPE_TEST_NEED says that it is needed")
+		}
+		t.Skip("there is no redis-server on the PATH")
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	eventually(t, "redis-server listens", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return cmd
+}
+
+func TestTwoNodesThatShareARedis(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	redis := startRedis(t, address)
+	one := newStage(t, actors.Config{}) // its store is that of both nodes
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	node := func() *stage {
+		c, err := redisstreams.ParseURL("redis://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := redisstreams.Open(context.Background(), c, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := actors.New(actors.Config{Rate: -1, Attendance: streams.Attendance()}, one.store, streams, anybody{}, log)
+		t.Cleanup(func() {
+			n.Drain(context.Background(), 0)
+			if err := streams.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return &stage{t: t, node: n}
+	}
+	left, right := node(), node()
+	phone, desk, bob := left.dial("ann", "phone"), right.dial("ann", "desk"), right.dial("bob", "1")
+	session := phone.p2p("bob")
+	eventually(t, "the session is on the other node for ann", func() bool { return desk.row(session) != nil })
+	eventually(t, "the session is on the other node", func() bool { return bob.row(session) != nil })
+	// Nothing places sessions yet: both nodes have this one, and take it from each other.
+	say := func(session protocol.SessionID, id, what string) {
+		eventually(t, "a message is taken", func() bool { return phone.ask(send(session, id, what)).Errcode == 0 })
+	}
+	message := func(c *client, id string) *protocol.Entry {
+		return c.wait("message "+id, func(f *protocol.Frame) bool { return f.GetMsgPush().GetClientMsgId() == id }).GetMsgPush()
+	}
+	for i := range 20 {
+		id := fmt.Sprint("a", i)
+		say(session, id, "hello")
+		if got := message(bob, id); got.Content.Text != "hello" || got.Sender != "ann" {
+			t.Errorf("bob got %v", got)
+		}
+		message(desk, id)
+	}
+	if got := phone.pushes(); len(got) != 0 {
+		t.Errorf("the connection that sent got %v as well", got)
+	}
+	bob.watch("ann")
+	phone.must(be("busy"))
+	bob.wait("how ann is seen", func(f *protocol.Frame) bool { return f.GetPresence().GetStatus() == "busy" })
+
+	redis.Process.Kill()
+	redis.Wait()
+	for i := range 20 {
+		say(session, fmt.Sprint("b", i), "you do not hear me") // is acknowledged all the same
+	}
+	right.dial("carol", "1") // whoever signs in then can do so
+}
+
+// deaf streams lose what is published.
+type deaf struct {
+	*pushctr.Local
+	lose atomic.Bool
+}
+
+func (d *deaf) Publish(subject string, events []*actors.Event, burst *actors.Burst) {
+	if !d.lose.Load() {
+		d.Local.Publish(subject, events, burst)
+	}
+}
+
+func TestWhatStreamsLostIsReadFromTheLog(t *testing.T) {
+	one := newStage(t, actors.Config{})
+	streams := &deaf{Local: pushctr.NewLocal()}
+	n := actors.New(actors.Config{Rate: -1}, one.store, streams, anybody{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	t.Cleanup(func() { n.Drain(context.Background(), 0) })
+	s := &stage{t: t, node: n}
+	ann, bob, carol := s.dial("ann", "1"), s.dial("bob", "1"), s.dial("carol", "1")
+	session := ann.p2p("bob")
+	ann.send(session, "a", "hello")
+	message := func(c *client, id string) {
+		t.Helper()
+		c.wait("message "+id, func(f *protocol.Frame) bool { return f.GetMsgPush().GetClientMsgId() == id })
+	}
+	message(bob, "a")
+	streams.lose.Store(true)
+	for i := range 20 {
+		ann.send(session, fmt.Sprint("b", i), "you do not hear me")
+	}
+	other := ann.p2p("carol")
+	ann.send(other, "c", "you neither")
+	streams.lose.Store(false)
+	n.Lost()
+	for i := range 20 {
+		message(bob, fmt.Sprint("b", i))
+	}
+	carol.wait("the session she came into", func(f *protocol.Frame) bool { return f.GetSessionUpdate().GetSession() == other })
+	message(carol, "c")
+	ann.send(other, "d", "and now?")
+	message(carol, "d")
+	if h := carol.row(other); h == nil || h.Unread != 2 {
+		t.Errorf("her row is %v, want 2 unread", h)
+	}
+}
