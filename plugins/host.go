@@ -38,7 +38,7 @@ type Config struct {
 	Dir       string                     // of ID/VERSION/manifest.yaml; DATA/plugins
 	Only      []string                   // of the built-in ones; nil: all
 	Isolation string                     // auto
-	Settings  map[string]json.RawMessage // by plugin: an object, whose key "secrets" names files
+	Settings  map[string]json.RawMessage // by plugin: an object, whose keys "secrets" (files by name) and "everywhere" are ours
 	Drain     time.Duration              // for what a bot has in hand when it is to end; 30 s
 	Poll      time.Duration              // how often Dir is looked at; 3 s
 
@@ -53,8 +53,7 @@ func (c *Config) now() time.Time { return c.Now() }
 
 // BuiltIn is a bot that is this same program. It is approved with what it asks for.
 type BuiltIn struct {
-	Version    string
-	Everywhere bool // it moderates sessions that it is no member of
+	Version string
 }
 
 // Desk makes a bot of a stream.
@@ -390,32 +389,38 @@ func (h *Host) IsolationLevel() (string, error) {
 	return h.level.String(), h.why
 }
 
-// settings cuts a plugin's settings into what it is told and its secrets, whose files
-// are read.
-func (h *Host) settings(id string) (config string, secrets map[string]string, err error) {
+// settings cuts a plugin's settings into what it is told and what is said of it: its
+// secrets, whose files are read, and whether it moderates everywhere.
+func (h *Host) settings(id string) (config string, secrets map[string]string, everywhere bool, err error) {
 	text := h.cfg.Settings[id]
 	if len(text) == 0 {
-		return "", nil, nil
+		return "", nil, false, nil
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(text, &all); err != nil {
-		return "", nil, fmt.Errorf("the settings of bot %s are no object: %w", id, err)
+		return "", nil, false, fmt.Errorf("the settings of bot %s are no object: %w", id, err)
 	}
 	if raw, ok := all["secrets"]; ok {
 		var files map[string]string
 		if err := json.Unmarshal(raw, &files); err != nil {
-			return "", nil, fmt.Errorf("the settings of bot %s: secrets has to be {NAME: FILE}", id)
+			return "", nil, false, fmt.Errorf("the settings of bot %s: secrets has to be {NAME: FILE}", id)
 		}
 		secrets = map[string]string{}
 		for name, file := range files {
 			text, err := os.ReadFile(file)
 			if err != nil {
-				return "", nil, fmt.Errorf("the settings of bot %s: the secret %s: %w", id, name, err)
+				return "", nil, false, fmt.Errorf("the settings of bot %s: the secret %s: %w", id, name, err)
 			}
 			secrets[name] = strings.TrimRight(string(text), "\r\n")
 		}
 		delete(all, "secrets")
 	}
+	if raw, ok := all["everywhere"]; ok {
+		if err := json.Unmarshal(raw, &everywhere); err != nil {
+			return "", nil, false, fmt.Errorf("the settings of bot %s: everywhere is true or false", id)
+		}
+		delete(all, "everywhere")
+	}
 	told, err := json.Marshal(all)
-	return string(told), secrets, err
+	return string(told), secrets, everywhere, err
 }

@@ -248,7 +248,7 @@ func (b *bot) sleep(ctx context.Context, d time.Duration) {
 // begin starts a version, up to where it has said who it is.
 func (b *bot) begin(c *chosen) (*running, error) {
 	f, scopes := c.found, c.scopes
-	config, secrets, err := b.host.settings(b.id)
+	config, secrets, everywhere, err := b.host.settings(b.id)
 	if err != nil {
 		return nil, errBroken{err}
 	}
@@ -275,10 +275,10 @@ func (b *bot) begin(c *chosen) (*running, error) {
 		if p.Scopes = slices.Clone(r.about.Scopes); !slices.Contains(p.Scopes, "write") {
 			p.Scopes = append(p.Scopes, "write")
 		}
-		p.Everywhere = b.host.need.BuiltIn[b.id].Everywhere
 	} else {
-		p.Everywhere = f.Manifest.Everywhere && slices.Contains(scopes, "moderate")
+		everywhere = everywhere || f.Manifest.Everywhere
 	}
+	p.Everywhere = everywhere && slices.Contains(p.Scopes, "moderate")
 	r.scopes = p.Scopes
 	if m := b.host.need.Models; m != nil && slices.ContainsFunc(p.Scopes, func(s string) bool { return s == "model" }) {
 		socket, token, closing, err := m.Open(b.id, r.dir)
