@@ -210,6 +210,9 @@ func (w *wish) do(ctx context.Context) (*botv1.Result, error) {
 	case *botv1.Call_Recall:
 		return w.recall(ctx, m.Recall)
 	case *botv1.Call_React:
+		if err := w.l.p.d.rates.take(w.bot, w.session); err != nil {
+			return nil, err
+		}
 		return w.plain(ctx, &protocol.Frame{Body: &protocol.Frame_MsgReact{MsgReact: &protocol.MsgReact{
 			Session: w.session, MessagerecvId: m.React.Message, Reaction: m.React.Reaction, Removed: m.React.Removed}}})
 	case *botv1.Call_Silence:

@@ -9,7 +9,10 @@ package desk
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
@@ -54,6 +57,8 @@ type Desks struct {
 	mu    sync.RWMutex
 	plugs map[string]*plug          // by plugin
 	bots  map[protocol.UserID]*plug // by persona
+
+	moderators atomic.Pointer[[]*plug] // in the order of their ids
 
 	people people
 	loops  loops
@@ -158,6 +163,26 @@ func (d *Desks) plug(id string) *plug {
 		d.plugs[id] = p
 	}
 	return p
+}
+
+// judging gives the plugins that look at messages.
+func (d *Desks) judging() []*plug {
+	if all := d.moderators.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// judges notes whether p is one of them.
+func (d *Desks) judges(p *plug, judges bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(d.judging()), func(o *plug) bool { return o == p })
+	if judges {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *plug) int { return strings.Compare(a.id, b.id) })
+	d.moderators.Store(&all)
 }
 
 // of gives the plugin that a user is, nil: none that was ever here.

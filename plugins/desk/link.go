@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
@@ -14,6 +16,8 @@ import (
 const (
 	maxOut   = 4096 // frames that wait to be written
 	maxCalls = 256  // calls under way; then the bot is not read any more
+
+	callRate, callBurst = 5000, 10_000 // calls a second; beyond that it is read later
 )
 
 // link is one channel to a bot while it lives. Nobody waits for it: what is to be said
@@ -36,6 +40,7 @@ type link struct {
 	blocked  atomic.Bool   // the reader waits for room: a pong cannot come
 	quiet    atomic.Bool   // its end says nothing about what is in hand
 	room     chan struct{} // of calls
+	pace     *rate.Limiter // of calls
 	replaced chan struct{} // closed: a newer channel of the plugin took over
 	drained  chan struct{}
 	once     sync.Once
@@ -50,7 +55,7 @@ type link struct {
 
 func newLink(p *plug, ch Channel, remote bool) *link {
 	l := &link{
-		p: p, ch: ch, remote: remote, wake: make(chan struct{}, 1), room: make(chan struct{}, maxCalls),
+		p: p, ch: ch, remote: remote, wake: make(chan struct{}, 1), room: make(chan struct{}, maxCalls), pace: rate.NewLimiter(callRate, callBurst),
 		replaced: make(chan struct{}), drained: make(chan struct{}),
 		asks: map[uint64]chan *botv1.Verdict{}, queue: map[string][]func(){},
 	}
@@ -169,6 +174,14 @@ func (l *link) read() error {
 		case *botv1.BotFrame_Working:
 			l.p.working(l, m.Working.Event)
 		case *botv1.BotFrame_Call:
+			if !l.pace.Allow() {
+				l.blocked.Store(true)
+				err := l.pace.Wait(l.ctx)
+				l.blocked.Store(false)
+				if err != nil {
+					return err
+				}
+			}
 			l.call(m.Call)
 		case *botv1.BotFrame_Verdict:
 			l.verdict(m.Verdict)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -39,7 +38,7 @@ func (p *plug) judge(session protocol.SessionID, typ protocol.SessionType, bots 
 
 // Judges fills actors.Robots.
 func (d *Desks) Judges(session *protocol.SessionInfo, bots []protocol.UserID, sender protocol.UserID) bool {
-	for _, p := range d.all() {
+	for _, p := range d.judging() {
 		if _, _, judges := p.judge(session.Session, session.SessionType, bots, sender); judges {
 			return true
 		}
@@ -52,8 +51,6 @@ func (d *Desks) Judges(session *protocol.SessionInfo, bots []protocol.UserID, se
 func (d *Desks) Rule(ctx context.Context, t *actors.Trial) (*actors.Ruling, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Moderate)
 	defer cancel()
-	all := d.all()
-	slices.SortFunc(all, func(a, b *plug) int { return strings.Compare(a.id, b.id) })
 	var ruling *actors.Ruling
 	content := t.Message.GetContent()
 	person := &botv1.Person{User: t.Sender.User, Kind: t.Sender.Kind}
@@ -63,7 +60,7 @@ func (d *Desks) Rule(ctx context.Context, t *actors.Trial) (*actors.Ruling, erro
 	if t.Session.Owner == person.User { // an owner may write more links than a stranger
 		person.Role = "owner"
 	}
-	for _, p := range all {
+	for _, p := range d.judging() {
 		l, as, judges := p.judge(t.Session.Session, t.Session.SessionType, t.Bots, t.Sender.User)
 		if !judges {
 			continue

@@ -126,6 +126,7 @@ func (p *plug) attach(l *link, of Plugin, says *botv1.Describe, selves []*botv1.
 		p.d.bots[s.User] = p
 	}
 	p.d.mu.Unlock()
+	p.d.judges(p, says.Moderates && scopes["moderate"])
 	if old != nil {
 		close(old.replaced)
 	}
