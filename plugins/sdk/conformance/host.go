@@ -28,6 +28,7 @@ type host struct {
 	events   int
 
 	sending sync.Mutex
+	closing sync.Once
 
 	mu     sync.Mutex
 	calls  []*botv1.Call // all, in order
@@ -41,7 +42,7 @@ type host struct {
 func meet(t *testing.T, c Channel, config string) *host {
 	t.Helper()
 	h := &host{t: t, c: c, frames: make(chan *botv1.BotFrame, 1024), kv: map[string]*botv1.KvItem{}}
-	t.Cleanup(func() { c.Close("the test is over") })
+	t.Cleanup(h.close)
 	go h.read()
 	d := h.next("Describe").GetDescribe()
 	if d == nil {
@@ -54,6 +55,8 @@ func meet(t *testing.T, c Channel, config string) *host {
 	}}})
 	return h
 }
+
+func (h *host) close() { h.closing.Do(func() { h.c.Close("the test is over") }) }
 
 // read takes the bot's frames, and answers its calls.
 func (h *host) read() {
