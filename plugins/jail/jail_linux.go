@@ -101,7 +101,12 @@ func try(l Level) error {
 	})
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
-	if err != nil && len(out) > 0 {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return errors.New("the system allows no further namespaces (sysctl user.max_user_namespaces)")
+	case errors.Is(err, unix.EPERM):
+		return errors.New("the system forbids namespaces to this program (a container without privileges, or sysctl kernel.apparmor_restrict_unprivileged_userns)")
+	case err != nil && len(out) > 0:
 		return errors.New(strings.TrimSpace(string(out)))
 	}
 	return err
