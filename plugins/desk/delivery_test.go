@@ -267,11 +267,11 @@ func TestOldEventsAreNotAnswered(t *testing.T) {
 	s := newStage(t, cfg)
 	id := s.p2p("b_echo")
 	s.say("ann", id, "old")
-	s.say("ann", id, "/now")
+	last := s.say("ann", id, "/now")
 	bot := aBot("echo")
 	bot.says.Commands = []*botv1.Command{{Name: "now"}}
 	bot.on = echo
-	time.Sleep(2 * time.Millisecond) // until it is old: a clock has milliseconds
+	eventually(t, "they are old", func() bool { return time.Now().UnixMilli() > last.CreatedAt })
 	v := s.enter(bot)
 	eventually(t, "who called a command is told", func() bool { return slices.Contains(s.told.whispered(), "This came too late: the bot was away.") })
 	v.Close("")
