@@ -46,7 +46,7 @@ type Bot struct {
 
 	// Config points to a struct, which is filled from the installation's settings before
 	// any function is called. Its fields' tags (json, help, default, choices, min, max)
-	// make the JSON Schema by which the host checks them.
+	// make the JSON Schema that says what may be there; another type ends the bot at its start.
 	Config any
 
 	OnStart    func(*Ctx) error // once, before all others; an error ends the bot
