@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
@@ -183,12 +186,34 @@ func variables(all []setting) []string {
 	return names
 }
 
+// secretFiles are the files that settings were read from: bots do not see them, though
+// their processes may be the same user's.
+var secretFiles struct {
+	sync.Mutex
+	names []string
+}
+
+func isSecret(file string) {
+	secretFiles.Lock()
+	defer secretFiles.Unlock()
+	if name, err := filepath.Abs(file); err == nil && !slices.Contains(secretFiles.names, name) {
+		secretFiles.names = append(secretFiles.names, name)
+	}
+}
+
+func secretsRead() []string {
+	secretFiles.Lock()
+	defer secretFiles.Unlock()
+	return slices.Clone(secretFiles.names)
+}
+
 // A secret's file may end in a newline, which is no part of it.
 func readSecretFile(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
+	isSecret(file)
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
 
@@ -201,6 +226,7 @@ func readConfigFile(file string, known map[string]*setting) (map[string]line, er
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
+	isSecret(file)
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, fmt.Errorf("config: %s: %w", file, err)

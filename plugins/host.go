@@ -46,6 +46,7 @@ type Config struct {
 
 	SelfArgs func(id string) []string // how this program becomes a built-in bot; "plugin", ID
 	Env      []string                 // more of it for all of them
+	Private  []string                 // files of others that no bot may see: where keys are
 	Now      func() time.Time
 }
 
@@ -229,9 +230,25 @@ func (h *Host) give(socket string) error {
 	return nil
 }
 
-// hidden are the directories that bots do not see: ours, and that of who runs us.
+// hidden is what bots do not see: our directories, that of who runs us, and files with keys.
 func (h *Host) hidden() []string {
 	hide := []string{h.cfg.Data, h.run}
+	for _, file := range h.cfg.Private {
+		if real, err := filepath.EvalSymlinks(file); err == nil {
+			hide = append(hide, real)
+		}
+	}
+	for _, raw := range h.cfg.Settings {
+		var of struct {
+			Secrets map[string]string `json:"secrets"`
+		}
+		_ = json.Unmarshal(raw, &of) // settings says what is wrong with them
+		for _, file := range of.Secrets {
+			if real, err := filepath.EvalSymlinks(file); err == nil && filepath.IsAbs(real) {
+				hide = append(hide, real)
+			}
+		}
+	}
 	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) && home != "/" {
 		if real, err := filepath.EvalSymlinks(home); err == nil && real != "/" {
 			hide = append(hide, real)

@@ -38,7 +38,7 @@ type Spec struct {
 	Args    []string // with the program's name
 	Env     []string // all of it
 	Dir     string
-	Hide    []string   // directories
+	Hide    []string   // directories and files
 	Show    []string   // directories in hidden ones that are to be seen
 	Extra   []*os.File `json:"-"` // open in the program from 3 on
 	Data    uint64     // bytes of private memory (RLIMIT_DATA); 0: no bound

@@ -206,7 +206,13 @@ func hide(s *Spec) error {
 		shown[dir] = fd
 	}
 	for _, dir := range s.Hide {
-		switch err := unix.Mount("none", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=0755"); {
+		var err error
+		if at, failed := os.Stat(dir); failed == nil && !at.IsDir() {
+			err = unix.Mount("/dev/null", dir, "", unix.MS_BIND, "")
+		} else {
+			err = unix.Mount("none", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=0755")
+		}
+		switch {
 		case errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOENT):
 			continue // it cannot be reached anyway
 		case err != nil:

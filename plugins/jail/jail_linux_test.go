@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 func look() {
 	_, err := os.ReadFile(os.Args[2])
 	say("secret", err == nil)
+	text, _ := os.ReadFile(os.Args[6])
+	say("key", len(text) > 0)
 	err = os.WriteFile(filepath.Join(os.Args[3], "made"), []byte("x"), 0o600)
 	say("shown", err == nil)
 	_, err = net.Dial("tcp", os.Args[4])
@@ -35,7 +37,7 @@ func look() {
 	say("lifeline", os.NewFile(3, "") != nil && readable())
 	say("home", os.Getenv("HOME") != "")
 	say("marked", os.Getenv("MARK") == "yes")
-	text, _ := os.ReadFile("/proc/self/status")
+	text, _ = os.ReadFile("/proc/self/status")
 	for _, line := range strings.Split(string(text), "\n") {
 		if strings.HasPrefix(line, "CapEff") || strings.HasPrefix(line, "NoNewPrivs") {
 			os.Stdout.WriteString(strings.ReplaceAll(line, "\t", " ") + "\n")
@@ -80,6 +82,10 @@ func TestAJailHasNeitherNetworkNorSightOfWhatIsHidden(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("s"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	key := filepath.Join(base, "key")
+	if err := os.WriteFile(key, []byte("k"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -98,15 +104,15 @@ func TestAJailHasNeitherNetworkNorSightOfWhatIsHidden(t *testing.T) {
 		level jail.Level
 		want  string
 	}{
-		{jail.Mounts, "secret false shown true network false parent false first true root false lifeline true home false marked true NoNewPrivs: 1"},
-		{jail.None, "secret true shown true network true parent true first false"},
+		{jail.Mounts, "secret false key false shown true network false parent false first true root false lifeline true home false marked true NoNewPrivs: 1"},
+		{jail.None, "secret true key true shown true network true parent true first false"},
 	} {
 		if _, err := w.WriteString("life"); err != nil {
 			t.Fatal(err)
 		}
 		cmd, opened, err := jail.Command(jail.Spec{
-			Level: c.level, Self: true, Args: []string{"look", "look", secret, shown, l.Addr().String(), strconv.Itoa(os.Getpid())}, Env: []string{"MARK=yes"},
-			Dir: shown, Hide: []string{hidden}, Show: []string{shown}, Extra: []*os.File{r}, Files: 64, Threads: 256, Data: 1 << 30,
+			Level: c.level, Self: true, Args: []string{"look", "look", secret, shown, l.Addr().String(), strconv.Itoa(os.Getpid()), key}, Env: []string{"MARK=yes"},
+			Dir: shown, Hide: []string{hidden, key}, Show: []string{shown}, Extra: []*os.File{r}, Files: 64, Threads: 256, Data: 1 << 30,
 		})
 		if err != nil {
 			t.Fatal(err)
