@@ -85,8 +85,9 @@ type Host struct {
 	log   *slog.Logger
 	lock  *lock
 	level jail.Level
-	why   error  // that level is not the best there is
-	run   string // directory of sockets
+	why   error    // that level is not the best there is
+	run   string   // directory of sockets
+	held  *os.File // in it, as long as we are
 	n     atomic.Int64
 
 	mu      sync.Mutex
@@ -189,7 +190,8 @@ func (h *Host) makeRun() error {
 	if i, err := os.Lstat(h.run); err == nil && (!i.IsDir() || ours(h.run) != nil) {
 		return fmt.Errorf("%s, for the sockets of bots, is somebody else's", h.run)
 	}
-	if err := os.RemoveAll(h.run); err != nil {
+	err := os.RemoveAll(h.run)
+	if err != nil {
 		return err
 	}
 	mode := os.FileMode(0o700)
@@ -199,7 +201,29 @@ func (h *Host) makeRun() error {
 	if err := os.Mkdir(h.run, mode); err != nil {
 		return err
 	}
+	if h.held, err = hold(filepath.Join(h.run, "held")); err != nil {
+		return err
+	}
+	if base := filepath.Base(h.run); strings.HasPrefix(base, "troupe-") {
+		sweep(filepath.Join(filepath.Dir(h.run), fmt.Sprintf("troupe-%d-*", os.Getuid())))
+	}
 	return os.Chmod(h.run, mode)
+}
+
+// sweep removes directories of sockets whose server was killed, and has not come back on
+// its data.
+func sweep(pattern string) {
+	all, _ := filepath.Glob(pattern)
+	for _, dir := range all {
+		i, err := os.Lstat(dir)
+		if err != nil || !i.IsDir() || ours(dir) != nil || time.Since(i.ModTime()) < time.Minute { // it may be about to be held
+			continue
+		}
+		if f, err := hold(filepath.Join(dir, "held")); err == nil {
+			_ = os.RemoveAll(dir)
+			f.Close()
+		}
+	}
 }
 
 func hash(s string) (h uint32) { // FNV-1a
@@ -275,6 +299,9 @@ func (h *Host) Stop(ctx context.Context) {
 	h.running.Wait()
 	if h.run != "" {
 		_ = os.RemoveAll(h.run)
+	}
+	if h.held != nil {
+		h.held.Close()
 	}
 }
 
