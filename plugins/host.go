@@ -256,7 +256,7 @@ func (h *Host) give(socket string) error {
 
 // hidden is what bots do not see: our directories, that of who runs us, and files with keys.
 func (h *Host) hidden() []string {
-	hide := []string{h.cfg.Data, h.run}
+	hide := []string{"/tmp", "/var/tmp", "/run", h.cfg.Data, h.run} // first where others leave sockets and files
 	for _, file := range h.cfg.Private {
 		if real, err := filepath.EvalSymlinks(file); err == nil {
 			hide = append(hide, real)

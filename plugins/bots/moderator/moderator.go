@@ -5,6 +5,7 @@ package moderator
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -103,6 +104,11 @@ func (m *moderator) words(d *sdk.Draft, r *rules) sdk.Verdict {
 			}
 		}
 	}
+	for _, other := range others(d.Content) { // a card's title, a file's name: what cannot be starred is held
+		for _, s := range r.list.find(fold([]rune(other))) {
+			worst = max(worst, s.level, hold)
+		}
+	}
 	switch worst {
 	case reject:
 		return sdk.Reject(d.Say("这里不能这么说。", "That is not said here."))
@@ -112,6 +118,32 @@ func (m *moderator) words(d *sdk.Draft, r *rules) sdk.Verdict {
 		return sdk.Rewrite(string(text), d.Say("有的词被遮住了。", "Some words are starred."))
 	}
 	return sdk.Allow()
+}
+
+// others are the texts of a content besides its text, wherever they stand in it.
+func others(content json.RawMessage) (all []string) {
+	var c map[string]any
+	if json.Unmarshal(content, &c) != nil {
+		return nil
+	}
+	delete(c, "text")
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			all = append(all, v)
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(c)
+	return all
 }
 
 // or is a session's own number, or else the installation's.

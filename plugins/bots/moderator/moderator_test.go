@@ -161,3 +161,18 @@ func FuzzModerate(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsNotTheTextIsLookedAtToo(t *testing.T) {
+	h := bottest.New(t, moderator.New())
+	for content, want := range map[string]string{
+		`{"type":"card","title":"what the fuck","data":{}}`:                        "hold",
+		`{"type":"card","title":"fine","data":{"rows":[{"label":"F U C K"}]}}`:     "hold",
+		`{"type":"file","file":"f_1","name":"fuck.pdf"}`:                           "hold",
+		`{"type":"card","title":"Lunch?","data":{"rows":[{"label":"noodles"}]}}`:   "allow",
+		`{"type":"card","data":{"troupe":{"action":"vote:1","values":{"a":"b"}}}}`: "allow",
+	} {
+		if v := h.ModerateContent("", content); v.Word() != want {
+			t.Errorf("%s: %s, want %s", content, v.Word(), want)
+		}
+	}
+}

@@ -233,6 +233,12 @@ func (h *Host) Scheduled() map[string]time.Time {
 // Moderate asks the bot what becomes of a text of the person's.
 func (h *Host) Moderate(text string) sdk.Verdict {
 	h.t.Helper()
+	return h.ModerateContent(text, contentOf(text))
+}
+
+// ModerateContent is Moderate for what is more than a text: JSON, as clients get it.
+func (h *Host) ModerateContent(text, content string) sdk.Verdict {
+	h.t.Helper()
 	h.mu.Lock()
 	s := h.join()
 	h.moderated++
@@ -240,7 +246,7 @@ func (h *Host) Moderate(text string) sdk.Verdict {
 	h.verdicts[n] = answer
 	c := h.conn
 	m := &botv1.Moderate{
-		Id: n, Session: h.session, SessionType: s.kind, Sender: h.person(s, h.who), Text: text, Content: contentOf(text),
+		Id: n, Session: h.session, SessionType: s.kind, Sender: h.person(s, h.who), Text: text, Content: content,
 	}
 	h.mu.Unlock()
 	c.give(&botv1.HostFrame{Body: &botv1.HostFrame_Moderate{Moderate: m}})
