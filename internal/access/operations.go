@@ -72,13 +72,13 @@ var operations = map[string][]Action{
 
 	"list-commands": {Read},
 
-	"admin-list-bots":    {AdminBots},
-	"admin-get-bot":      {AdminBots},
-	"admin-bot-logs":     {AdminBots},
-	"admin-restart-bot":  {AdminBots},
-	"admin-enable-bot":   {AdminBots},
-	"admin-disable-bot":  {AdminBots},
-	"admin-approve-bot":  {AdminBots},
+	"admin-list-bots":   {AdminBots},
+	"admin-get-bot":     {AdminBots},
+	"admin-bot-logs":    {AdminBots},
+	"admin-restart-bot": {AdminBots},
+	"admin-enable-bot":  {AdminBots},
+	"admin-disable-bot": {AdminBots},
+	"admin-approve-bot": {AdminBots},
 
 	"admin-list-remote-bots":   {AdminBots},
 	"admin-add-remote-bot":     {AdminBots},
@@ -86,7 +86,7 @@ var operations = map[string][]Action{
 	"admin-rotate-remote-bot":  {AdminBots},
 	"admin-enable-remote-bot":  {AdminBots},
 	"admin-disable-remote-bot": {AdminBots},
-	"admin-models-usage": {AdminBots},
+	"admin-models-usage":       {AdminBots},
 
 	"upload-file":       {Upload},
 	"remove-file":       {Upload},
