@@ -39,7 +39,7 @@ vet:
 	go vet ./...
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./internal/protocol ./pushctr ./actors ./internal/pebblestore ./internal/redisstreams ./filectr ./filectr/picture
+	go test -run '^$$' -bench . -benchmem ./internal/protocol ./pushctr ./actors ./internal/pebblestore ./internal/redisstreams ./filectr ./filectr/picture ./plugins/desk ./plugins/sdk/conformance
 	go build -o troupe .
 	./troupe load --spawn --floor --repeat 3 p2p group
 	./troupe load --spawn --floor --repeat 3 --window 1 p2p

@@ -78,6 +78,7 @@ func (p *plug) give(h *hand) {
 	h.event.Attempt = h.attempt
 	p.past.put(h.event.Id, moment{h.bot, h.session, h.event})
 	h.link.push(&botv1.HostFrame{Body: &botv1.HostFrame_Event{Event: h.event}})
+	p.d.need.Log.Debug("a bot is given an event", "bot", h.bot, "event", h.event.Id, "attempt", h.attempt, "trace", traceID(h.event.Traceparent))
 	p.watch(h)
 }
 

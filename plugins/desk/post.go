@@ -102,6 +102,7 @@ func (w *wish) say(ctx context.Context, m *protocol.MsgSend, extra map[string]an
 		p.count.duplicates++
 	}
 	p.mu.Unlock()
+	p.d.need.Log.Debug("a bot has said something", "bot", w.bot, "session", m.Session, "seq", got.Seq, "event", w.Event, "trace", traceID(w.event.GetTraceparent()))
 	if got.Seq > 0 && !got.Duplicate {
 		p.d.loops.note(&protocol.Entry{Session: m.Session, Seq: got.Seq, Sender: w.bot, ClientMsgId: m.ClientMsgId, Content: m.Content})
 	}

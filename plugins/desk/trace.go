@@ -12,3 +12,12 @@ func trace() string {
 	rand.Read(b[:]) // never fails: the program ends instead
 	return "00-" + hex.EncodeToString(b[:16]) + "-" + hex.EncodeToString(b[16:]) + "-01"
 }
+
+// traceID is the part of a traceparent that is the same from the event to the answer: log
+// lines that have it (at level debug) tell what became of an event.
+func traceID(parent string) string {
+	if len(parent) < 35 {
+		return ""
+	}
+	return parent[3:35]
+}

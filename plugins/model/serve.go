@@ -182,6 +182,14 @@ func (j *job) record(r *route, took tokens, failed bool) {
 	}
 	j.g.counts.add("prompt_tokens_total", r.model.Alias, float64(took.Prompt))
 	j.g.counts.add("completion_tokens_total", r.model.Alias, float64(took.Completion))
-	j.g.log.Debug("a model answered a bot", "plugin", j.plugin, "session", j.who.Session, "model", r.model.Alias,
+	j.g.log.Debug("a model answered a bot", "trace", traceID(j.trace), "plugin", j.plugin, "session", j.who.Session, "model", r.model.Alias,
 		"prompt", took.Prompt, "completion", took.Completion, "failed", failed, "took", j.g.now().Sub(j.since))
+}
+
+// traceID is the part of a traceparent that is the same from a bot's event to its answer.
+func traceID(parent string) string {
+	if !traceForm.MatchString(parent) {
+		return ""
+	}
+	return parent[3:35]
 }

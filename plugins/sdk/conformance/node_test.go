@@ -16,7 +16,7 @@ const nodeSDK = "../../sdk-node"
 
 func TestTheNodeSDKAsAProcess(t *testing.T) {
 	node := nodeWithPackages(t)
-	command := func(*testing.T) *exec.Cmd {
+	command := func(testing.TB) *exec.Cmd {
 		return exec.Command(node, filepath.Join(nodeSDK, "conformance", "bot.mjs"))
 	}
 	conformance.Run(t, func(t *testing.T) conformance.Channel { return start(t, command(t)) })

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func goBot(t *testing.T) *exec.Cmd {
+func goBot(t testing.TB) *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestTheGoSDKAsAProcess(t *testing.T) {
 }
 
 // endings checks when a bot's process ends, and when it does not.
-func endings(t *testing.T, command func(*testing.T) *exec.Cmd) {
+func endings(t *testing.T, command func(testing.TB) *exec.Cmd) {
 	t.Run("It_ends_with_its_stream", func(t *testing.T) {
 		p := start(t, command(t))
 		p.meet(t)
@@ -82,6 +82,7 @@ func endings(t *testing.T, command func(*testing.T) *exec.Cmd) {
 
 // process is a bot's process as a Channel.
 type process struct {
+	sending  sync.Mutex // put
 	cmd      *exec.Cmd
 	client   *plugin.Client
 	stream   botv1.Bot_ConnectClient
@@ -91,7 +92,7 @@ type process struct {
 }
 
 // start starts a bot's process as the host does.
-func start(t *testing.T, cmd *exec.Cmd) *process {
+func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bot")
 	if err != nil {
@@ -139,7 +140,7 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 }
 
 // meet does the handshake.
-func (p *process) meet(t *testing.T) {
+func (p *process) meet(t testing.TB) {
 	t.Helper()
 	if f, err := p.Recv(); err != nil || f.GetDescribe() == nil {
 		t.Fatalf("instead of Describe: %v, %v", f, err)
