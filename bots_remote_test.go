@@ -55,7 +55,7 @@ func (s *testServer) farBot(token, id string) *farBot {
 	}
 	s.t.Cleanup(func() { conn.CloseNow() })
 	b := &farBot{s.t, conn}
-	b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Describe{Describe: &botv1.Describe{Protocol: 1, Id: id, Scopes: []string{"write", "hooks"}, Personas: []*botv1.Persona{{Name: "Far"}}}}})
+	b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Describe{Describe: &botv1.Describe{Protocol: 1, Id: id, Scopes: []string{"write", "hooks", "handoff"}, Personas: []*botv1.Persona{{Name: "Far"}}}}})
 	if b.hear().GetWelcome() == nil {
 		s.t.Fatal("it is not welcome")
 	}
@@ -119,7 +119,7 @@ func TestABotThatRunsElsewhereIsAMember(t *testing.T) {
 	s := startServer(t)
 	admin := s.administrator("root")
 	var made remoteSecrets
-	if got := s.post(admin, "/api/v2/admin/remote-bots", `{"id":"far","way":"websocket","scopes":["write","hooks"]}`, &made); got != 200 || made.Token == "" {
+	if got := s.post(admin, "/api/v2/admin/remote-bots", `{"id":"far","way":"websocket","scopes":["write","hooks","handoff"]}`, &made); got != 200 || made.Token == "" {
 		t.Fatalf("it is registered: %d %+v", got, made)
 	}
 	if got := s.post(s.token("ann"), "/api/v2/admin/remote-bots", `{"id":"far2","way":"websocket"}`, nil); got != 403 {
@@ -157,6 +157,29 @@ func TestABotThatRunsElsewhereIsAMember(t *testing.T) {
 	}
 	if e := bot.hear().GetEvent(); e.GetKind() != "webhook" || !strings.Contains(e.GetBody(), `"body":"built"`) || e.GetSession() != session {
 		t.Errorf("it is told %v", e)
+	}
+
+	bot.say(&botv1.BotFrame{Body: &botv1.BotFrame_Call{Call: &botv1.Call{Id: 3, Session: session, Do: &botv1.Call_Handoff{Handoff: &botv1.Handoff{To: "human"}}}}})
+	if r := bot.hear().GetResult(); r.GetCode() != "" {
+		t.Fatalf("people take over: %v", r)
+	}
+	ann.say(session, "2", "is a person there?")
+	ann.say(session, "3", "/bot")
+	soon(t, "the bot to be back", func() bool {
+		return strings.Contains(strings.Join(ann.said(session, "b_far"), "|"), "The bot is back.")
+	})
+	ann.say(session, "4", "and now?")
+	for {
+		e := bot.hear().GetEvent()
+		if e.GetText() == "is a person there?" {
+			t.Error("it is given what was meant for people")
+		}
+		if e.GetKind() != "webhook" { // that one is done after the restart
+			bot.say(&botv1.BotFrame{Body: &botv1.BotFrame_Ack{Ack: &botv1.Ack{Event: e.Id}}})
+		}
+		if e.GetText() == "and now?" {
+			break
+		}
 	}
 
 	// After a crash of the server it comes again, and is told what it did not acknowledge,
