@@ -27,7 +27,7 @@ const places = (page: Page) => page.evaluate(() => {
 const settled = (page: Page) => page.evaluate(() => new Promise<void>(done => {
   let last = '', same = 0
   const look = () => {
-    const box = document.querySelector('.tp-scroll')!, now = `${box.scrollTop} ${box.scrollHeight}`
+    const box = document.querySelector('.tp-scroll'), now = box ? `${box.scrollTop} ${box.scrollHeight}` : '' + Math.random()
     same = now === last ? same + 1 : 0
     last = now
     if (same > 8) done()

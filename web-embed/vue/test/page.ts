@@ -24,6 +24,7 @@ export async function stage(): Promise<Stage> {
       page.on('console', m => { if (m.type() === 'error' && !m.text().includes('404')) errors.push(m.text()) })
       await page.goto(`${site.url}?${query}`)
       await page.locator('.tp-shell, .tp-launcher').first().waitFor()
+      await page.waitForLoadState('networkidle') // what comes behind the first view is there
       return page
     },
     async close() { await browser.close(); site.close() },
