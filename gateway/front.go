@@ -130,6 +130,7 @@ func (f *front) first(c *net.TCPConn) {
 	said, _ := in.Peek(in.Buffered())
 	if r := opening(said, in); r != nil {
 		r.RemoteAddr = c.RemoteAddr().String()
+		ended() // before its client hears that it is open: then it counts as a WebSocket alone
 		if f.ws.take(c, r, in) {
 			return
 		}

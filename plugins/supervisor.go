@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -145,7 +146,7 @@ type chosen struct {
 // plan says which version is to run; nil: none, as the state says that goes with it.
 func (b *bot) plan() (*chosen, State, error) {
 	b.mu.Lock()
-	versions, bad := b.versions, b.bad
+	versions, bad := b.versions, maps.Clone(b.bad)
 	b.mu.Unlock()
 	if len(versions) == 0 {
 		return nil, Stopped, errors.New("it is not there any more")
