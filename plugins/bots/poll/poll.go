@@ -4,6 +4,7 @@ package poll
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,11 +116,32 @@ func press(c *sdk.Ctx) error {
 	if err != nil {
 		return err
 	}
-	k := card(id, &p)
-	if p.Closed {
-		return c.Lock(k)
+	return show(c, id, p)
+}
+
+// show has the card say what is kept. Of presses at the same time an older one may show its
+// count last: so whoever has shown something looks whether it is still so.
+func show(c *sdk.Ctx, id string, p poll) error {
+	for {
+		k := card(id, &p)
+		var err error
+		if p.Closed {
+			err = c.Lock(k)
+		} else {
+			err = c.Update(k)
+		}
+		if err != nil {
+			return err
+		}
+		var now poll
+		if _, err := c.KV().GetJSON("poll:"+id, &now); err != nil {
+			return err
+		}
+		if reflect.DeepEqual(now, p) {
+			return nil
+		}
+		p = now
 	}
-	return c.Update(k)
 }
 
 // errTold says that the person is told something, and nothing is written.

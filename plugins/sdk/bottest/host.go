@@ -152,11 +152,12 @@ func (h *Host) Submit(card *Message, action string, values any) *Turn {
 	}
 	m := h.add(s, &Message{Sender: user(h.who), ReplyTo: card.ID})
 	h.heard(h.who, "<%s>", label)
-	h.mu.Unlock()
-	return h.give(&botv1.Event{
+	e := &botv1.Event{
 		Kind: "action", Action: action, Values: text, Seq: m.Seq, Message: m.ID,
 		ReplyTo: &botv1.Quote{Message: card.ID, Sender: card.Sender, Text: card.Text, Mine: true},
-	}).Wait()
+	}
+	h.mu.Unlock()
+	return h.give(e).Wait()
 }
 
 // Added has the person add the bot to the session.

@@ -18,7 +18,7 @@ func (w *world) heard(who, format string, args ...any) {
 
 // shown is a message as a reader sees it: a card with its rows and buttons.
 func (w *world) shown(m *Message) string {
-	k := m.Card()
+	k := m.card()
 	switch {
 	case m.Recalled:
 		return "(taken back)"

@@ -69,7 +69,8 @@ type failure struct {
 	retryAfter time.Duration
 }
 
-// Message is something that was said.
+// Message is something that was said. Its fields are read when the bot is done with what
+// changes them, as it is after a Turn; Card may be asked for at any time.
 type Message struct {
 	ID       string
 	Seq      int64
@@ -89,10 +90,21 @@ type Message struct {
 	Variant  string
 
 	Reactions []string
+
+	world *world
 }
 
 // Card is the message's card; nil when it is none.
-func (m *Message) Card() *sdk.Card { return sdk.ParseCard([]byte(m.Content)) }
+func (m *Message) Card() *sdk.Card {
+	if m.world != nil {
+		m.world.mu.Lock()
+		defer m.world.mu.Unlock()
+	}
+	return m.card()
+}
+
+// card is Card where the world is locked.
+func (m *Message) card() *sdk.Card { return sdk.ParseCard([]byte(m.Content)) }
 
 // room is a session that the bot speaks of.
 func (w *world) room(name string) *session {
@@ -128,7 +140,7 @@ func (w *world) add(s *session, m *Message) *Message {
 	for _, other := range w.sessions {
 		n += len(other.log)
 	}
-	m.ID, m.At = id("m", n), w.now
+	m.ID, m.At, m.world = id("m", n), w.now, w
 	s.log = append(s.log, m)
 	return m
 }
@@ -211,7 +223,7 @@ func (w *world) call(c *botv1.Call) *botv1.Result {
 		}, e.N, "")
 	case *botv1.Call_Whisper:
 		to := cmp.Or(do.Whisper.User, t.by())
-		m := &Message{Sender: self, Text: textOf(do.Whisper.Text, do.Whisper.Content), Content: do.Whisper.Content, To: to}
+		m := &Message{Sender: self, Text: textOf(do.Whisper.Text, do.Whisper.Content), Content: do.Whisper.Content, To: to, world: w}
 		key := fmt.Sprintf("%s %d whisper", c.Event, do.Whisper.N)
 		if w.posts[key] == nil {
 			w.posts[key] = m
