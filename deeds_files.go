@@ -22,7 +22,7 @@ type (
 // deedsOfFiles are what "troupe files" does.
 var deedsOfFiles = map[string]deed{
 	"files-check": of(func(ctx context.Context, o *operator, in filesIn) (any, error) {
-		return o.files.Collect(ctx, in.Deep, nil, o.store.Contents)
+		return o.files.Collect(ctx, in.Deep, nil, func(each func(filectr.Sum) error) error { return o.store.Contents(ctx, each) })
 	}),
 	"files-put": of(func(ctx context.Context, o *operator, in filesFrom) (any, error) {
 		if !filepath.IsAbs(in.Dir) {

@@ -64,10 +64,11 @@ var tree = map[string][]string{
 	"plugins/bots/summariser":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 	"plugins/bots/translator":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 
-	"internal/pebblestore":  {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
-	"internal/storetest":    {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // what every store must pass
-	"internal/redisstreams": {"internal/protocol", "actors"},                                                                                                                // it fills actors.Streams and actors.Attendance
-	"internal/streamstest":  {"internal/protocol", "actors"},                                                                                                                // what all streams must pass
+	"internal/rows":         {"internal/protocol", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                                                          // what stores keep alike for the centres
+	"internal/pebblestore":  {"internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
+	"internal/storetest":    {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                  // what every store must pass
+	"internal/redisstreams": {"internal/protocol", "actors"},                                                                                                                                 // it fills actors.Streams and actors.Attendance
+	"internal/streamstest":  {"internal/protocol", "actors"},                                                                                                                                 // what all streams must pass
 
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},

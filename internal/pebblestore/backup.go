@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/internal/rows"
 )
 
 // backupName is a file that only a backup has: its content names the backup. A
@@ -68,7 +69,11 @@ func (s *Store) Backup(dir string, contents func(each func(func(filectr.Sum) err
 		return err
 	}
 	if contents != nil {
-		err := contents(func(each func(filectr.Sum) error) error { return eachContent(at, s.dir, each) })
+		err := contents(func(each func(filectr.Sum) error) error {
+			return rows.ContentsIn(func(from, to []byte, each func(key, value []byte) error) error {
+				return scan(at, s.dir, from, to, each)
+			}, each)
+		})
 		if err != nil {
 			return err
 		}

@@ -1,29 +1,20 @@
 package pebblestore
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/rows"
 	"github.com/troupe-im/troupe/plugins/desk"
 )
 
-// Tables of bots. Words in a key are as rowKey makes them; a session in one is the bit
-// of its table byte and the bytes of its id, as in home rows.
+// Tables of bots that are about sessions; the others are in internal/rows. Words in a key are as
+// rowKey makes them; a session in one is the bit of its table byte and the bytes of its id, as
+// in home rows.
 const (
-	tableBotBytes    = 0x7a // plugin → bytes of its keys and values 8
-	tableBotWish     = 0x7d // message → desk.Wish
-	tableBotCursor   = 0x89 // bot 0, session → seq 8, what is done behind it: seq 8 each
-	tableBotState    = 0x8a // bot 0, session → desk.State
-	tableBotDead     = 0x8b // plugin 0, event → desk.DeadLetter
-	tableBotKey      = 0x8c // plugin 0, room 0, key → version 8, expires 8, value
-	tableBotKeyEnds  = 0x8d // expires 8, plugin 0, room 0, key → nothing
-	tableBotDue      = 0x8e // plugin 0, at 8, bot 0, session 0, id → desk.Schedule
-	tableBotSchedule = 0x8f // plugin 0, bot 0, session 0, id → at 8
+	tableBotCursor = 0x89 // bot 0, session → seq 8, what is done behind it: seq 8 each
+	tableBotState  = 0x8a // bot 0, session → desk.State
 )
 
 var _ desk.Store = (*Store)(nil)
@@ -135,12 +126,7 @@ func (s *Store) ForgetBot(_ context.Context, bot protocol.UserID, plugin string,
 	return s.update(func(t *tx) error {
 		t.delete(botIn(tableBotCursor, bot, k))
 		t.delete(botIn(tableBotState, bot, k))
-		prefix := rowKey(tableBotSchedule, plugin, bot, session, "")
-		return t.scanPrefix(prefix, func(key, at []byte) error {
-			t.delete(slices.Clone(key))
-			t.delete(botDueKey(plugin, at, string(bytes.TrimPrefix(key, rowKey(tableBotSchedule, plugin, "")))))
-			return nil
-		})
+		return rows.ForgetSchedules(change{t}, plugin, bot, session)
 	})
 }
 
@@ -185,133 +171,4 @@ func (s *Store) BotStates(_ context.Context, bot protocol.UserID, each func(sess
 		}
 		return each(sessionOf(key[len(prefix):]).String(), state)
 	})
-}
-
-// PutBotDead fills desk.Store.
-func (s *Store) PutBotDead(_ context.Context, l *desk.DeadLetter) error {
-	return s.update(func(t *tx) error { return putRow(t, rowKey(tableBotDead, l.Plugin, l.Event), l) })
-}
-
-// BotDead fills desk.Store.
-func (s *Store) BotDead(_ context.Context, plugin, event string) (*desk.DeadLetter, error) {
-	l, err := getRow[desk.DeadLetter](s, rowKey(tableBotDead, plugin, event), "dead letter", event)
-	if err != nil {
-		return nil, err
-	}
-	return &l, nil
-}
-
-// BotDeads fills desk.Store.
-func (s *Store) BotDeads(_ context.Context, plugin string, from *desk.DeadLetter, limit int) (all []*desk.DeadLetter, err error) {
-	prefix := []byte{tableBotDead}
-	if plugin != "" {
-		prefix = rowKey(tableBotDead, plugin, "")
-	}
-	first := prefix
-	if from != nil {
-		first = append(rowKey(tableBotDead, from.Plugin, from.Event), 0)
-	}
-	err = s.scan(first, after(prefix), func(key, value []byte) error {
-		if len(all) == limit {
-			return errEnough
-		}
-		l := &desk.DeadLetter{}
-		all = append(all, l)
-		return parseRow(value, l)
-	})
-	return all, err
-}
-
-// DropBotDead fills desk.Store.
-func (s *Store) DropBotDead(_ context.Context, plugin, event string) error {
-	return s.update(func(t *tx) error { t.delete(rowKey(tableBotDead, plugin, event)); return nil })
-}
-
-// PutBotWish fills desk.Store.
-func (s *Store) PutBotWish(_ context.Context, message string, w *desk.Wish) error {
-	return s.update(func(t *tx) error { return putRow(t, rowKey(tableBotWish, message), w) })
-}
-
-// TakeBotWish fills desk.Store.
-func (s *Store) TakeBotWish(_ context.Context, message string) (w *desk.Wish, err error) {
-	err = s.update(func(t *tx) error {
-		row, err := getRow[desk.Wish](t, rowKey(tableBotWish, message), "wish", message)
-		if err != nil {
-			return err
-		}
-		w = &row
-		t.delete(rowKey(tableBotWish, message))
-		return nil
-	})
-	return w, err
-}
-
-// botDueKey makes the key of a schedule that is due at, 8 bytes; words are bot, session and id with zero bytes between.
-func botDueKey(plugin string, at []byte, words string) []byte {
-	return append(append(rowKey(tableBotDue, plugin, ""), at...), words...)
-}
-
-func scheduleWords(r *desk.Schedule) string {
-	return strings.Join([]string{r.Bot, r.Session, r.ID}, "\x00")
-}
-
-// PutBotSchedule fills desk.Store.
-func (s *Store) PutBotSchedule(_ context.Context, r *desk.Schedule, bound int) error {
-	return s.update(func(t *tx) error {
-		words := scheduleWords(r)
-		key := rowKey(tableBotSchedule, r.Plugin, words)
-		at, found, err := t.get(key)
-		if err != nil {
-			return err
-		}
-		if found {
-			t.delete(botDueKey(r.Plugin, at, words))
-		} else {
-			n := 0
-			err := t.scanPrefix(rowKey(tableBotSchedule, r.Plugin, ""), func(_, _ []byte) error { n++; return nil })
-			if err != nil {
-				return err
-			}
-			if n >= bound {
-				return protocol.Errorf(protocol.Code_TOO_MANY, "%d schedules of a plugin at most", bound)
-			}
-		}
-		t.put(key, number(r.At))
-		return putRow(t, botDueKey(r.Plugin, number(r.At), words), r)
-	})
-}
-
-// DropBotSchedule fills desk.Store.
-func (s *Store) DropBotSchedule(_ context.Context, r *desk.Schedule, at int64) error {
-	return s.update(func(t *tx) error {
-		words := scheduleWords(r)
-		key := rowKey(tableBotSchedule, r.Plugin, words)
-		is, found, err := t.get(key)
-		if err != nil {
-			return err
-		}
-		if !found || at != 0 && !bytes.Equal(is, number(at)) {
-			return protocol.NotFound("schedule %.64q", r.ID)
-		}
-		t.delete(key)
-		t.delete(botDueKey(r.Plugin, is, words))
-		return nil
-	})
-}
-
-// DueBotSchedules fills desk.Store.
-func (s *Store) DueBotSchedules(_ context.Context, plugin string, now time.Time, limit int) (due []*desk.Schedule, next int64, err error) {
-	err = s.scanPrefix(rowKey(tableBotDue, plugin, ""), func(key, value []byte) error {
-		r := &desk.Schedule{}
-		if err := parseRow(value, r); err != nil {
-			return s.bad(key, err)
-		}
-		if r.At > now.UnixMilli() || len(due) == limit {
-			next = r.At
-			return errEnough
-		}
-		due = append(due, r)
-		return nil
-	})
-	return due, next, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/rows"
 	"github.com/troupe-im/troupe/userctr"
 )
 
@@ -72,7 +73,7 @@ func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time
 	if err != nil {
 		return err
 	}
-	avatars, err := s.avatarsOf(id)
+	avatars, err := s.AvatarsOf(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time
 		}
 		t.delete(rowKey(tableStanding, id))
 		for _, code := range avatars {
-			if err := t.removeAvatar(code, time.Time{}); err != nil { // doubtful for so long that the next sweep removes it
+			if err := rows.RemoveAvatar(change{t}, code, time.Time{}); err != nil { // doubtful for so long that the next sweep removes it
 				return err
 			}
 		}

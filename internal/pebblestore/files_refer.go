@@ -13,78 +13,20 @@ import (
 
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/rows"
 )
 
 // refer notes which files an entry names from now on, where it named others before.
-// Names that are no file's are passed over: whether a sender may name one is asked before.
 func (c *committer) refer(k sessionKey, seq int64, was, is []string) error {
-	for _, id := range is {
-		if slices.Contains(was, id) || !protocol.IsFileID(id) {
-			continue
-		}
-		bound, found, err := c.ties(id)
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		if bound.entries == 0 {
-			c.delete(looseKey(bound.since, id))
-		}
-		bound.entries, bound.sent = bound.entries+1, true
-		c.write(k.refers(id, seq), nil)
-		c.put(rowKey(tableTies, id), bound.row())
-	}
-	for _, id := range was {
-		if slices.Contains(is, id) || !protocol.IsFileID(id) {
-			continue
-		}
-		bound, found, err := c.ties(id)
-		if err != nil {
-			return err
-		}
-		if !found || bound.entries == 0 {
-			continue
-		}
-		if bound.entries--; bound.entries == 0 {
-			bound.since = time.Now().UnixNano()
-			c.write(looseKey(bound.since, id), nil)
-		}
-		c.delete(k.refers(id, seq))
-		c.put(rowKey(tableTies, id), bound.row())
-	}
-	return nil
+	return rows.Refer(change{c.tx}, append([]byte{k.bit}, k.id[:]...), seq, was, is, time.Now())
 }
 
 // Standing fills filectr.Store. The sessions that a user is in and those that a file
 // is in lie in the same order, so it costs about as much as the fewer of them.
 func (s *Store) Standing(_ context.Context, id protocol.FileID, user protocol.UserID, now time.Time) (at filectr.Standing, err error) {
 	err = s.at(func(v view) error {
-		var row fileRow
-		found, err := v.row(rowKey(tableFile, id), func(b []byte) error { return parseRow(b, &row) })
-		if err != nil || !found {
-			return either(err, protocol.NotFound("file %s", id))
-		}
-		_, err = v.row(rowKey(tableTies, id), func(b []byte) error {
-			t, err := parseTies(b)
-			at.Sent, at.Live = t.sent, t.entries > 0
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		_, err = v.row(dealKey(id), func(b []byte) error {
-			var d dealRow
-			err := parseRow(b, &d)
-			at.State = filectr.State(d.State)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		at.Owner = row.Owner == user
-		if at.Live {
+		at, err = rows.Stands(v.get, id, user)
+		if err == nil && at.Live {
 			at.Reader, err = v.reads(id, user, now)
 		}
 		return err
@@ -94,7 +36,7 @@ func (s *Store) Standing(_ context.Context, id protocol.FileID, user protocol.Us
 
 // reads says whether user may read an entry that names a file.
 func (v view) reads(id protocol.FileID, user protocol.UserID, now time.Time) (yes bool, err error) {
-	refs, homes := refersTo(id), homeOf(user)
+	refs, homes := rows.RefersTo(id), homeOf(user)
 	ri, err := v.r.NewIter(&pebble.IterOptions{LowerBound: refs, UpperBound: after(refs)})
 	if err != nil {
 		return false, fmt.Errorf("pebblestore: %s: %w", v.s.dir, err)

@@ -35,9 +35,8 @@ const (
 	tableUsersFirst = 0x40
 	tableUsersLast  = 0x5f
 
-	// 0x70 to 0x77 and 0x7b belong to files.go: see files_rows.go; 0x78 and 0x79 to avatars.go; 0x7c to releases.go; 0x7e to 0x80 to
-	// previews.go; 0x81 to deals.go; 0x82 and 0x83 to usage.go; 0x88 to originals.go; 0x7a, 0x7d and 0x89 to 0x8f
-	// to bots.go; 0x90 and 0x91 to remote.go. No session bit there.
+	// 0x88 belongs to originals.go; 0x89 and 0x8a to bots.go; the others of 0x70 to 0x83 and 0x8b to
+	// 0x91 to internal/rows. No session bit there.
 )
 
 const sessionBytes = 10

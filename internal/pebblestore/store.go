@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/rows"
 )
 
 // Options of a Store. A zero field means its written default.
@@ -63,10 +64,11 @@ func (o Options) withDefaults() Options {
 
 // Store is one open directory. It is its only writer, in this and any process.
 type Store struct {
-	dir  string
-	opts Options
-	db   *pebble.DB
-	lock *pebble.Lock
+	*rows.Store // what centres keep that asks neither sessions nor users
+	dir         string
+	opts        Options
+	db          *pebble.DB
+	lock        *pebble.Lock
 
 	writing sync.Mutex // held from a change's first read to its place in Pebble's log
 	counter int64      // of the newest change; under writing
@@ -95,6 +97,7 @@ type Store struct {
 // and nothing is changed then.
 func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{dir: dir, opts: opts.withDefaults()}
+	s.Store = rows.New(database{s}, s.names)
 	s.space.now = time.Now
 	s.mark.log = s.opts.Log
 	if err := s.opts.FS.MkdirAll(dir, 0o700); err != nil {

@@ -1,4 +1,4 @@
-package pebblestore
+package rows
 
 import (
 	"context"
@@ -78,8 +78,8 @@ func (t *tx) deleteDeal(id protocol.FileID, d *filectr.Deal) {
 }
 
 // PutDeal fills filectr.Store.
-func (s *Store) PutDeal(_ context.Context, id protocol.FileID, d *filectr.Deal, was filectr.State) error {
-	return s.update(func(t *tx) error {
+func (s *Store) PutDeal(ctx context.Context, id protocol.FileID, d *filectr.Deal, was filectr.State) error {
+	return s.update(ctx, func(t *tx) error {
 		f, err := fileOf(t, id)
 		if err != nil {
 			return err
@@ -119,10 +119,10 @@ func (s *Store) PutDeal(_ context.Context, id protocol.FileID, d *filectr.Deal, 
 }
 
 // Reviews fills filectr.Store.
-func (s *Store) Reviews(_ context.Context, now time.Time, limit int) (ids []protocol.FileID, next time.Time, err error) {
-	err = s.scanPrefix([]byte{tableDeal, dealDue}, func(key, _ []byte) error {
+func (s *Store) Reviews(ctx context.Context, now time.Time, limit int) (ids []protocol.FileID, next time.Time, err error) {
+	err = s.scanPrefix(ctx, []byte{tableDeal, dealDue}, func(key, _ []byte) error {
 		if len(key) < 2+8 {
-			return s.bad(key, errShort)
+			return bad(key, errShort)
 		}
 		due := int64(binary.BigEndian.Uint64(key[2:]))
 		if due > nanos(now) {

@@ -1,26 +1,20 @@
-package pebblestore
+package rows
 
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-var _ filectr.Store = (*Store)(nil)
-
 // Reserve fills filectr.Store.
-func (s *Store) Reserve(_ context.Context, r *filectr.Reservation, q filectr.Quota) error {
+func (s *Store) Reserve(ctx context.Context, r *filectr.Reservation, q filectr.Quota) error {
 	key := rowKey(tableReserved, r.ID)
-	return s.update(func(t *tx) error {
+	return s.update(ctx, func(t *tx) error {
 		if _, found, err := t.get(key); err != nil || found {
 			return either(err, protocol.Conflict("upload %s exists", r.ID))
 		}
@@ -70,8 +64,8 @@ func (t *tx) room(p payer, bytes int64, q filectr.Quota) error {
 }
 
 // Release fills filectr.Store.
-func (s *Store) Release(_ context.Context, id string) error {
-	return s.update(func(t *tx) error {
+func (s *Store) Release(ctx context.Context, id string) error {
+	return s.update(ctx, func(t *tx) error {
 		r, err := getRow[reservedRow](t, rowKey(tableReserved, id), "upload", id)
 		if protocol.Code_NOT_FOUND.Is(err) {
 			return nil
@@ -85,8 +79,8 @@ func (s *Store) Release(_ context.Context, id string) error {
 }
 
 // Reservations fills filectr.Store.
-func (s *Store) Reservations(context.Context) (all []*filectr.Reservation, err error) {
-	err = s.scanPrefix([]byte{tableReserved}, func(key, value []byte) error {
+func (s *Store) Reservations(ctx context.Context) (all []*filectr.Reservation, err error) {
+	err = s.scanPrefix(ctx, []byte{tableReserved}, func(key, value []byte) error {
 		var r reservedRow
 		if err := parseRow(value, &r); err != nil {
 			return err
@@ -98,18 +92,18 @@ func (s *Store) Reservations(context.Context) (all []*filectr.Reservation, err e
 }
 
 // Used fills filectr.Store.
-func (s *Store) Used(_ context.Context, user protocol.UserID) (int64, error) {
-	return s.now().number(rowKey(tableRoom, user))
+func (s *Store) Used(ctx context.Context, user protocol.UserID) (int64, error) {
+	return getNumber(s.with(ctx), rowKey(tableRoom, user))
 }
 
 // UsedIn fills filectr.Store.
-func (s *Store) UsedIn(_ context.Context, app string, guests bool) (int64, error) {
-	return s.now().number(appRoomKey(app, guests))
+func (s *Store) UsedIn(ctx context.Context, app string, guests bool) (int64, error) {
+	return getNumber(s.with(ctx), appRoomKey(app, guests))
 }
 
 // Doubt fills filectr.Store. A content that a file has is not noted.
-func (s *Store) Doubt(_ context.Context, sums []filectr.Sum, at time.Time) error {
-	return s.update(func(t *tx) error {
+func (s *Store) Doubt(ctx context.Context, sums []filectr.Sum, at time.Time) error {
+	return s.update(ctx, func(t *tx) error {
 		for _, sum := range sums {
 			if err := t.doubt(sum, at); err != nil {
 				return err
@@ -119,28 +113,27 @@ func (s *Store) Doubt(_ context.Context, sums []filectr.Sum, at time.Time) error
 	})
 }
 
-// doubt notes a content unless a file has it, besides those whose rows t has ended.
+// doubt notes a content unless a file has it.
 func (t *tx) doubt(sum filectr.Sum, at time.Time) error {
-	used := false
-	err := t.scanPrefix(blobKey(sum, ""), func(key, _ []byte) error {
-		if v, own := t.own[string(key)]; own && v == nil {
-			return nil
-		}
-		used = true
-		return errEnough
-	})
+	used, err := t.has(sum)
 	if err == nil && !used {
 		t.put(doubtKey(sum), number(nanos(at)))
 	}
 	return err
 }
 
+// has says whether a file or an avatar has a content.
+func (t *tx) has(sum filectr.Sum) (has bool, err error) {
+	err = t.scanPrefix(blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
+	return has, err
+}
+
 // Doubtful fills filectr.Store.
-func (s *Store) Doubtful(_ context.Context, before time.Time, limit int) (sums []filectr.Sum, err error) {
-	err = s.scanPrefix([]byte{tableLoose, looseBlob}, func(key, value []byte) error {
+func (s *Store) Doubtful(ctx context.Context, before time.Time, limit int) (sums []filectr.Sum, err error) {
+	err = s.scanPrefix(ctx, []byte{tableLoose, looseBlob}, func(key, value []byte) error {
 		at, err := parseNumber(value)
 		if err != nil || len(key) != 2+len(filectr.Sum{}) {
-			return s.bad(key, either(err, errShort))
+			return bad(key, either(err, errShort))
 		}
 		if len(sums) == limit {
 			return errEnough
@@ -154,20 +147,31 @@ func (s *Store) Doubtful(_ context.Context, before time.Time, limit int) (sums [
 }
 
 // HasContent fills filectr.Store.
-func (s *Store) HasContent(_ context.Context, sum filectr.Sum) (has bool, err error) {
-	err = s.scanPrefix(blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
+func (s *Store) HasContent(ctx context.Context, sum filectr.Sum) (has bool, err error) {
+	err = s.scanPrefix(ctx, blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
 	return has, err
 }
 
 // Contents calls each with every content that a file has, once.
-func (s *Store) Contents(each func(filectr.Sum) error) error { return eachContent(s.db, s.dir, each) }
+func (s *Store) Contents(ctx context.Context, each func(filectr.Sum) error) error {
+	return contents(func(each func(key, value []byte) error) error {
+		return s.db.Scan(ctx, []byte{tableBlob}, []byte{tableBlob + 1}, each)
+	}, each)
+}
 
-func eachContent(r pebble.Reader, dir string, each func(filectr.Sum) error) error {
+// ContentsIn is Contents for rows that are read otherwise.
+func ContentsIn(scan func(from, to []byte, each func(key, value []byte) error) error, each func(filectr.Sum) error) error {
+	return contents(func(each func(key, value []byte) error) error {
+		return scan([]byte{tableBlob}, []byte{tableBlob + 1}, each)
+	}, each)
+}
+
+func contents(scan func(each func(key, value []byte) error) error, each func(filectr.Sum) error) error {
 	var last filectr.Sum
 	none := true
-	return scan(r, dir, []byte{tableBlob}, []byte{tableBlob + 1}, func(key, _ []byte) error {
+	return scan(func(key, _ []byte) error {
 		if len(key) < 1+len(last) {
-			return fmt.Errorf("pebblestore: %s: row %x: %w", dir, key, errShort)
+			return bad(key, errShort)
 		}
 		sum := filectr.Sum(key[1 : 1+len(last)])
 		if !none && sum == last {
@@ -180,8 +184,8 @@ func eachContent(r pebble.Reader, dir string, each func(filectr.Sum) error) erro
 
 // Forget fills filectr.Store.
 func (s *Store) Forget(ctx context.Context, sum filectr.Sum) error {
-	return s.update(func(t *tx) error {
-		if used, err := s.HasContent(ctx, sum); err != nil || used {
+	return s.update(ctx, func(t *tx) error {
+		if used, err := t.has(sum); err != nil || used {
 			return either(err, filectr.ErrInUse)
 		}
 		t.delete(doubtKey(sum))
@@ -190,8 +194,8 @@ func (s *Store) Forget(ctx context.Context, sum filectr.Sum) error {
 }
 
 // AddFile fills filectr.Store.
-func (s *Store) AddFile(_ context.Context, f *filectr.File, q filectr.Quota) error {
-	return s.update(func(t *tx) error {
+func (s *Store) AddFile(ctx context.Context, f *filectr.File, q filectr.Quota) error {
+	return s.update(ctx, func(t *tx) error {
 		r, err := getRow[reservedRow](t, rowKey(tableReserved, f.ID), "upload", f.ID)
 		if err != nil {
 			return err
@@ -221,8 +225,8 @@ func (s *Store) AddFile(_ context.Context, f *filectr.File, q filectr.Quota) err
 }
 
 // File fills filectr.Store.
-func (s *Store) File(_ context.Context, id protocol.FileID) (*filectr.File, error) {
-	return fileOf(s, id)
+func (s *Store) File(ctx context.Context, id protocol.FileID) (*filectr.File, error) {
+	return fileOf(s.with(ctx), id)
 }
 
 // fileOf reads a file, and what was decided of it.
@@ -243,7 +247,7 @@ func fileOf(from reader, id protocol.FileID) (*filectr.File, error) {
 func (s *Store) Files(ctx context.Context, user protocol.UserID, from protocol.FileID, limit int) (files []*filectr.File, err error) {
 	prefix := rowKey(tableFiles, user, "")
 	var ids []protocol.FileID
-	err = s.scan(append(slices.Clone(prefix), from...), after(prefix), func(key, _ []byte) error {
+	err = s.scan(ctx, append(slices.Clone(prefix), from...), after(prefix), func(key, _ []byte) error {
 		if id := string(key[len(prefix):]); id != from {
 			ids = append(ids, id)
 		}
@@ -266,26 +270,32 @@ func (s *Store) Files(ctx context.Context, user protocol.UserID, from protocol.F
 }
 
 // Loose fills filectr.Store.
-func (s *Store) Loose(_ context.Context, unsent, dropped time.Time, limit int) (ids []protocol.FileID, err error) {
+func (s *Store) Loose(ctx context.Context, unsent, dropped time.Time, limit int) (ids []protocol.FileID, err error) {
 	last := max(nanos(unsent), nanos(dropped))
-	err = s.scan([]byte{tableLoose, looseFile}, looseKey(last, ""), func(key, _ []byte) error {
+	err = s.scan(ctx, []byte{tableLoose, looseFile}, looseKey(last, ""), func(key, _ []byte) error {
 		if len(ids) == limit {
 			return errEnough
 		}
 		id := string(key[2+8:])
-		var t ties
-		_, err := s.now().row(rowKey(tableTies, id), func(b []byte) (err error) { t, err = parseTies(b); return err })
-		if err == nil && (t.sent && t.since < nanos(dropped) || !t.sent && t.since < nanos(unsent)) {
+		row, found, err := s.get(ctx, rowKey(tableTies, id))
+		if err != nil || !found {
+			return err // removed between the two reads
+		}
+		t, err := parseTies(row)
+		if err != nil {
+			return bad(rowKey(tableTies, id), err)
+		}
+		if t.sent && t.since < nanos(dropped) || !t.sent && t.since < nanos(unsent) {
 			ids = append(ids, id)
 		}
-		return err
+		return nil
 	})
 	return ids, err
 }
 
 // RemoveFile fills filectr.Store.
-func (s *Store) RemoveFile(_ context.Context, id protocol.FileID, now time.Time) error {
-	return s.update(func(t *tx) error {
+func (s *Store) RemoveFile(ctx context.Context, id protocol.FileID, now time.Time) error {
+	return s.update(ctx, func(t *tx) error {
 		f, err := fileOf(t, id)
 		if protocol.Code_NOT_FOUND.Is(err) {
 			return nil
@@ -323,7 +333,7 @@ func (t *tx) ties(id protocol.FileID) (ties, bool, error) {
 	}
 	bound, err := parseTies(row)
 	if err != nil {
-		err = t.s.bad(rowKey(tableTies, id), err)
+		err = bad(rowKey(tableTies, id), err)
 	}
-	return bound, true, errors.Join(err)
+	return bound, true, err
 }

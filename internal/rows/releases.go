@@ -1,4 +1,4 @@
-package pebblestore
+package rows
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func rowOfRelease(r *filectr.Release) releaseRow {
 func (r releaseRow) release(id string) (*filectr.Release, error) {
 	sum, ok := filectr.ParseSum(r.Sum)
 	if !ok {
-		return nil, fmt.Errorf("pebblestore: release %s has a content without a name", id)
+		return nil, fmt.Errorf("rows: release %s has a content without a name", id)
 	}
 	return &filectr.Release{
 		ID: id, App: r.App, Platform: r.Platform, Channel: r.Channel, Version: r.Version, Build: r.Build, Minimum: r.Minimum, Notes: r.Notes, By: r.By, Created: fromNanos(r.Created),
@@ -52,11 +52,11 @@ func (r releaseRow) release(id string) (*filectr.Release, error) {
 }
 
 // Releases fills filectr.ReleaseStore.
-func (s *Store) Releases(context.Context) (all []*filectr.Release, err error) {
-	err = s.scanPrefix([]byte{tableRelease}, func(key, value []byte) error {
+func (s *Store) Releases(ctx context.Context) (all []*filectr.Release, err error) {
+	err = s.scanPrefix(ctx, []byte{tableRelease}, func(key, value []byte) error {
 		var row releaseRow
 		if err := parseRow(value, &row); err != nil {
-			return s.bad(key, err)
+			return bad(key, err)
 		}
 		r, err := row.release(string(key[1:]))
 		all = append(all, r)
@@ -66,8 +66,8 @@ func (s *Store) Releases(context.Context) (all []*filectr.Release, err error) {
 }
 
 // AddRelease fills filectr.ReleaseStore. The file's ties count the release as one entry.
-func (s *Store) AddRelease(_ context.Context, r *filectr.Release) error {
-	return s.update(func(t *tx) error {
+func (s *Store) AddRelease(ctx context.Context, r *filectr.Release) error {
+	return s.update(ctx, func(t *tx) error {
 		key := rowKey(tableRelease, r.ID)
 		if _, found, err := t.get(key); err != nil || found {
 			return either(err, protocol.Conflict("release %s exists", r.ID))
@@ -108,8 +108,8 @@ func (s *Store) AddRelease(_ context.Context, r *filectr.Release) error {
 }
 
 // WithdrawRelease fills filectr.ReleaseStore.
-func (s *Store) WithdrawRelease(_ context.Context, id, by string, at time.Time) error {
-	return s.update(func(t *tx) error {
+func (s *Store) WithdrawRelease(ctx context.Context, id, by string, at time.Time) error {
+	return s.update(ctx, func(t *tx) error {
 		key := rowKey(tableRelease, id)
 		row, err := getRow[releaseRow](t, key, "release", id)
 		if err != nil || row.Withdrawn != 0 {

@@ -1,4 +1,4 @@
-package pebblestore
+package rows
 
 import (
 	"context"
@@ -52,8 +52,8 @@ func previewUsedKey(used int64, link []byte) []byte {
 }
 
 // Preview fills preview.Store.
-func (s *Store) Preview(_ context.Context, key preview.Key) (*preview.Preview, error) {
-	r, err := getRow[previewRow](s, previewKey(key), "preview", "of this link")
+func (s *Store) Preview(ctx context.Context, key preview.Key) (*preview.Preview, error) {
+	r, err := getRow[previewRow](s.with(ctx), previewKey(key), "preview", "of this link")
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +69,12 @@ func (p *previewPic) picture() *preview.Picture {
 }
 
 // PreviewPicture fills preview.Store.
-func (s *Store) PreviewPicture(_ context.Context, id string) (*preview.Picture, error) {
-	link, found, err := s.get(rowKey(tablePreviewPic, id))
+func (s *Store) PreviewPicture(ctx context.Context, id string) (*preview.Picture, error) {
+	link, found, err := s.get(ctx, rowKey(tablePreviewPic, id))
 	if err != nil || !found || id == "" {
 		return nil, either(err, protocol.NotFound("picture %.64q", id))
 	}
-	r, err := getRow[previewRow](s, append([]byte{tablePreview}, link...), "picture", id)
+	r, err := getRow[previewRow](s.with(ctx), append([]byte{tablePreview}, link...), "picture", id)
 	if err == nil && (r.Picture == nil || r.Picture.ID != id) { // it was replaced between the two reads
 		err = protocol.NotFound("picture %s", id)
 	}
@@ -85,8 +85,8 @@ func (s *Store) PreviewPicture(_ context.Context, id string) (*preview.Picture, 
 }
 
 // UsePreview fills preview.Store.
-func (s *Store) UsePreview(_ context.Context, key preview.Key, at time.Time) error {
-	return s.update(func(t *tx) error {
+func (s *Store) UsePreview(ctx context.Context, key preview.Key, at time.Time) error {
+	return s.update(ctx, func(t *tx) error {
 		r, err := getRow[previewRow](t, previewKey(key), "preview", "of this link")
 		if protocol.Code_NOT_FOUND.Is(err) || err == nil && nanos(at) <= r.Used {
 			return nil
@@ -102,8 +102,8 @@ func (s *Store) UsePreview(_ context.Context, key preview.Key, at time.Time) err
 }
 
 // PutPreview fills preview.Store.
-func (s *Store) PutPreview(_ context.Context, p *preview.Preview, bounds preview.Bounds) (dropped []string, err error) {
-	err = s.update(func(t *tx) error {
+func (s *Store) PutPreview(ctx context.Context, p *preview.Preview, bounds preview.Bounds) (dropped []string, err error) {
+	err = s.update(ctx, func(t *tx) error {
 		dropped = nil
 		var rows, bytes int64
 		totals := []byte{tablePreview}
@@ -113,7 +113,7 @@ func (s *Store) PutPreview(_ context.Context, p *preview.Preview, bounds preview
 		}
 		if found {
 			if len(text) != 16 {
-				return s.bad(totals, errShort)
+				return bad(totals, errShort)
 			}
 			rows, bytes = int64(binary.BigEndian.Uint64(text)), int64(binary.BigEndian.Uint64(text[8:]))
 		}
@@ -149,7 +149,7 @@ func (s *Store) PutPreview(_ context.Context, p *preview.Preview, bounds preview
 				return errEnough
 			}
 			if len(key) != 1+8+len(p.Key) {
-				return s.bad(key, errShort)
+				return bad(key, errShort)
 			}
 			if link := preview.Key(key[9:]); link != p.Key {
 				return drop(link[:])

@@ -1,4 +1,4 @@
-package pebblestore
+package rows
 
 import (
 	"context"
@@ -34,8 +34,8 @@ func (r usageRow) row(words []string) model.Row {
 }
 
 // AddUsage fills model.Store.
-func (s *Store) AddUsage(_ context.Context, u model.Row) error {
-	err := s.update(func(t *tx) error {
+func (s *Store) AddUsage(ctx context.Context, u model.Row) error {
+	err := s.update(ctx, func(t *tx) error {
 		for _, key := range [][]byte{rowKey(tableUsage, u.Day, u.Bot, u.User, u.Session), rowKey(tableUsageDays, u.Day, u.Bot)} {
 			r, err := getRow[usageRow](t, key, "usage", "")
 			if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
@@ -59,13 +59,13 @@ func (s *Store) AddUsage(_ context.Context, u model.Row) error {
 }
 
 // UsageOf fills model.Store.
-func (s *Store) UsageOf(_ context.Context, day string, each func(model.Row) bool) error {
-	return s.scanPrefix(rowKey(tableUsage, day, ""), s.usage(4, each))
+func (s *Store) UsageOf(ctx context.Context, day string, each func(model.Row) bool) error {
+	return s.scanPrefix(ctx, rowKey(tableUsage, day, ""), s.usage(4, each))
 }
 
 // UsageTotals fills model.Store.
-func (s *Store) UsageTotals(_ context.Context, from, to string) (all []model.Row, err error) {
-	err = s.scan(rowKey(tableUsageDays, from), after(rowKey(tableUsageDays, to, "")), s.usage(2, func(r model.Row) bool {
+func (s *Store) UsageTotals(ctx context.Context, from, to string) (all []model.Row, err error) {
+	err = s.scan(ctx, rowKey(tableUsageDays, from), after(rowKey(tableUsageDays, to, "")), s.usage(2, func(r model.Row) bool {
 		all = append(all, r)
 		return true
 	}))
@@ -77,7 +77,7 @@ func (s *Store) usage(words int, each func(model.Row) bool) func(key, value []by
 	return func(key, value []byte) error {
 		said := strings.Split(string(key[1:]), "\x00")
 		if len(said) != words {
-			return s.bad(key, errShort)
+			return bad(key, errShort)
 		}
 		var r usageRow
 		if err := parseRow(value, &r); err != nil {
@@ -90,12 +90,28 @@ func (s *Store) usage(words int, each func(model.Row) bool) func(key, value []by
 	}
 }
 
-// DropUsage fills model.Store.
-func (s *Store) DropUsage(_ context.Context, before string) error {
-	return s.update(func(t *tx) error {
-		for _, table := range []byte{tableUsage, tableUsageDays} {
-			_ = t.batch.DeleteRange([]byte{table}, rowKey(table, before), nil) // an error is impossible, as in delete
+// dropAtOnce is how many rows one change removes.
+const dropAtOnce = 1000
+
+// DropUsage fills model.Store, the days one after the other.
+func (s *Store) DropUsage(ctx context.Context, before string) error {
+	for _, table := range []byte{tableUsage, tableUsageDays} {
+		for n := dropAtOnce; n == dropAtOnce; {
+			err := s.update(ctx, func(t *tx) error {
+				n = 0
+				return enough(t.Scan([]byte{table}, rowKey(table, before), func(key, _ []byte) error {
+					if n == dropAtOnce {
+						return errEnough
+					}
+					n++
+					t.delete(key)
+					return nil
+				}))
+			})
+			if err != nil {
+				return fmt.Errorf("forget what models used: %w", err)
+			}
 		}
-		return nil
-	})
+	}
+	return nil
 }

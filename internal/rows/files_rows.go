@@ -1,4 +1,4 @@
-package pebblestore
+package rows
 
 import (
 	"encoding/binary"
@@ -81,7 +81,7 @@ func (r fileRow) file(id protocol.FileID) (*filectr.File, error) {
 		f.Thumbs = append(f.Thumbs, filectr.Thumb{Size: t.Size, Sum: sum, Mime: t.Mime, Bytes: t.Bytes, Width: t.Width, Height: t.Height})
 	}
 	if !ok {
-		return nil, fmt.Errorf("pebblestore: file %s has a content without a name", id)
+		return nil, fmt.Errorf("rows: file %s has a content without a name", id)
 	}
 	return f, nil
 }
@@ -140,12 +140,15 @@ func appRoomKey(app string, guests bool) []byte {
 	return rowKey(tableAppRoom, app)
 }
 
-// refersTo begins the keys of what refers to a file.
-func refersTo(id protocol.FileID) []byte {
-	return append(append(make([]byte, 0, 1+len(id)+1+sessionBytes+8), tableRefer), id...)
+// sessionIn is how many bytes a session has in a key: the bit of its id and its 10 bytes.
+const sessionIn = 1 + 10
+
+// RefersTo begins the keys of what refers to a file; a session and a seq follow.
+func RefersTo(id protocol.FileID) []byte {
+	return append(append(make([]byte, 0, 1+len(id)+sessionIn+8), tableRefer), id...)
 }
 
-func (k sessionKey) refers(id protocol.FileID, seq int64) []byte {
-	b := append(append(refersTo(id), k.bit), k.id[:]...)
-	return binary.BigEndian.AppendUint64(b, uint64(seq))
+// refers is the key that says that an entry names a file.
+func refers(id protocol.FileID, session []byte, seq int64) []byte {
+	return binary.BigEndian.AppendUint64(append(RefersTo(id), session...), uint64(seq))
 }

@@ -1,6 +1,7 @@
-package pebblestore
+package rows
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -39,16 +40,16 @@ func keyEnds(expires int64, key []byte) []byte {
 }
 
 // BotKey fills desk.Store.
-func (s *Store) BotKey(_ context.Context, at desk.KeyAt, now time.Time) (desk.KeyItem, error) {
+func (s *Store) BotKey(ctx context.Context, at desk.KeyAt, now time.Time) (desk.KeyItem, error) {
 	key := botKey(at)
-	row, found, err := s.get(key)
+	row, found, err := s.get(ctx, key)
 	if err != nil || !found {
 		return desk.KeyItem{Key: at.Key}, err
 	}
 	k, err := parseBotKeyRow(row)
 	switch {
 	case err != nil:
-		return desk.KeyItem{}, s.bad(key, err)
+		return desk.KeyItem{}, bad(key, err)
 	case k.over(now):
 		return desk.KeyItem{Key: at.Key}, nil
 	}
@@ -57,8 +58,8 @@ func (s *Store) BotKey(_ context.Context, at desk.KeyAt, now time.Time) (desk.Ke
 
 // SetBotKey fills desk.Store. A version is the number of the change that wrote it, so it
 // is never given twice.
-func (s *Store) SetBotKey(_ context.Context, at desk.KeyAt, w desk.KeyWrite, bound int64, now time.Time) (item desk.KeyItem, err error) {
-	err = s.update(func(t *tx) error {
+func (s *Store) SetBotKey(ctx context.Context, at desk.KeyAt, w desk.KeyWrite, bound int64, now time.Time) (item desk.KeyItem, err error) {
+	err = s.update(ctx, func(t *tx) error {
 		item = desk.KeyItem{Key: at.Key}
 		key := botKey(at)
 		row, found, err := t.get(key)
@@ -68,7 +69,7 @@ func (s *Store) SetBotKey(_ context.Context, at desk.KeyAt, w desk.KeyWrite, bou
 		var was botKeyRow
 		if found {
 			if was, err = parseBotKeyRow(row); err != nil {
-				return s.bad(key, err)
+				return bad(key, err)
 			}
 		}
 		version := was.version
@@ -78,7 +79,7 @@ func (s *Store) SetBotKey(_ context.Context, at desk.KeyAt, w desk.KeyWrite, bou
 		if w.If != nil && *w.If != version {
 			return protocol.Conflict("the key is at version %d", version)
 		}
-		total, err := t.number(rowKey(tableBotBytes, at.Plugin))
+		total, err := getNumber(t, rowKey(tableBotBytes, at.Plugin))
 		if err != nil {
 			return err
 		}
@@ -98,7 +99,7 @@ func (s *Store) SetBotKey(_ context.Context, at desk.KeyAt, w desk.KeyWrite, bou
 			if total > bound {
 				return protocol.Errorf(protocol.Code_QUOTA, "a plugin's keys and values have %d bytes at most", bound)
 			}
-			item.Value, item.Version, item.Expires = w.Value, s.counter+1, w.Expires
+			item.Value, item.Version, item.Expires = w.Value, t.Number(), w.Expires
 			row := binary.BigEndian.AppendUint64(number(item.Version), uint64(w.Expires))
 			t.put(key, append(row, w.Value...))
 			if w.Expires != 0 {
@@ -111,32 +112,19 @@ func (s *Store) SetBotKey(_ context.Context, at desk.KeyAt, w desk.KeyWrite, bou
 	return item, err
 }
 
-// number reads a row that holds one; none is 0.
-func (t *tx) number(key []byte) (int64, error) {
-	row, found, err := t.get(key)
-	if err != nil || !found {
-		return 0, err
-	}
-	n, err := parseNumber(row)
-	if err != nil {
-		return 0, t.s.bad(key, err)
-	}
-	return n, nil
-}
-
 // BotKeys fills desk.Store.
-func (s *Store) BotKeys(_ context.Context, at desk.KeyAt, from string, limit int, now time.Time) (all []desk.KeyItem, err error) {
+func (s *Store) BotKeys(ctx context.Context, at desk.KeyAt, from string, limit int, now time.Time) (all []desk.KeyItem, err error) {
 	room := rowKey(tableBotKey, at.Plugin, at.Room, "")
 	prefix := append(slices.Clone(room), at.Key...)
 	first := prefix
 	if from != "" && from >= at.Key {
 		first = append(append(slices.Clone(room), from...), 0)
 	}
-	err = s.scan(first, after(prefix), func(key, row []byte) error {
+	err = s.scan(ctx, first, after(prefix), func(key, row []byte) error {
 		k, err := parseBotKeyRow(row)
 		switch {
 		case err != nil:
-			return s.bad(key, err)
+			return bad(key, err)
 		case k.over(now):
 			return nil
 		case len(all) == limit:
@@ -149,10 +137,10 @@ func (s *Store) BotKeys(_ context.Context, at desk.KeyAt, from string, limit int
 }
 
 // SweepBotKeys fills desk.Store.
-func (s *Store) SweepBotKeys(_ context.Context, now time.Time, limit int) (n int, err error) {
-	over := func(each func(ends []byte) error) error {
+func (s *Store) SweepBotKeys(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	over := func(scan func(prefix []byte, each func(key, value []byte) error) error, each func(ends []byte) error) error {
 		n = 0
-		return s.scanPrefix([]byte{tableBotKeyEnds}, func(ends, _ []byte) error {
+		return scan([]byte{tableBotKeyEnds}, func(ends, _ []byte) error {
 			if n == limit || len(ends) < 9 || int64(binary.BigEndian.Uint64(ends[1:])) > now.UnixMilli() {
 				return errEnough
 			}
@@ -160,36 +148,39 @@ func (s *Store) SweepBotKeys(_ context.Context, now time.Time, limit int) (n int
 			return each(ends)
 		})
 	}
-	if err := over(func([]byte) error { return errEnough }); err != nil || n == 0 {
+	look := func(prefix []byte, each func(key, value []byte) error) error { return s.scanPrefix(ctx, prefix, each) }
+	if err := over(look, func([]byte) error { return errEnough }); err != nil || n == 0 {
 		return 0, err
 	}
-	return n, s.update(func(t *tx) error {
-		return over(func(ends []byte) error {
-			ends = slices.Clone(ends)
-			key := append([]byte{tableBotKey}, ends[9:]...)
-			row, found, err := t.get(key)
-			if err != nil {
-				return err
-			}
-			t.delete(ends)
-			if !found {
-				return nil
-			}
-			k, err := parseBotKeyRow(row)
-			if err != nil {
-				return s.bad(key, err)
-			}
-			plugin := key[1 : 1+slices.Index(key[1:], 0)]
-			bytes := rowKey(tableBotBytes, string(plugin))
-			total, err := t.number(bytes)
-			if err != nil {
-				return err
-			}
-			name := key[1+len(plugin)+1:]
-			name = name[slices.Index(name, 0)+1:]
-			t.put(bytes, number(total-int64(len(name)+len(k.value))))
-			t.delete(key)
-			return nil
-		})
-	})
+	err = s.update(ctx, func(t *tx) error { return over(t.scanPrefix, t.endKey) })
+	return n, err
+}
+
+// endKey removes a key and the row that says when its time was over.
+func (t *tx) endKey(ends []byte) error {
+	key := append([]byte{tableBotKey}, ends[9:]...)
+	row, found, err := t.get(key)
+	if err != nil {
+		return err
+	}
+	t.delete(ends)
+	if !found {
+		return nil
+	}
+	k, err := parseBotKeyRow(row)
+	if err != nil {
+		return bad(key, err)
+	}
+	words := bytes.SplitN(key[1:], []byte{0}, 3)
+	if len(words) != 3 {
+		return bad(key, errShort)
+	}
+	plugin, name := string(words[0]), words[2]
+	total, err := getNumber(t, rowKey(tableBotBytes, plugin))
+	if err != nil {
+		return err
+	}
+	t.put(rowKey(tableBotBytes, plugin), number(total-int64(len(name)+len(k.value))))
+	t.delete(key)
+	return nil
 }
