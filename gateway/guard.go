@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -20,7 +21,9 @@ type guard struct {
 	net.Conn
 	sock   *socket
 	limits *limits
-	early  []byte // what the client sent together with its handshake
+	in     *intake         // what came and was not taken yet, as with the handshake; nil: nothing
+	raw    syscall.RawConn // nil: Conn is read
+	try    func(fd uintptr) bool
 
 	head   [14]byte // of the frame that is being read
 	have   uint8    // bytes of head seen
@@ -87,7 +90,6 @@ func (g *guard) Read(p []byte) (int, error) {
 	if err != nil {
 		return 0, g.failed(err)
 	}
-	g.heard = g.limits.now()
 	good, wrong := g.follow(p[:n])
 	if wrong != nil {
 		if good == 0 {
@@ -103,22 +105,6 @@ func (g *guard) Read(p []byte) (int, error) {
 		g.begun = g.heard
 	}
 	return n, nil
-}
-
-func (g *guard) receive(p []byte) (int, error) {
-	if len(g.early) > 0 {
-		n := copy(p, g.early)
-		g.early = g.early[n:]
-		if len(g.early) == 0 {
-			g.early = nil
-		}
-		return n, nil
-	}
-	g.arm()
-	if g.sock.leaving() { // looked at after the deadline is set: whoever closes sets one that is over
-		return 0, errWeAreGoing
-	}
-	return g.Conn.Read(p)
 }
 
 // arm sets the deadline of the next read. That of an idle connection is moved only

@@ -52,7 +52,8 @@ func (s *socket) behind(conn net.Conn, in *bufio.Reader) {
 	s.guard.Conn = conn
 	if n := in.Buffered(); n > 0 {
 		early, _ := in.Peek(n)
-		s.guard.early = append([]byte(nil), early...)
+		s.guard.in = intakes.Get().(*intake)
+		s.guard.in.rest = s.guard.in.buf[:copy(s.guard.in.buf[:], early)] // as large as what it was read into
 	}
 }
 

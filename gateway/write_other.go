@@ -13,3 +13,5 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func (w *writer) attempt(syscall.RawConn) error { return nil }
 
 func (w *writer) write(uintptr) {}
+
+func (g *guard) take(uintptr) bool { return true }

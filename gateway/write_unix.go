@@ -4,10 +4,12 @@ package gateway
 
 import (
 	"net"
+	"os"
 	"syscall"
 )
 
-// rawConn gives the way past net.Conn's Write, which waits; nil where there is none.
+// rawConn gives the way past net.Conn's Write, which waits, and past its Read, which wants
+// a buffer to wait with; nil where there is none.
 func rawConn(c net.Conn) syscall.RawConn {
 	s, ok := c.(syscall.Conn)
 	if !ok {
@@ -42,5 +44,26 @@ func (w *writer) write(fd uintptr) {
 		}
 		w.n, w.err = max(n, 0), err
 		return
+	}
+}
+
+// take reads what the socket has into an intake. False: it has nothing.
+func (g *guard) take(fd uintptr) bool {
+	in := intakes.Get().(*intake)
+	for {
+		n, err := syscall.Read(int(fd), in.buf[:])
+		switch err {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			intakes.Put(in)
+			return false
+		case nil:
+		default:
+			err = os.NewSyscallError("read", err)
+		}
+		in.rest, in.err = in.buf[:max(n, 0)], err
+		g.in = in
+		return true
 	}
 }

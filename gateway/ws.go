@@ -81,8 +81,8 @@ func newWS(cfg Config, a Actors, auth Authenticator, m *metrics, log *slog.Logge
 func (g *WS) options(sub string) *gws.ServerOption {
 	o := &gws.ServerOption{
 		ReadMaxPayloadSize: g.cfg.Frame,
-		ReadBufferSize:     1 << 9,
-		ParallelGolimit:    1, // not used, but allocated
+		ReadBufferSize:     16, // the least there is: the guard has borrowed a larger one
+		ParallelGolimit:    1,  // not used, but allocated
 		CheckUtf8Enabled:   true,
 		HandshakeTimeout:   5 * time.Second,
 		NewSession:         func() gws.SessionStorage { return nil },
@@ -150,6 +150,7 @@ func (g *WS) upgrade(s *socket, w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s.raw = rawConn(s.guard.Conn)
+	s.guard.raw, s.guard.try = s.raw, s.guard.take
 	s.guard.raised = true
 	s.guard.since = g.limits.now()
 	s.guard.heard = s.guard.since
