@@ -16,7 +16,7 @@ import (
 type botUsers struct{ *userctr.Center }
 
 func (b botUsers) EnsureBot(ctx context.Context, p desk.Persona) error {
-	return b.Center.EnsureBot(ctx, userctr.BotUser{ID: p.User, Name: p.Name, About: p.About, Avatar: p.Avatar})
+	return b.Center.EnsureBot(ctx, userctr.BotUser{ID: p.User, Name: p.Name, About: p.About, Avatar: p.Avatar, AI: p.AI})
 }
 
 // botFiles is the file centre as bots use it.

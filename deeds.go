@@ -129,6 +129,9 @@ var deeds = map[string]deed{
 	"session-recall": of(func(ctx context.Context, o *operator, in aboutSession) (any, error) {
 		return struct{}{}, o.recall(ctx, userctr.ByOperator, in.Message)
 	}),
+	"session-held": of(func(ctx context.Context, o *operator, in aboutSession) (any, error) {
+		return o.held(ctx, in.Session)
+	}),
 	"session-release": of(func(ctx context.Context, o *operator, in aboutSession) (any, error) {
 		return struct{}{}, o.decide(ctx, in.Message, actors.VerdictAllow)
 	}),

@@ -30,6 +30,7 @@ const manageUsage = `usage:
   troupe session show SESSION     a session with its members
   troupe session dissolve SESSION end a group for all
   troupe session recall MESSAGE   take a message away
+  troupe session held SESSION     what moderation holds back in a session, the newest first
   troupe session release MESSAGE  let a message stand that moderation changed or holds back
   troupe session reject MESSAGE   take away what moderation changed or holds back
   troupe audit list [--limit N]   what was done, the newest first
@@ -46,7 +47,7 @@ a stopped one the data directory is opened.`
 var managing = map[string][2]int{
 	"user find": {0, 1}, "user show": {1, 1}, "user disable": {1, 1}, "user enable": {1, 1}, "user reset": {1, 1},
 	"user admin": {1, 1}, "user export": {2, 2}, "user erase": {1, 1},
-	"session find": {1, 1}, "session show": {1, 1}, "session dissolve": {1, 1}, "session recall": {1, 1}, "session release": {1, 1}, "session reject": {1, 1},
+	"session find": {1, 1}, "session show": {1, 1}, "session dissolve": {1, 1}, "session recall": {1, 1}, "session held": {1, 1}, "session release": {1, 1}, "session reject": {1, 1},
 	"audit list": {0, 0}, "audit export": {0, 0}, "audit verify": {0, 0},
 	"files check": {0, 0}, "files put": {1, 1},
 }
@@ -125,6 +126,9 @@ func (p *program) manage(ctx context.Context, command string, args []string) err
 		return say(p.do(ctx, c, "session-dissolve", aboutSession{Session: arg[0]}, &struct{}{}), "%s is dissolved", arg[0])
 	case "session recall":
 		return say(p.do(ctx, c, "session-recall", aboutSession{Message: arg[0]}, &struct{}{}), "%s is taken away", arg[0])
+	case "session held":
+		var got heldMessages
+		return p.show(p.do(ctx, c, "session-held", aboutSession{Session: arg[0]}, &got), got)
 	case "session release":
 		return say(p.do(ctx, c, "session-release", aboutSession{Message: arg[0]}, &struct{}{}), "%s stands as it was written", arg[0])
 	case "session reject":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/access"
@@ -32,13 +33,22 @@ func (j judges) Original(ctx context.Context, who protocol.Identity, message str
 	return e, nil
 }
 
+// Held fills gateway.Moderation.
+func (j judges) Held(ctx context.Context, who protocol.Identity, session protocol.SessionID, before int64, limit int) ([]*protocol.Entry, int64, error) {
+	who, err := j.asks(ctx, who)
+	if err != nil {
+		return nil, 0, err
+	}
+	return j.node.Held(ctx, who, session, before, limit)
+}
+
 // Decide fills gateway.Moderation.
-func (j judges) Decide(ctx context.Context, who protocol.Identity, message, verdict string) error {
+func (j judges) Decide(ctx context.Context, who protocol.Identity, message, verdict, reason string) error {
 	who, err := j.asks(ctx, who)
 	if err != nil {
 		return err
 	}
-	if err := j.node.Decide(ctx, who, message, verdict); err != nil {
+	if err := j.node.Decide(ctx, who, message, verdict, reason); err != nil {
 		return err
 	}
 	return j.decided(ctx, who.User, message, verdict)
@@ -64,9 +74,32 @@ func (j judges) asks(ctx context.Context, who protocol.Identity) (protocol.Ident
 	return who, err
 }
 
+// heldMessages are what the operator's command shows.
+type heldMessages struct {
+	Items []heldMessage `json:"items"`
+	More  bool          `json:"more,omitempty"`
+}
+
+type heldMessage struct {
+	Message string    `json:"message"`
+	Sender  string    `json:"sender"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by"` // the moderator
+	Reason  string    `json:"reason,omitempty"`
+}
+
+func (o *operator) held(ctx context.Context, session protocol.SessionID) (out heldMessages, err error) {
+	entries, next, err := o.node.Held(ctx, protocol.Identity{User: actors.System, Admin: true}, session, 0, 200)
+	out.Items, out.More = []heldMessage{}, next > 0
+	for _, e := range entries {
+		out.Items = append(out.Items, heldMessage{e.MessagerecvId, e.Sender, time.UnixMilli(e.CreatedAt).UTC(), e.Deal.By, e.Deal.Reason})
+	}
+	return out, err
+}
+
 // decide is what the operator's command does: as an administrator who is nobody's member.
 func (o *operator) decide(ctx context.Context, message, verdict string) error {
-	if err := o.node.Decide(ctx, protocol.Identity{User: actors.System, Admin: true}, message, verdict); err != nil {
+	if err := o.node.Decide(ctx, protocol.Identity{User: actors.System, Admin: true}, message, verdict, ""); err != nil {
 		return err
 	}
 	return judges{o.node, o.users}.decided(ctx, userctr.ByOperator, message, verdict)

@@ -32,6 +32,12 @@ func TestDecisionsOnMessagesAreWrittenDown(t *testing.T) {
 		return reply.GetMsgSendReply().MessagerecvId
 	}
 	one, two, three := say("1"), say("2"), say("3")
+	if held, err := h.operator().held(t.Context(), session); err != nil || len(held.Items) != 3 || held.Items[0].Message != three || held.Items[0].Sender != "member" || held.Items[0].Reason != "first of all" || held.More {
+		t.Errorf("held are %v, %v", held, err)
+	}
+	if held, _, err := (judges{h.node, h.users}).Held(t.Context(), protocol.Identity{User: "owner"}, session, 0, 9); err != nil || len(held) != 3 {
+		t.Errorf("to the owner held are %v, %v", held, err)
+	}
 	j, ctx := judges{h.node, h.users}, t.Context()
 	root := protocol.Identity{User: "root", Admin: true}
 	asRoot := protocol.WithIdentity(ctx, root)
@@ -41,21 +47,21 @@ func TestDecisionsOnMessagesAreWrittenDown(t *testing.T) {
 	if e, err := j.Original(asRoot, root, one); err != nil || e.Content.Text != "hello" {
 		t.Errorf("an administrator reads %v, %v", e, err)
 	}
-	if err := j.Decide(ctx, protocol.Identity{User: "owner"}, one, actors.VerdictAllow); err != nil {
+	if err := j.Decide(ctx, protocol.Identity{User: "owner"}, one, actors.VerdictAllow, ""); err != nil {
 		t.Error(err)
 	}
-	if err := j.Decide(asRoot, root, two, actors.VerdictReject); err != nil {
+	if err := j.Decide(asRoot, root, two, actors.VerdictReject, ""); err != nil {
 		t.Error(err)
 	}
 	if err := h.operator().decide(ctx, three, actors.VerdictAllow); err != nil {
 		t.Error(err)
 	}
-	if err := j.Decide(ctx, protocol.Identity{User: "member"}, two, actors.VerdictAllow); !protocol.Code_DENIED.Is(err) {
+	if err := j.Decide(ctx, protocol.Identity{User: "member"}, two, actors.VerdictAllow, ""); !protocol.Code_DENIED.Is(err) {
 		t.Errorf("a member decides: %v", err)
 	}
 	// Who is an administrator by its token alone is none any more.
 	was := protocol.Identity{User: "stranger", Admin: true}
-	if err := j.Decide(protocol.WithIdentity(ctx, was), was, two, actors.VerdictAllow); !protocol.Code_NOT_FOUND.Is(err) {
+	if err := j.Decide(protocol.WithIdentity(ctx, was), was, two, actors.VerdictAllow, ""); !protocol.Code_NOT_FOUND.Is(err) {
 		t.Errorf("a former administrator decides: %v", err)
 	}
 	rows, err := h.users.AuditPage(ctx, 0, 100)

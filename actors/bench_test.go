@@ -73,6 +73,10 @@ func (j *instant) Original(context.Context, protocol.SessionID, int64) (*actors.
 	return nil, protocol.NotFound("original")
 }
 
+func (j *instant) Dealt(context.Context, protocol.SessionID, int64, int) ([]*protocol.Entry, error) {
+	return nil, nil
+}
+
 func (j *instant) Deeds(context.Context, protocol.SessionID, int64, protocol.UserID) ([]actors.Deed, error) {
 	return nil, nil
 }

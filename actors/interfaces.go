@@ -32,6 +32,9 @@ type Journal interface {
 	// Original gives what an entry said before a moderator changed it or held it back, or
 	// protocol.NotFound.
 	Original(ctx context.Context, session protocol.SessionID, seq int64) (*Original, error)
+	// Dealt gives up to limit of those entries below the seq before, 0: of all, whose
+	// Original is kept, newest first.
+	Dealt(ctx context.Context, session protocol.SessionID, before int64, limit int) ([]*protocol.Entry, error)
 	// SentKeys calls each with the SentKey of entries from..to that have a client message id.
 	SentKeys(ctx context.Context, session protocol.SessionID, from, to int64, each func(key [16]byte, sent Sent)) error
 

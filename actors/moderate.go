@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -133,11 +134,43 @@ func (n *Node) Original(ctx context.Context, who protocol.Identity, message stri
 	return e, nil
 }
 
+// heldPage is how many entries Held looks at for one that it gives, at most.
+const heldPage = 200
+
+// Held gives up to limit of the messages that moderation holds back in a session, below the
+// seq before (0: of all), newest first and as others see them; and the seq to go on with,
+// 0: there are no more. A page may be short where much was decided. DENIED, NOT_FOUND.
+func (n *Node) Held(ctx context.Context, who protocol.Identity, session protocol.SessionID, before int64, limit int) (held []*protocol.Entry, next int64, err error) {
+	if err := n.decree(ctx, session, func(s *Session, told func(error)) { told(s.mayDecide(&who)) }); err != nil {
+		return nil, 0, err
+	}
+	dealt, err := n.journal.Dealt(ctx, session, before, heldPage)
+	if err != nil {
+		return nil, 0, fmt.Errorf("actors: what is held back in %s: %w", session, err)
+	}
+	if len(dealt) == heldPage {
+		next = dealt[heldPage-1].Seq
+	}
+	now := time.Now()
+	for _, e := range dealt {
+		ends := e.Expire > 0 && now.UnixMilli() >= e.CreatedAt+e.Expire*1000
+		if e.Deal.GetState() != dealHeld || e.Recalled || e.Expired || ends {
+			continue
+		}
+		if len(held) == limit {
+			return held, held[limit-1].Seq, nil
+		}
+		held = append(held, e)
+	}
+	return held, next, nil
+}
+
 // Decide lets a message that moderation changed or holds back stand as it was written
 // (VerdictAllow), or takes it away for good (VerdictReject); an entry of the log says so, by
-// who where who is a member, else by System. CONFLICT: there is nothing to decide any more;
-// NOT_FOUND, DENIED, BAD_REQUEST.
-func (n *Node) Decide(ctx context.Context, who protocol.Identity, message, verdict string) error {
+// who where who is a member, else by System. reason is what people are told of a rejection,
+// "": what the moderator said. CONFLICT: there is nothing to decide any more; NOT_FOUND,
+// DENIED, BAD_REQUEST.
+func (n *Node) Decide(ctx context.Context, who protocol.Identity, message, verdict, reason string) error {
 	id, seq, err := protocol.ParseMessageID(message)
 	switch {
 	case err != nil:
@@ -156,14 +189,14 @@ func (n *Node) Decide(ctx context.Context, who protocol.Identity, message, verdi
 		}
 		c := &change{seq: seq, told: told, wantsOriginal: true}
 		c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
-			return s.verdict(c, target, by, verdict)
+			return s.verdict(c, target, by, verdict, cutTo(reason, maxReason))
 		}
 		s.queue(c)
 	})
 }
 
 // verdict is the change that Decide makes.
-func (s *Session) verdict(c *change, target *protocol.Entry, by protocol.UserID, verdict string) (*pending, *protocol.Entry, error) {
+func (s *Session) verdict(c *change, target *protocol.Entry, by protocol.UserID, verdict, reason string) (*pending, *protocol.Entry, error) {
 	now, p := time.Now(), &pending{}
 	message := protocol.MessageID(s.id, c.seq)
 	switch {
@@ -182,7 +215,7 @@ func (s *Session) verdict(c *change, target *protocol.Entry, by protocol.UserID,
 		is.Content, is.Mentions, is.Deal = c.original.Content, c.original.Mentions, nil
 	} else {
 		is.Content, is.Mentions = nil, nil
-		is.Deal = &protocol.Deal{State: dealRejected, By: by, Reason: target.Deal.Reason, At: is.EditedAt}
+		is.Deal = &protocol.Deal{State: dealRejected, By: by, Reason: cmp.Or(reason, target.Deal.Reason), At: is.EditedAt}
 	}
 	p.Rewrites = []*protocol.Entry{is}
 	return p, &protocol.Entry{Kind: protocol.Kind_EDIT, Sender: by, Content: is.Content, Mentions: is.Mentions, Deal: is.Deal}, nil

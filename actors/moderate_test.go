@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -253,7 +254,7 @@ func TestTheOwnerDecidesOnWhatIsHeldBack(t *testing.T) {
 	f.GetMsgSend().Mentions = []string{"cid"}
 	message := bob.must(f).GetMsgSendReply().MessagerecvId
 	decide := func(user protocol.UserID, verdict string) error {
-		return s.node.Decide(t.Context(), protocol.Identity{User: user}, message, verdict)
+		return s.node.Decide(t.Context(), protocol.Identity{User: user}, message, verdict, "because I say so")
 	}
 	for user, code := range map[protocol.UserID]protocol.Code{"bob": protocol.Code_DENIED, "cid": protocol.Code_DENIED, "zoe": protocol.Code_NOT_FOUND} {
 		if err := decide(user, actors.VerdictAllow); !code.Is(err) {
@@ -272,7 +273,7 @@ func TestTheOwnerDecidesOnWhatIsHeldBack(t *testing.T) {
 	if err := decide("ann", actors.VerdictReject); err != nil {
 		t.Fatal(err)
 	}
-	if e := cid.push(2); e.Kind != protocol.Kind_EDIT || e.Sender != "ann" || e.Target != 1 || e.Content != nil || e.Deal.GetState() != "rejected" || e.Deal.By != "ann" {
+	if e := cid.push(2); e.Kind != protocol.Kind_EDIT || e.Sender != "ann" || e.Target != 1 || e.Content != nil || e.Deal.GetState() != "rejected" || e.Deal.By != "ann" || e.Deal.Reason != "because I say so" {
 		t.Errorf("the rejection comes as %v", e)
 	}
 	if err := decide("ann", actors.VerdictReject); err != nil {
@@ -300,7 +301,7 @@ func TestTheOwnerDecidesOnWhatIsHeldBack(t *testing.T) {
 	if e, err := s.node.Original(t.Context(), root, second); err != nil || e.Content.Text != "hold that" {
 		t.Errorf("an administrator reads %v, %v", e, err)
 	}
-	if err := s.node.Decide(t.Context(), root, second, actors.VerdictAllow); err != nil {
+	if err := s.node.Decide(t.Context(), root, second, actors.VerdictAllow, ""); err != nil {
 		t.Fatal(err)
 	}
 	if e := cid.push(5); e.Sender != actors.System || e.Content.GetText() != "hold that" {
@@ -310,11 +311,11 @@ func TestTheOwnerDecidesOnWhatIsHeldBack(t *testing.T) {
 	third := bob.send(id, "3", "hold this").MessagerecvId
 	ann.must(&protocol.Frame{Body: &protocol.Frame_SessionAddUser{SessionAddUser: &protocol.SessionAddUser{Session: id, Members: []string{"b_mod"}}}})
 	mod := protocol.Identity{User: "b_mod", Kind: access.KindBot}
-	if err := s.node.Decide(t.Context(), mod, third, actors.VerdictAllow); !protocol.Code_DENIED.Is(err) {
+	if err := s.node.Decide(t.Context(), mod, third, actors.VerdictAllow, ""); !protocol.Code_DENIED.Is(err) {
 		t.Errorf("a bot without the scope decides: %v", err)
 	}
 	mod.Scopes = []string{access.ScopeModerate}
-	if err := s.node.Decide(t.Context(), mod, third, actors.VerdictAllow); err != nil {
+	if err := s.node.Decide(t.Context(), mod, third, actors.VerdictAllow, ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -332,5 +333,36 @@ func TestADecisionIsThereAfterARestart(t *testing.T) {
 	}
 	if got, err := s.original(id, 1); got != "hold it" || err != nil {
 		t.Errorf("the original is %q, %v", got, err)
+	}
+}
+
+func TestWhatIsHeldBackIsListedToWhoDecides(t *testing.T) {
+	s, _ := moderated(t)
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.create(protocol.SessionType_GROUP, "bob")
+	for i, what := range []string{"fine", "hold a", "rewrite it", "hold b", "reject it", "hold c", "hold d"} {
+		bob.send(id, fmt.Sprint(i), what)
+	}
+	bob.must(&protocol.Frame{Body: &protocol.Frame_MsgCancel{MsgCancel: &protocol.MsgCancel{Session: id, MessagerecvId: protocol.MessageID(id, 7)}}})
+	held := func(user protocol.UserID, before int64, limit int) (seqs []int64, next int64, err error) {
+		entries, next, err := s.node.Held(t.Context(), protocol.Identity{User: user}, id, before, limit)
+		for _, e := range entries {
+			if e.Content != nil || e.Deal.GetState() != "held" {
+				t.Errorf("what is held is shown as %v", e)
+			}
+			seqs = append(seqs, e.Seq)
+		}
+		return seqs, next, err
+	}
+	if seqs, next, err := held("ann", 0, 2); err != nil || !slices.Equal(seqs, []int64{6, 4}) || next != 4 {
+		t.Errorf("the first page is %v, next %d, %v", seqs, next, err)
+	}
+	if seqs, next, err := held("ann", 4, 2); err != nil || !slices.Equal(seqs, []int64{2}) || next != 0 {
+		t.Errorf("the second page is %v, next %d, %v", seqs, next, err)
+	}
+	for user, code := range map[protocol.UserID]protocol.Code{"bob": protocol.Code_DENIED, "zoe": protocol.Code_NOT_FOUND} {
+		if _, _, err := held(user, 0, 9); !code.Is(err) {
+			t.Errorf("%s lists what is held back: %v, want %s", user, err, code.Word())
+		}
 	}
 }

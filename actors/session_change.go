@@ -174,7 +174,7 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 				}
 			}
 		}
-		e.Target, e.TargetSender = seq, found[0].Sender
+		e.Target, e.TargetSender, e.Quiet = seq, found[0].Sender, found[0].Quiet
 		if e.Kind == protocol.Kind_RECALL || e.Kind == protocol.Kind_EXPIRE || e.Sender == System {
 			for _, edit := range found[1:] {
 				p.Rewrites = append(p.Rewrites, hollow(edit, func(*protocol.Entry) {}))

@@ -243,6 +243,7 @@ func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]
 	if ruling != nil {
 		p.Original = ruling.deal(e, time.Now().UnixMilli())
 	}
+	e.Quiet = e.Content.IsPress()
 	s.appendEntry(p, e)
 	s.sent.add(key, &known{Sent: Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: hash}, waiting: p})
 }

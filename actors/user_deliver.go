@@ -270,14 +270,17 @@ func (u *User) count(r *row, e *protocol.Entry) {
 	r.headAt = u.offset + 1
 	switch e.Kind {
 	case protocol.Kind_MESSAGE:
+		if !e.Shows() {
+			break
+		}
 		r.last, r.updated = e, e.CreatedAt
-		if e.Sender != u.id && e.Seq > r.member.ReadSeq {
+		if e.Counts() && e.Sender != u.id && e.Seq > r.member.ReadSeq {
 			r.unread++
 			u.unread++
 			r.mentioned = r.mentioned || slices.Contains(e.Mentions, u.id) || slices.Contains(e.Mentions, "*")
 		}
 	case protocol.Kind_RECALL, protocol.Kind_EXPIRE:
-		if e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor && !plantedRecallCounts {
+		if !e.Quiet && e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor && !plantedRecallCounts {
 			r.unread--
 			u.unread--
 			r.mentioned = r.mentioned && r.unread > 0
@@ -288,7 +291,7 @@ func (u *User) count(r *row, e *protocol.Entry) {
 			})
 		}
 	case protocol.Kind_EDIT:
-		if len(e.Mentions) > 0 && e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor { // what was held back is seen now
+		if len(e.Mentions) > 0 && !e.Quiet && e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor { // what was held back is seen now
 			r.mentioned = r.mentioned || slices.Contains(e.Mentions, u.id) || slices.Contains(e.Mentions, "*")
 		}
 		if r.last != nil && r.last.Seq == e.Target {

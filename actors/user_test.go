@@ -120,6 +120,42 @@ func TestTheHomeListIsTheSameOnEveryDeviceAndAfterARestart(t *testing.T) {
 	bob.refused(&protocol.Frame{Body: &protocol.Frame_SessionList{SessionList: &protocol.SessionList{Cursor: "?"}}}, protocol.Code_BAD_REQUEST)
 }
 
+func TestAPressOfACardIsUnreadForNobody(t *testing.T) {
+	s := newStage(t, actors.Config{})
+	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")
+	id := ann.create(protocol.SessionType_GROUP, "bob")
+	ann.send(id, "1", "vote")
+	press := func(c *client, key string) *protocol.MsgSendReply {
+		return c.must(&protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{
+			Session: id, ClientMsgId: key, ReplyTo: protocol.MessageID(id, 1), Mentions: []string{"bob"},
+			Content: &protocol.Content{Type: protocol.ContentType_CARD, Title: "vote", Data: `{"troupe":{"action":"vote:1"}}`},
+		}}}).GetMsgSendReply()
+	}
+	press(ann, "2")
+	again := press(ann, "3")
+	if e := bob.push(3); !e.Quiet || e.Content == nil {
+		t.Errorf("a press comes as %v", e)
+	}
+	check := func(where string, bob *client) {
+		t.Helper()
+		h := bob.row(id)
+		if h.Unread != 1 || h.Mentioned || h.Last.GetSeq() != 1 || h.UpdatedAt != h.Last.CreatedAt {
+			t.Errorf("%s: unread %d, mentioned %v, last %v, updated at %d", where, h.Unread, h.Mentioned, h.Last, h.UpdatedAt)
+		}
+	}
+	check("live", bob)
+	ann.must(&protocol.Frame{Body: &protocol.Frame_MsgCancel{MsgCancel: &protocol.MsgCancel{Session: id, MessagerecvId: again.MessagerecvId}}})
+	if e := bob.push(4); e.Kind != protocol.Kind_RECALL || !e.Quiet {
+		t.Errorf("that one was taken back comes as %v", e)
+	}
+	check("after one was taken back", bob)
+	s.restart()
+	check("after a restart", s.dial("bob", "d"))
+	bob = s.dial("bob", "d")
+	bob.must(read(id, 1))
+	eventually(t, "nothing is unread when the message was read", func() bool { return bob.row(id).Unread == 0 })
+}
+
 func TestAHeartbeatNamesTheHeadsThatMoved(t *testing.T) {
 	s := newStage(t, actors.Config{})
 	ann, bob := s.dial("ann", "d"), s.dial("bob", "d")

@@ -107,7 +107,7 @@ func (s *sessions) unreadMessages(ctx context.Context, in *unreadInput) (*answer
 		return nil, err
 	}
 	for _, e := range r.Messages {
-		if e.Kind == protocol.Kind_MESSAGE && e.Sender != who.User && !e.Recalled && !e.Expired {
+		if e.Counts() && e.Sender != who.User {
 			out.Items = append(out.Items, viewMessage(e))
 		}
 	}

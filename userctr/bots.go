@@ -16,12 +16,14 @@ type BotUser struct {
 	Name   string
 	About  string // one line; cut to what a profile's field holds
 	Avatar string // an emoji, a link, or nothing
+	AI     bool   // a model writes what it says
 }
 
 // Fields of a bot's profile.
 const (
 	fieldAbout = "about"
 	fieldEmoji = "emoji" // what stands for its picture, where it has none
+	fieldAI    = "ai"    // "yes": a model writes what it says
 )
 
 // notForBots refuses ids that bots alone have to everybody else.
@@ -76,6 +78,9 @@ func (b *BotUser) user() (*User, error) {
 	u := &User{ID: b.ID, Nickname: nickname, Kind: Bot, Fields: map[string]string{}}
 	if about := strings.TrimSpace(strings.ToValidUTF8(b.About, "")); about != "" {
 		u.Fields[fieldAbout] = firstRunes(about, maxFieldValue)
+	}
+	if b.AI {
+		u.Fields[fieldAI] = "yes"
 	}
 	switch {
 	case b.Avatar == "":

@@ -36,7 +36,15 @@ func TestABotIsMadeOnceAndChangedWhenItLooksDifferent(t *testing.T) {
 	if changed := must(echo); changed.Version <= u.Version || changed.Nickname != "Echo" || changed.Avatar != echo.Avatar || changed.Fields["emoji"] != "" {
 		t.Errorf("after a change the bot is %+v", changed)
 	}
-	if len(told) != 1 || told[0].UserId != "b_echo" || told[0].Kind != "bot" {
+	echo.AI = true
+	if changed := must(echo); changed.Fields["ai"] != "yes" {
+		t.Errorf("of a bot that a model writes for, the fields are %v", changed.Fields)
+	}
+	echo.AI = false
+	if changed := must(echo); changed.Fields["ai"] != "" {
+		t.Errorf("of one that is no AI any more, the fields are %v", changed.Fields)
+	}
+	if len(told) != 3 || told[0].UserId != "b_echo" || told[0].Kind != "bot" {
 		t.Errorf("of the change are told %v", told)
 	}
 	if u, err := b.FindExact(ctx, "u_x", "Echo"); err != nil || u.ID != "b_echo" {

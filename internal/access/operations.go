@@ -126,6 +126,7 @@ var operations = map[string][]Action{
 	"head-release-file": {Releases},
 	"get-app-files":     {AdminApps},
 
+	"list-held":    {Judge, AdminSessions},
 	"get-original": {Judge, AdminSessions},
 	"deal-message": {Judge, AdminSessions},
 

@@ -205,7 +205,7 @@ func (c *chat) entry(e *protocol.Entry) {
 	r := c.row(e.Session)
 	r.HeadSeq = max(r.HeadSeq, e.Seq)
 	r.ids[e.Seq] = e.MessagerecvId
-	message, mine := e.Kind == protocol.Kind_MESSAGE, e.Sender == c.me
+	message, mine := e.Shows(), e.Sender == c.me
 	if message {
 		r.Last, r.UpdatedAt = e, e.CreatedAt
 		if mine {

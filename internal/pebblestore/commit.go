@@ -130,7 +130,7 @@ func (c *committer) append(a *actors.Append) error {
 			}
 		}
 		h.last = e.Seq
-		if e.Kind == protocol.Kind_MESSAGE {
+		if e.Shows() {
 			h.message = e.Seq
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/actors"
@@ -32,6 +35,42 @@ func (s *Store) Original(ctx context.Context, session protocol.SessionID, seq in
 		return nil, either(err, protocol.NotFound("the original of message %s", protocol.MessageID(session, seq)))
 	}
 	return o, nil
+}
+
+// Dealt fills actors.Journal.
+func (s *Store) Dealt(ctx context.Context, session protocol.SessionID, before int64, limit int) (entries []*protocol.Entry, err error) {
+	k, err := s.known(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	to := k.original(before)
+	if before <= 0 {
+		to = k.original(math.MaxInt64)
+	}
+	seqs, err := s.newest(k.original(0), to, limit)
+	for _, seq := range seqs {
+		if err == nil {
+			var found []*protocol.Entry
+			found, err = s.Range(ctx, session, seq, seq, 1, 1)
+			entries = append(entries, found...)
+		}
+	}
+	return entries, err
+}
+
+// newest gives the seqs that up to limit keys from..to end with, the last key's first.
+func (s *Store) newest(from, to []byte, limit int) (seqs []int64, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	if err != nil {
+		return nil, fmt.Errorf("pebblestore: %s: %w", s.dir, err)
+	}
+	for ok := it.Last(); ok && len(seqs) < limit; ok = it.Prev() {
+		seqs = append(seqs, seqOf(it.Key()))
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("pebblestore: %s: %w", s.dir, err)
+	}
+	return seqs, nil
 }
 
 func parseOriginal(seq int64, row []byte) (*actors.Original, error) {

@@ -19,7 +19,7 @@ var errShort = errors.New("a row is shorter than its table's rows are")
 type head struct {
 	epoch   int64 // of the newest claim
 	last    int64 // the newest seq
-	message int64 // the newest seq of kind message, 0: none
+	message int64 // the newest seq of a message that shows, 0: none
 	members int64 // how many
 }
 
@@ -52,11 +52,12 @@ const (
 	flagExpired              //
 	flagMentions             // mentions somebody
 	flagSent                 // has a client message id
+	flagQuiet                //
 )
 
-// counts says that an entry with these flags is unread until it is read.
+// counts is protocol.Entry.Counts of the entry with these flags.
 func counts(flags byte) bool {
-	return flags&(flagMessage|flagRecalled|flagExpired) == flagMessage
+	return flags&(flagMessage|flagRecalled|flagExpired|flagQuiet) == flagMessage
 }
 
 func userHash(user protocol.UserID) [8]byte {
@@ -85,6 +86,9 @@ func entryRow(e *protocol.Entry, hash [8]byte, scratch []byte) (row, again []byt
 	}
 	if e.ClientMsgId != "" {
 		flags |= flagSent
+	}
+	if e.Quiet {
+		flags |= flagQuiet
 	}
 	row = make([]byte, 0, entryHeader+len(scratch))
 	row = append(row, flags)

@@ -18,7 +18,7 @@ func TestAnEntryRowHasAllOfTheEntry(t *testing.T) {
 		CreatedAt: 5, Expire: 6, ReplyTo: "r", Mentions: []string{"*"}, Target: 3, TargetSender: "bob", Members: []string{"cid"},
 		Reaction: "+1", Removed: true, Reactions: []*protocol.Reaction{{Reaction: "x", Users: []string{"ann"}, Count: 1}}, ReactedSeq: 4, EditedAt: 9,
 		Recalled: true, Expired: true, Name: "n", Owner: "o", Answer: "accept", Platform: "web", Role: protocol.Role_OWNER,
-		Change: &protocol.SessionChange{Dissolved: true}, Cut: true,
+		Change: &protocol.SessionChange{Dissolved: true}, Cut: true, Quiet: true,
 		Deal: &protocol.Deal{State: "rewritten", By: "b_mod", Reason: "why", At: 8}}
 	fields := e.ProtoReflect()
 	for i := range fields.Descriptor().Fields().Len() {

@@ -2335,6 +2335,7 @@ type Entry struct {
 	ReactedSeq    int64                  `protobuf:"varint,28,opt,name=reacted_seq,json=reactedSeq,proto3" json:"reacted_seq,omitempty"` // the newest react entry that reactions counts
 	Cut           bool                   `protobuf:"varint,27,opt,name=cut,proto3" json:"cut,omitempty"`                                 // of a home list's last: its texts are cut short, its lists left out
 	Deal          *Deal                  `protobuf:"bytes,29,opt,name=deal,proto3" json:"deal,omitempty"`                                // what moderation did to the content
+	Quiet         bool                   `protobuf:"varint,30,opt,name=quiet,proto3" json:"quiet,omitempty"`                             // a press of a card, or what is done to one: no session's last, and unread for nobody
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2570,6 +2571,13 @@ func (x *Entry) GetDeal() *Deal {
 		return x.Deal
 	}
 	return nil
+}
+
+func (x *Entry) GetQuiet() bool {
+	if x != nil {
+		return x.Quiet
+	}
+	return false
 }
 
 // Deal says what moderation made of a message. What was first written is kept apart
@@ -9562,7 +9570,7 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\x95\a\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xab\a\n" +
 	"\x05Entry\x12\x1e\n" +
 	"\asession\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\asession\x12\x16\n" +
 	"\x03seq\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01R\x03seq\x12+\n" +
@@ -9595,7 +9603,8 @@ const file_internal_protocol_troupe_proto_rawDesc = "" +
 	"\vreacted_seq\x18\x1c \x01(\x03R\n" +
 	"reactedSeq\x12\x10\n" +
 	"\x03cut\x18\x1b \x01(\bR\x03cut\x12#\n" +
-	"\x04deal\x18\x1d \x01(\v2\x0f.troupe.v1.DealR\x04deal\"`\n" +
+	"\x04deal\x18\x1d \x01(\v2\x0f.troupe.v1.DealR\x04deal\x12\x14\n" +
+	"\x05quiet\x18\x1e \x01(\bR\x05quiet\"`\n" +
 	"\x04Deal\x12\x1a\n" +
 	"\x05state\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05state\x12\x14\n" +
 	"\x02by\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x02by\x12\x16\n" +

@@ -179,6 +179,8 @@ export interface Entry {
   cut?: boolean
   /** what moderation did to the content */
   deal?: Deal
+  /** a press of a card, or what is done to one: no session's last, and unread for nobody */
+  quiet?: boolean
 }
 
 /** Deal says what moderation made of a message. What was first written is kept apart and told to nobody in the session. */

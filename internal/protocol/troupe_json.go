@@ -1867,6 +1867,9 @@ func (m *Entry) appendFields(b []byte) []byte {
 	if m.Deal != nil {
 		b = appendObject(append(b, `,"deal":`...), m.Deal)
 	}
+	if m.Quiet {
+		b = appendBool(append(b, `,"quiet":`...), m.Quiet)
+	}
 	return b
 }
 
@@ -1900,6 +1903,7 @@ var namesEntry = []string{
 	"reactedSeq",
 	"cut",
 	"deal",
+	"quiet",
 }
 
 func (*Entry) names() []string { return namesEntry }
@@ -1965,6 +1969,8 @@ func (*Entry) fieldOf(name []byte) int {
 		return 27
 	case "deal":
 		return 28
+	case "quiet":
+		return 29
 	}
 	return -1
 }
@@ -2032,6 +2038,8 @@ func (m *Entry) readField(r *reader, field int) {
 	case 28:
 		m.Deal = new(Deal)
 		r.object(m.Deal)
+	case 29:
+		m.Quiet = r.bool()
 	}
 }
 

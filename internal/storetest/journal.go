@@ -42,6 +42,7 @@ func Journal(t *testing.T, open func(t testing.TB) Store) {
 		"members come in order of joining":                   membersInOrder,
 		"a home row says how a session stands":               home,
 		"unread counts what others said":                     unread,
+		"what is quiet counts for nobody":                    quiet,
 		"ranges are bounded":                                 ranges,
 		"a rewritten entry is as it was written last":        rewritten,
 		"an original is there as long as it is kept":         originals,
@@ -512,6 +513,33 @@ func unread(t *testing.T, s Store) {
 	is("ann", 3, 6, 0, false)
 }
 
+func quiet(t *testing.T, s Store) {
+	press, other := message(2, "bob", "b"), message(4, "bob", "d")
+	press.Content, press.Mentions, press.Quiet = &protocol.Content{Type: protocol.ContentType_CARD, Data: `{"troupe":{"action":"vote"}}`}, []string{"ann"}, true
+	other.Content, other.Quiet = press.Content, true
+	is := func(last, unread int64) {
+		t.Helper()
+		row, err := s.HomeOf(background, "ann", room, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, mentioned, err := s.Unread(background, room, "ann", 0, row.Head)
+		if err != nil || row.Last.GetSeq() != last || row.Unread != unread || n != unread || row.Mentioned || mentioned {
+			t.Errorf("last %d, unread %d and %d, mentioned %v and %v, %v; want last %d, unread %d, not mentioned", row.Last.GetSeq(), row.Unread, n, row.Mentioned, mentioned, err, last, unread)
+		}
+	}
+	commit(t, s, create(room, "ann", "bob"))
+	is(0, 0)
+	commit(t, s, says(room, message(1, "bob", "a"), press))
+	is(1, 1)
+	commit(t, s, says(room, message(3, "bob", "c"), other))
+	is(3, 2)
+	gone := proto.CloneOf(other)
+	gone.Recalled, gone.Content = true, nil
+	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{gone}})
+	is(3, 2)
+}
+
 func ranges(t *testing.T, s Store) {
 	a := says(room)
 	for seq := range int64(50) {
@@ -620,7 +648,17 @@ func originals(t *testing.T, s Store) {
 			t.Errorf("Original = %+v, %v, want %+v", got, err, want)
 		}
 	}
+	dealt := func(id protocol.SessionID, before int64, limit int, want ...int64) {
+		t.Helper()
+		entries, err := s.Dealt(background, id, before, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "dealt", seqs(entries), want)
+	}
 	is(said)
+	dealt(room, 0, 9, 1)
+	dealt(pair, 0, 9)
 	entries, err := s.Range(background, room, 1, 1, 1, 1<<20)
 	if err != nil || len(entries) != 1 || entries[0].Content != nil || entries[0].Deal.GetReason() != "why" {
 		t.Errorf("the log has %v, %v", entries, err)
@@ -635,8 +673,21 @@ func originals(t *testing.T, s Store) {
 		t.Errorf("an old activation ends an original: %v, %v", err, refused.Err)
 	}
 	is(other)
+	for seq := int64(2); seq < 6; seq++ {
+		e := message(seq, "ann", fmt.Sprint(seq))
+		a := says(room, e)
+		if seq != 3 {
+			a.Original = &actors.Original{Seq: seq, Content: e.Content}
+			e.Content, e.Deal = nil, held.Deal
+		}
+		commit(t, s, a)
+	}
+	dealt(room, 0, 2, 5, 4)
+	dealt(room, 4, 9, 2, 1)
+	dealt(room, 1, 9)
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Original: &actors.Original{Seq: 1}})
 	is(nil)
+	dealt(room, 0, 9, 5, 4, 2)
 }
 
 func due(t *testing.T, s Store) {

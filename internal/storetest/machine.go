@@ -188,6 +188,8 @@ func (m *machine) entry(r *rapid.T, seq int64, old bool) *protocol.Entry {
 		e.Mentions = []string{rapid.SampledFrom(append(m.users, "*")).Draw(r, "mention")}
 	case 2:
 		e.Expire = rapid.Int64Range(1, 5).Draw(r, "expire")
+	case 3:
+		e.Quiet = true
 	}
 	return e
 }
@@ -287,6 +289,11 @@ func everything(t fataler, j actors.Journal, id protocol.SessionID) string {
 			t.Fatalf("Original = %v", err)
 		}
 	}
+	dealt, err := j.Dealt(background, id, stored.Head, 3)
+	if err != nil {
+		t.Fatalf("Dealt = %v", err)
+	}
+	text += fmt.Sprintln("dealt", seqs(dealt))
 	if err := j.SentKeys(background, id, 2, stored.Head, func(key [16]byte, sent actors.Sent) { text += fmt.Sprintln(key, sent) }); err != nil {
 		t.Fatalf("SentKeys = %v", err)
 	}

@@ -240,6 +240,22 @@ func (m *Model) Original(_ context.Context, id protocol.SessionID, seq int64) (*
 	return nil, protocol.NotFound("original %d", seq)
 }
 
+// Dealt fills actors.Journal.
+func (m *Model) Dealt(ctx context.Context, id protocol.SessionID, before int64, limit int) (dealt []*protocol.Entry, err error) {
+	if before <= 0 {
+		before = 1 << 53
+	}
+	entries, err := m.Backward(ctx, id, 1, before-1, 1<<30, 0)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range entries {
+		if _, kept := m.sessions[id].originals[e.Seq]; kept && len(dealt) < limit {
+			dealt = append(dealt, e)
+		}
+	}
+	return dealt, err
+}
+
 // Deeds fills actors.Journal.
 func (m *Model) Deeds(_ context.Context, id protocol.SessionID, target int64, user protocol.UserID) (deeds []actors.Deed, err error) {
 	m.mu.Lock()
@@ -318,7 +334,7 @@ func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.Se
 		}
 	}
 	for _, e := range entries {
-		if e.Kind == protocol.Kind_MESSAGE {
+		if e.Shows() {
 			row.Last = e
 		}
 	}
@@ -335,7 +351,7 @@ func (m *Model) Unread(_ context.Context, id protocol.SessionID, user protocol.U
 		return 0, false, err
 	}
 	for _, e := range s.entries {
-		if e.Seq > after && e.Seq <= to && e.Kind == protocol.Kind_MESSAGE && e.Sender != user && !e.Recalled && !e.Expired {
+		if e.Seq > after && e.Seq <= to && e.Counts() && e.Sender != user {
 			n++
 			mentioned = mentioned || slices.Contains(e.Mentions, user) || slices.Contains(e.Mentions, "*")
 		}

@@ -548,7 +548,7 @@ func TestWhatWasHeldBackIsGivenToBotsWhenItIsLetGo(t *testing.T) {
 	if held.Deal.GetState() != "held" {
 		t.Fatalf("it was stored as %v", held)
 	}
-	if err := s.node.Decide(t.Context(), protocol.Identity{User: "ann", Device: "d"}, held.MessagerecvId, actors.VerdictAllow); err != nil {
+	if err := s.node.Decide(t.Context(), protocol.Identity{User: "ann", Device: "d"}, held.MessagerecvId, actors.VerdictAllow, ""); err != nil {
 		t.Fatal(err)
 	}
 	s.saysInTheEnd(id, "b_echo", "echo not this", "echo this")

@@ -117,6 +117,7 @@ type Persona struct {
 	Name   string
 	About  string
 	Avatar string
+	AI     bool // a model writes what it says
 }
 
 // Files is where bots' files are.

@@ -167,7 +167,7 @@ func (d *Desks) Serve(ctx context.Context, of Plugin, ch Channel) error {
 	}
 	var selves []*botv1.Self
 	if err == nil {
-		selves, err = d.enroll(ctx, says)
+		selves, err = d.enroll(ctx, says, of.Model.Socket != "")
 	}
 	if err != nil {
 		var no *RefusedError
@@ -200,8 +200,8 @@ func (d *Desks) Serve(ctx context.Context, of Plugin, ch Channel) error {
 	return err
 }
 
-// enroll makes the users that a plugin is.
-func (d *Desks) enroll(ctx context.Context, says *botv1.Describe) (selves []*botv1.Self, err error) {
+// enroll makes the users that a plugin is. Those of one that has a model are shown as AI.
+func (d *Desks) enroll(ctx context.Context, says *botv1.Describe, model bool) (selves []*botv1.Self, err error) {
 	personas := says.Personas
 	if len(personas) == 0 {
 		personas = []*botv1.Persona{{Handle: says.Id, Name: says.Id}}
@@ -213,7 +213,7 @@ func (d *Desks) enroll(ctx context.Context, says *botv1.Describe) (selves []*bot
 			name = handle
 		}
 		id := protocol.BotUserID(says.Id, handle)
-		if err := d.need.Users.EnsureBot(ctx, Persona{User: id, Name: name, About: p.About, Avatar: p.Avatar}); err != nil {
+		if err := d.need.Users.EnsureBot(ctx, Persona{User: id, Name: name, About: p.About, Avatar: p.Avatar, AI: model || p.Ai}); err != nil {
 			if code := protocol.AsError(err).Code; code == protocol.Code_BAD_REQUEST || code == protocol.Code_TOO_LARGE || code == protocol.Code_CONFLICT {
 				return nil, refuse("BAD_DESCRIBE", "persona %s: %s", handle, protocol.AsError(err).Detail)
 			}

@@ -11,8 +11,10 @@ export interface Bot {
   name?: string
   about?: string
   avatar?: string
+  /** A model of its own writes what it says; said by itself where it has the scope model. */
+  ai?: boolean
   /** When it is more than one user: all of them. */
-  personas?: { handle: string; name: string; about?: string; avatar?: string }[]
+  personas?: { handle: string; name: string; about?: string; avatar?: string; ai?: boolean }[]
   scopes?: string[]
   commands?: Command[]
   /** Events at once: 16. */

@@ -35,7 +35,8 @@ type Bot struct {
 	Name     string    // as people see it; the ID
 	About    string    // one line
 	Avatar   string    // an emoji
-	Personas []Persona // when it is more than one user: all of them, instead of Name, About and Avatar
+	AI       bool      // a model of its own writes what it says; said by itself where it has the scope model
+	Personas []Persona // when it is more than one user: all of them, instead of Name, About, Avatar and AI
 	Scopes   []string  // what it asks for: docs/bots.md has the list
 	Commands []Command
 
@@ -71,6 +72,7 @@ type Persona struct {
 	Name   string
 	About  string
 	Avatar string
+	AI     bool
 }
 
 var handle = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
@@ -125,10 +127,10 @@ func (b *Bot) describe() (*botv1.Describe, error) {
 		d.MaxEventAgeMs = b.MaxEventAge.Milliseconds()
 	}
 	for _, p := range b.Personas {
-		d.Personas = append(d.Personas, &botv1.Persona{Handle: p.Handle, Name: p.Name, About: p.About, Avatar: p.Avatar})
+		d.Personas = append(d.Personas, &botv1.Persona{Handle: p.Handle, Name: p.Name, About: p.About, Avatar: p.Avatar, Ai: p.AI})
 	}
 	if len(b.Personas) == 0 {
-		d.Personas = []*botv1.Persona{{Name: cmp.Or(b.Name, b.ID), About: b.About, Avatar: b.Avatar}}
+		d.Personas = []*botv1.Persona{{Name: cmp.Or(b.Name, b.ID), About: b.About, Avatar: b.Avatar, Ai: b.AI}}
 	}
 	for _, c := range b.Commands {
 		d.Commands = append(d.Commands, c.wire())

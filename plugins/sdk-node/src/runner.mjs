@@ -25,7 +25,7 @@ export class Runner {
     const b = this.#bot
     return {
       protocol: 1, id: b.id, version: b.version ?? '0.0.0', scopes: b.scopes ?? [],
-      personas: b.personas ?? [{ handle: '', name: b.name ?? b.id, about: b.about ?? '', avatar: b.avatar ?? '' }],
+      personas: b.personas ?? [{ handle: '', name: b.name ?? b.id, about: b.about ?? '', avatar: b.avatar ?? '', ai: !!b.ai }],
       commands: (b.commands ?? []).map((c) => ({
         name: c.name, help: c.help ?? '', helpIn: c.helpIn ?? {}, destructive: c.destructive ?? false, readOnly: c.readOnly ?? false,
         persona: c.persona ?? '',

@@ -557,6 +557,7 @@ type Persona struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`     // as people see it
 	About         string                 `protobuf:"bytes,3,opt,name=about,proto3" json:"about,omitempty"`   // one line
 	Avatar        string                 `protobuf:"bytes,4,opt,name=avatar,proto3" json:"avatar,omitempty"` // an emoji, or nothing
+	Ai            bool                   `protobuf:"varint,5,opt,name=ai,proto3" json:"ai,omitempty"`        // a model of its own writes what it says; one that the host gave a model needs not say so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,6 +618,13 @@ func (x *Persona) GetAvatar() string {
 		return x.Avatar
 	}
 	return ""
+}
+
+func (x *Persona) GetAi() bool {
+	if x != nil {
+		return x.Ai
+	}
+	return false
 }
 
 // Command is what people call by /name. The host checks arguments before the bot sees them.
@@ -5298,12 +5306,13 @@ const file_plugins_sdk_botv1_bot_proto_rawDesc = "" +
 	"\x10max_event_age_ms\x18\n" +
 	" \x01(\x03R\rmaxEventAgeMs\x12\x1c\n" +
 	"\tmoderates\x18\v \x01(\bR\tmoderates\x12\x10\n" +
-	"\x03sdk\x18\f \x01(\tR\x03sdk\"c\n" +
+	"\x03sdk\x18\f \x01(\tR\x03sdk\"s\n" +
 	"\aPersona\x12\x16\n" +
 	"\x06handle\x18\x01 \x01(\tR\x06handle\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05about\x18\x03 \x01(\tR\x05about\x12\x16\n" +
-	"\x06avatar\x18\x04 \x01(\tR\x06avatar\"\xaf\x02\n" +
+	"\x06avatar\x18\x04 \x01(\tR\x06avatar\x12\x0e\n" +
+	"\x02ai\x18\x05 \x01(\bR\x02ai\"\xaf\x02\n" +
 	"\aCommand\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04help\x18\x02 \x01(\tR\x04help\x12;\n" +
