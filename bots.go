@@ -87,6 +87,9 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 	}
 	for _, d := range s.desks.Status() {
 		b := all[d.Plugin]
+		if b == nil && d.Version == "" && d.State == "offline" && !d.Remote { // it was never here: something waits for it
+			continue
+		}
 		if b == nil {
 			b = elsewhere(d)
 			all[d.Plugin] = b

@@ -49,13 +49,20 @@ type farBot struct {
 
 func (s *testServer) farBot(token, id string) *farBot {
 	s.t.Helper()
+	return s.meets(token, &botv1.Describe{Id: id, Scopes: []string{"hooks", "handoff"}})
+}
+
+// meets lets a bot in that says this of itself.
+func (s *testServer) meets(token string, says *botv1.Describe) *farBot {
+	s.t.Helper()
+	says.Protocol, says.Personas = 1, []*botv1.Persona{{Name: "Far"}}
 	conn, _, err := websocket.Dial(s.t.Context(), s.url+remote.ConnectPath, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.CloseNow() })
 	b := &farBot{s.t, conn}
-	b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Describe{Describe: &botv1.Describe{Protocol: 1, Id: id, Scopes: []string{"write", "hooks", "handoff"}, Personas: []*botv1.Persona{{Name: "Far"}}}}})
+	b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Describe{Describe: says}})
 	if b.hear().GetWelcome() == nil {
 		s.t.Fatal("it is not welcome")
 	}

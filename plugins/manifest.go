@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
 // manifestFile is what every version of a plugin has: DIR/ID/VERSION/manifest.yaml.
@@ -83,8 +85,8 @@ func readManifest(dir string) (*Manifest, []byte, error) {
 	return m, text, nil
 }
 
-// Scopes are what bots may be granted. Behind network: may stand a host.
-var Scopes = []string{"write", "read.all", "bots.read", "history", "members", "kv", "schedule", "files", "hooks", "handoff", "tools", "moderate", "invite", "model", "network"}
+// Scopes are what bots may be granted.
+var Scopes = botv1.Scopes
 
 var goodHost = regexp.MustCompile(`^[a-z0-9.*-]{1,120}(:[0-9]{1,5})?$`)
 

@@ -114,6 +114,43 @@ func (s *Store) BotsBehind(ctx context.Context, bot protocol.UserID, after proto
 	return all, next, err
 }
 
+// BotsGone fills desk.Store.
+func (s *Store) BotsGone(ctx context.Context, bot protocol.UserID, from protocol.SessionID, limit int) (all []*desk.Cursor, next protocol.SessionID, err error) {
+	prefix := rowKey(tableBotCursor, bot, "")
+	first := prefix
+	if from != "" {
+		k, ok := parseSession(from)
+		if !ok {
+			return nil, "", protocol.NotFound("session %s", from)
+		}
+		first = append(botIn(tableBotCursor, bot, k), 0)
+	}
+	err = s.scan(first, after(prefix), func(key, row []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(key) != len(prefix)+1+sessionBytes {
+			return s.bad(key, errShort)
+		}
+		k := sessionOf(key[len(prefix):])
+		if _, in, err := s.get(k.home(bot)); err != nil || in {
+			return err
+		}
+		c, err := parseCursor(row)
+		if err != nil {
+			return s.bad(key, err)
+		}
+		if len(all) == limit {
+			next = all[limit-1].Session
+			return errEnough
+		}
+		c.Bot, c.Session = bot, k.String()
+		all = append(all, c)
+		return nil
+	})
+	return all, next, err
+}
+
 // afterPrefix is after, under a name that no argument hides.
 func afterPrefix(prefix []byte) []byte { return after(prefix) }
 

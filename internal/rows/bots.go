@@ -14,6 +14,7 @@ import (
 const (
 	tableBotBytes    = 0x7a // plugin → bytes of its keys and values 8
 	tableBotWish     = 0x7d // message → desk.Wish
+	tableBotTries    = 0x92 // plugin 0, event → desk.Tries
 	tableBotDead     = 0x8b // plugin 0, event → desk.DeadLetter
 	tableBotKey      = 0x8c // plugin 0, room 0, key → version 8, expires 8, value
 	tableBotKeyEnds  = 0x8d // expires 8, plugin 0, room 0, key → nothing
@@ -76,18 +77,69 @@ func (s *Store) PutBotWish(ctx context.Context, message string, w *desk.Wish) er
 	return s.update(ctx, func(t *tx) error { return putRow(t, rowKey(tableBotWish, message), w) })
 }
 
-// TakeBotWish fills desk.Store.
-func (s *Store) TakeBotWish(ctx context.Context, message string) (w *desk.Wish, err error) {
-	err = s.update(ctx, func(t *tx) error {
-		row, err := getRow[desk.Wish](t, rowKey(tableBotWish, message), "wish", message)
-		if err != nil {
+// BotWish fills desk.Store.
+func (s *Store) BotWish(ctx context.Context, message string) (*desk.Wish, error) {
+	w, err := getRow[desk.Wish](s.with(ctx), rowKey(tableBotWish, message), "wish", message)
+	if err != nil {
+		return nil, err
+	}
+	return &w, nil
+}
+
+// SweepBotWishes fills desk.Store.
+func (s *Store) SweepBotWishes(ctx context.Context, now time.Time, limit int) (int, error) {
+	var over [][]byte
+	err := s.scan(ctx, []byte{tableBotWish}, after([]byte{tableBotWish}), func(key, value []byte) error {
+		var w desk.Wish
+		if len(over) == limit {
+			return errEnough
+		}
+		if err := parseRow(value, &w); err != nil {
 			return err
 		}
-		w = &row
-		t.delete(rowKey(tableBotWish, message))
+		if w.Expires <= now.UnixMilli() {
+			over = append(over, bytes.Clone(key))
+		}
 		return nil
 	})
-	return w, err
+	if err != nil || len(over) == 0 {
+		return 0, err
+	}
+	return len(over), s.update(ctx, func(t *tx) error {
+		for _, key := range over {
+			t.delete(key)
+		}
+		return nil
+	})
+}
+
+// PutBotTries fills desk.Store.
+func (s *Store) PutBotTries(ctx context.Context, plugin string, all []desk.Tries) error {
+	return s.update(ctx, func(t *tx) error {
+		for _, n := range all {
+			key := rowKey(tableBotTries, plugin, n.Event)
+			if n.Attempt == 0 {
+				t.delete(key)
+			} else if err := putRow(t, key, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// BotTries fills desk.Store.
+func (s *Store) BotTries(ctx context.Context, plugin string) (all []desk.Tries, err error) {
+	prefix := rowKey(tableBotTries, plugin, "")
+	err = s.scan(ctx, prefix, after(prefix), func(_, value []byte) error {
+		var n desk.Tries
+		if err := parseRow(value, &n); err != nil {
+			return err
+		}
+		all = append(all, n)
+		return nil
+	})
+	return all, err
 }
 
 // botDueKey makes the key of a schedule that is due at, 8 bytes; words are bot, session and id with zero bytes between.

@@ -31,7 +31,9 @@ func Bots(t *testing.T, open func(t *testing.T) BotStore) {
 		"keys of a plugin are bounded together":      botKeysAreBounded,
 		"keys are listed by prefix in their room":    botKeysAreListed,
 		"schedules are due in their order, and move": botSchedules,
-		"a wish is taken once":                       botWishes,
+		"a wish is kept until its time is over":      botWishes,
+		"sessions that a bot is gone from are found": botsGone,
+		"tries are kept until they end":              botTries,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -66,9 +68,9 @@ func botCursors(t *testing.T, s BotStore) {
 		t.Errorf("there is a cursor: %+v", got)
 	}
 	must(t, s.PutBotCursors(background, []*desk.Cursor{
-		{Bot: robot, Session: one, Seq: 7}, {Bot: robot, Session: two, Seq: 3, Ahead: []int64{5, 9}}, {Bot: "b_echo.x", Session: one, Seq: 1},
+		{Bot: robot, Session: one, Seq: 7}, {Bot: robot, Session: two, Seq: 3, Ahead: []int64{5, 9}}, {Bot: "b_echo.x", Session: one, Seq: -1},
 	}))
-	for _, want := range []*desk.Cursor{{Bot: robot, Session: one, Seq: 7}, {Bot: robot, Session: two, Seq: 3, Ahead: []int64{5, 9}}, {Bot: "b_echo.x", Session: one, Seq: 1}} {
+	for _, want := range []*desk.Cursor{{Bot: robot, Session: one, Seq: 7}, {Bot: robot, Session: two, Seq: 3, Ahead: []int64{5, 9}}, {Bot: "b_echo.x", Session: one, Seq: -1}} {
 		got, err := s.BotCursor(background, want.Bot, want.Session)
 		must(t, err)
 		equal(t, "cursor", fmt.Sprint(*got), fmt.Sprint(*want))
@@ -92,6 +94,9 @@ func botsBehind(t *testing.T, s BotStore) {
 			want[id] = b
 		}
 	}
+	untold := botSession(t, s, 0) // nothing was said in it, and the bot was not told that it is in it
+	must(t, s.PutBotCursors(background, []*desk.Cursor{{Bot: robot, Session: untold, Seq: -1}}))
+	want[untold] = desk.Behind{Session: untold, Seq: -1}
 	got := map[string]desk.Behind{}
 	for after, pages := "", 0; ; pages++ {
 		all, next, err := s.BotsBehind(background, robot, after, 2)
@@ -310,9 +315,69 @@ func botSchedules(t *testing.T, s BotStore) {
 func botWishes(t *testing.T, s BotStore) {
 	want := &desk.Wish{Plugin: "p", Bot: robot, Asker: "ann", Target: "b_poll", Command: "close", Args: `{"a":1}`, Hops: 1, Expires: 5}
 	must(t, s.PutBotWish(background, "m.1", want))
-	got, err := s.TakeBotWish(background, "m.1")
-	must(t, err)
-	equal(t, "the wish", fmt.Sprint(*got), fmt.Sprint(*want))
-	_, err = s.TakeBotWish(background, "m.1")
+	must(t, s.PutBotWish(background, "m.2", &desk.Wish{Expires: 9}))
+	for _, want.Click = range []string{"", "m.7"} {
+		must(t, s.PutBotWish(background, "m.1", want))
+		got, err := s.BotWish(background, "m.1")
+		must(t, err)
+		equal(t, "the wish", fmt.Sprint(*got), fmt.Sprint(*want))
+	}
+	_, err := s.BotWish(background, "m.3")
 	wants(t, err, protocol.Code_NOT_FOUND)
+	for at, ended := range []int{4: 0, 5: 1, 6: 0, 9: 1} {
+		n, err := s.SweepBotWishes(background, time.UnixMilli(int64(at)), 10)
+		if must(t, err); n != ended {
+			t.Errorf("at %d %d end, want %d", at, n, ended)
+		}
+	}
+	_, err = s.BotWish(background, "m.1")
+	wants(t, err, protocol.Code_NOT_FOUND)
+}
+
+func botsGone(t *testing.T, s BotStore) {
+	in := botSession(t, s, 1)
+	cursors := []*desk.Cursor{{Bot: robot, Session: in, Seq: 1}, {Bot: "b_echo.x", Session: protocol.NewSessionID(), Seq: 1}}
+	want := map[string]int64{}
+	for i := range 5 {
+		id := protocol.NewSessionID()
+		if i == 4 {
+			id = protocol.P2PSessionID("a", robot)
+		}
+		want[id] = int64(i) - 1
+		cursors = append(cursors, &desk.Cursor{Bot: robot, Session: id, Seq: want[id]})
+	}
+	must(t, s.PutBotCursors(background, cursors))
+	got := map[string]int64{}
+	for after, pages := "", 0; ; pages++ {
+		all, next, err := s.BotsGone(background, robot, after, 2)
+		must(t, err)
+		if len(all) > 2 || pages > 10 {
+			t.Fatalf("page %d has %d", pages, len(all))
+		}
+		for _, c := range all {
+			if got[c.Session] = c.Seq; c.Bot != robot {
+				t.Errorf("it is %s's", c.Bot)
+			}
+		}
+		if after = next; next == "" {
+			break
+		}
+	}
+	equal(t, "gone from", fmt.Sprint(got), fmt.Sprint(want))
+}
+
+func botTries(t *testing.T, s BotStore) {
+	is := func(plugin, want string) {
+		t.Helper()
+		all, err := s.BotTries(background, plugin)
+		must(t, err)
+		equal(t, plugin+"'s", fmt.Sprint(all), want)
+	}
+	is("echo", "[]")
+	must(t, s.PutBotTries(background, "echo", []desk.Tries{{Event: "s.2@b", Attempt: 1, Crashes: 1, At: 5}, {Event: "s.1@b", Attempt: 4, At: 6}}))
+	must(t, s.PutBotTries(background, "echo2", []desk.Tries{{Event: "s.1@b", Attempt: 2, At: 7}}))
+	is("echo", "[{s.1@b 4 0 6} {s.2@b 1 1 5}]")
+	must(t, s.PutBotTries(background, "echo", []desk.Tries{{Event: "s.1@b"}, {Event: "s.2@b", Attempt: 2, Crashes: 2, At: 8}, {Event: "s.9@b"}}))
+	is("echo", "[{s.2@b 2 2 8}]")
+	is("echo2", "[{s.1@b 2 0 7}]")
 }

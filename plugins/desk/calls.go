@@ -21,36 +21,6 @@ const (
 	maxFuture = 5 * 365 * 24 * time.Hour // of a schedule
 )
 
-// scopeOf is what a call needs; "": nothing.
-func scopeOf(c *botv1.Call) string {
-	switch c.Do.(type) {
-	case *botv1.Call_Post, *botv1.Call_Delta, *botv1.Call_End, *botv1.Call_Typing, *botv1.Call_Whisper,
-		*botv1.Call_Edit, *botv1.Call_Recall, *botv1.Call_React:
-		return "write"
-	case *botv1.Call_History:
-		return "history"
-	case *botv1.Call_Members:
-		return "members"
-	case *botv1.Call_KvGet, *botv1.Call_KvSet, *botv1.Call_KvList:
-		return "kv"
-	case *botv1.Call_Schedule, *botv1.Call_Unschedule:
-		return "schedule"
-	case *botv1.Call_FileGet, *botv1.Call_FilePut:
-		return "files"
-	case *botv1.Call_Handoff:
-		return "handoff"
-	case *botv1.Call_Tools, *botv1.Call_ToolCall:
-		return "tools"
-	case *botv1.Call_Silence:
-		return "moderate"
-	case *botv1.Call_Usage:
-		return "model"
-	case *botv1.Call_HookMake, *botv1.Call_HookList, *botv1.Call_HookDrop:
-		return "hooks"
-	}
-	return ""
-}
-
 // wish is a call with what it is about.
 type wish struct {
 	*botv1.Call
@@ -75,7 +45,7 @@ func (l *link) call(c *botv1.Call) {
 	p := l.p
 	w, err := l.about(c)
 	if err == nil {
-		if scope := scopeOf(c); scope != "" && !p.granted(scope) && !(scope == "model" && p.granted("model.chat")) {
+		if scope := botv1.ScopeOf(c); scope != "" && !p.grants(scope) {
 			err = protocol.Denied("the scope %s is needed", scope)
 		}
 	}

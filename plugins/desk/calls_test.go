@@ -471,6 +471,53 @@ func TestABotIsToldWhenItIsTakenOut(t *testing.T) {
 	}
 }
 
+func TestABotHearsThatItIsInASessionWheneverItComesBack(t *testing.T) {
+	s := newStage(t, quick)
+	c := s.caller(aBot("echo"))
+	id := s.create(protocol.SessionType_GROUP, "b_echo")
+	first := c.event("added")
+	eventually(t, "it is noted that this is still to do", func() bool {
+		at, err := s.store.BotCursor(t.Context(), "b_echo", id)
+		return err == nil && at != nil && at.Seq == -1
+	})
+	c.Close("")
+	<-c.visit.done
+	c = s.caller(aBot("echo"))
+	if e := c.event("added"); e.Id != first.Id || e.Attempt != 2 {
+		t.Errorf("it is told %v, and was told %v", e, first)
+	} else {
+		c.done(e)
+	}
+	eventually(t, "it is noted that this is done", func() bool {
+		at, err := s.store.BotCursor(t.Context(), "b_echo", id)
+		return err == nil && at != nil && at.Seq == 0
+	})
+}
+
+func TestABotThatIsAwayHearsLaterThatItWasTakenOut(t *testing.T) {
+	s := newStage(t, quick)
+	c := s.caller(aBot("echo"))
+	id := s.create(protocol.SessionType_GROUP, "b_echo")
+	c.done(c.event("added"))
+	eventually(t, "it is noted that it is in it", func() bool {
+		at, err := s.store.BotCursor(t.Context(), "b_echo", id)
+		return err == nil && at != nil
+	})
+	c.Close("")
+	<-c.visit.done
+	s.must("ann", &protocol.Frame{Body: &protocol.Frame_SessionRemoveUser{SessionRemoveUser: &protocol.SessionRemoveUser{Session: id, Members: []string{"b_echo"}}}})
+	c = s.caller(aBot("echo"))
+	e := c.event("removed")
+	if c.done(e); e.Session != id || e.Sender.GetUser() != "ann" {
+		t.Errorf("it is told %v", e)
+	}
+	eventually(t, "nothing is kept of it", func() bool {
+		at, err := s.store.BotCursor(t.Context(), "b_echo", id)
+		due, _, dueErr := s.store.DueBotSchedules(t.Context(), "echo", time.Now().Add(time.Hour), 9)
+		return err == nil && dueErr == nil && at == nil && len(due) == 0
+	})
+}
+
 func TestModeratorsRule(t *testing.T) {
 	s := newStage(t, quick)
 	bot := aBot("mod", "moderate")

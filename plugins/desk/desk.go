@@ -121,21 +121,25 @@ func (d *Desks) keep() {
 			p.flush(d.ctx)
 			p.walkOn()
 			p.due(d.ctx)
+			if beat%15 == 0 {
+				p.overdue(d.ctx)
+			}
 		}
 		d.loops.forget()
 		if beat%60 == 0 {
 			d.rates.forget()
 			d.people.forget()
-			d.sweepKeys()
+			d.sweep("bots' keys", d.need.Store.SweepBotKeys)
+			d.sweep("what bots wished for", d.need.Store.SweepBotWishes)
 		}
 	}
 }
 
-func (d *Desks) sweepKeys() {
+func (d *Desks) sweep(what string, some func(ctx context.Context, now time.Time, limit int) (int, error)) {
 	for {
-		n, err := d.need.Store.SweepBotKeys(d.ctx, d.need.Now(), 500)
-		if err != nil {
-			d.need.Log.Error("sweeping bots' keys", "err", err)
+		n, err := some(d.ctx, d.need.Now(), 500)
+		if err != nil && d.ctx.Err() == nil {
+			d.need.Log.Error("sweeping "+what, "err", err)
 		}
 		if n < 500 || err != nil {
 			return
@@ -205,8 +209,13 @@ func (d *Desks) Offer(o *actors.Offer) {
 			continue
 		}
 		for _, bot := range e.Members {
-			if p := d.of(bot); p != nil && protocol.IsBot(bot) {
+			if !protocol.IsBot(bot) {
+				continue
+			}
+			if p := d.of(bot); p != nil {
 				p.left(bot, e)
+			} else {
+				d.spawn(func() { d.disown(bot, e.Session) })
 			}
 		}
 	}

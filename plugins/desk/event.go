@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,13 @@ func (p *plug) granted(scope string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.scopes[scope]
+}
+
+// grants is granted, also for a part of the scope.
+func (p *plug) grants(scope string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.scopes[scope] || botv1.Grants(slices.Collect(maps.Keys(p.scopes)), scope)
 }
 
 func (l *lane) consent() string {

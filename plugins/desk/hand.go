@@ -70,7 +70,7 @@ func (p *plug) give(h *hand) {
 		p.suspect = h
 	}
 	p.hands[h.event.Id] = h
-	p.tries[h.event.Id] = tries{h.attempt, h.crashes}
+	p.try(h)
 	if h.attempt > 1 {
 		p.count.redelivered++
 		h.event = proto.CloneOf(h.event) // the one before may still be on its way
@@ -164,15 +164,34 @@ func (p *plug) again(h *hand, why, text string, afterMs int64) {
 	d += time.Duration(rand.Int64N(int64(d)/5 + 1)) // so that those of one fault do not come together
 	d = max(d, min(time.Duration(afterMs)*time.Millisecond, time.Hour))
 	h.state = resting
+	p.d.spawn(func() { p.rested(h, d) })
+	p.dispatch()
+}
+
+// rested has h come again after a while, once it is kept how often it was tried. It takes
+// mu itself.
+func (p *plug) rested(h *hand, d time.Duration) {
+	p.writing.Lock()
+	p.mu.Lock()
+	rows := p.keepTries(h.event.Id)
+	p.mu.Unlock()
+	ctx, cancel := p.d.background()
+	_ = p.putTries(ctx, rows)
+	cancel()
+	p.writing.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h.state != resting || p.hands[h.event.Id] != h {
+		return
+	}
 	h.timer = time.AfterFunc(d, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if h.state == resting {
+		if h.state == resting && p.hands[h.event.Id] == h {
 			p.offerAgain(h)
 			p.dispatch()
 		}
 	})
-	p.dispatch()
 }
 
 func (p *plug) offerAgain(h *hand) {
@@ -204,7 +223,7 @@ func (p *plug) finish(h *hand, err error) {
 func (p *plug) forget(h *hand) {
 	h.rest()
 	delete(p.hands, h.event.Id)
-	delete(p.tries, h.event.Id)
+	p.untry(h.event.Id)
 }
 
 // bury makes h a dead letter. It is one on disk before the cursor passes it.
@@ -220,7 +239,7 @@ func (p *plug) bury(h *hand, why, text string) {
 		Plugin: p.id, Event: h.event.Id, Bot: h.bot, Session: h.session, Seq: h.seq, Kind: h.kind,
 		Attempts: h.attempt, Why: why, Error: cutText(text, 500), At: p.d.now(),
 	}
-	if h.lane == nil {
+	if h.lane == nil || h.seq == 0 {
 		letter.Body, _ = proto.Marshal(h.event) // what we made ourselves
 	}
 	p.settled.put(h.event.Id, true) // whoever reads its session again passes over it
@@ -248,32 +267,48 @@ func (p *plug) bury(h *hand, why, text string) {
 	})
 }
 
-// lost takes back what a channel had in hand. A crash is suspected of what was in hand at
-// it: an event that was so at two in a row is given up. calm: it was none.
-func (p *plug) lost(l *link, calm bool) {
+// blame suspects what a channel had in hand when it ended of its crash, and gives what is
+// to be kept of that: an event that was so at two in a row is given up. calm: it was none.
+func (p *plug) blame(l *link, calm bool) []Tries {
+	var changed []string
+	if !calm {
+		p.count.crashes++
+		for id, t := range p.tries { // not in a row
+			h := p.hands[id]
+			if t.crashes == 0 || h != nil && h.link == l && h.state == given {
+				continue
+			}
+			if t.crashes = 0; t.kept {
+				changed = append(changed, id)
+			}
+			p.tries[id] = t
+			if h != nil {
+				h.crashes = 0
+			}
+		}
+	}
+	for id, h := range p.hands {
+		if h.link != l || h.state != given {
+			continue
+		}
+		if !calm {
+			h.crashes++
+		}
+		p.try(h)
+		changed = append(changed, id)
+	}
+	return p.keepTries(changed...)
+}
+
+// lost takes back what a channel had in hand.
+func (p *plug) lost(l *link) {
 	var had []*hand
 	for _, h := range p.hands {
 		if h.link == l && h.state == given {
 			had = append(had, h)
 		}
 	}
-	if !calm {
-		p.count.crashes++
-		for id, t := range p.tries { // not in a row
-			if h := p.hands[id]; h == nil || h.link != l || h.state != given {
-				t.crashes = 0
-				p.tries[id] = t
-				if h != nil {
-					h.crashes = 0
-				}
-			}
-		}
-	}
 	for _, h := range had {
-		if !calm {
-			h.crashes++
-		}
-		p.tries[h.event.Id] = tries{h.attempt, h.crashes}
 		p.release(h)
 		switch {
 		case h.crashes > 1:
@@ -296,13 +331,19 @@ func (p *plug) lost(l *link, calm bool) {
 func (p *plug) hold(h *hand) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.take(h)
+}
+
+// take is hold, under mu.
+func (p *plug) take(h *hand) bool {
 	if p.link == nil || p.hands[h.event.Id] != nil || p.selves[h.bot] == nil {
 		return false
 	}
-	if t, ok := p.tries[h.event.Id]; ok {
-		h.attempt, h.crashes = t.attempt, t.crashes
-	}
 	p.hands[h.event.Id] = h
+	if why, text := p.resume(h); why != "" {
+		p.bury(h, why, text)
+		return true
+	}
 	p.push(h)
 	p.dispatch()
 	return true

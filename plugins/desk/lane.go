@@ -184,11 +184,7 @@ func (l *lane) fill() {
 	case l.gone:
 	case protocol.Code_NOT_FOUND.Is(err): // it is not in it any more
 		p.drop(l)
-		p.d.spawn(func() {
-			ctx, cancel := p.d.background()
-			defer cancel()
-			_ = p.d.need.Store.ForgetBot(ctx, l.bot, p.id, l.session) // else the next walk does
-		})
+		p.overflow = true // whoever took it out says so, or the next walk finds it
 	default:
 		if p.d.ctx.Err() == nil && protocol.AsError(err).Code == protocol.Code_INTERNAL {
 			p.d.need.Log.Error("reading for a bot", "user", l.bot, "session", l.session, "err", err)
@@ -235,7 +231,7 @@ func (l *lane) load(ctx context.Context) (err error) {
 	met, offered, head := l.met, l.offered, l.head
 	p.mu.Unlock()
 	var info *protocol.SessionInfo
-	if !met || c == nil {
+	if !met || c == nil || c.Seq < 0 {
 		if info, err = p.d.session(ctx, p.speak(l.bot), l.session); err != nil {
 			return err
 		}
@@ -251,6 +247,9 @@ func (l *lane) load(ctx context.Context) (err error) {
 		}
 	}
 	if !came && c.Seq == 0 {
+		c.Seq = -1
+	}
+	if c.Seq < 0 {
 		defer func() {
 			if err == nil {
 				err = l.greet(ctx, info)
@@ -266,7 +265,7 @@ func (l *lane) load(ctx context.Context) (err error) {
 	if c.Seq > head && head > 0 { // an older backup was put back
 		c.Seq, c.Ahead, fresh = head, nil, true
 	}
-	l.state, l.low, l.read, l.head, l.dirty, l.loaded = state, c.Seq, c.Seq, head, fresh, true
+	l.state, l.low, l.read, l.head, l.dirty, l.loaded = state, c.Seq, max(0, c.Seq), head, fresh, true
 	for _, seq := range c.Ahead {
 		l.ahead[seq] = true
 	}
@@ -281,6 +280,9 @@ func joins(e *protocol.Entry, bot protocol.UserID) bool {
 func (l *lane) greet(ctx context.Context, info *protocol.SessionInfo) error {
 	e := &protocol.Entry{Session: l.session, MessagerecvId: l.session + ".0", Sender: info.Creator, CreatedAt: info.CreatedAt}
 	if l.tooOld(e) {
+		l.p.mu.Lock()
+		l.advance()
+		l.p.mu.Unlock()
 		return nil
 	}
 	if err := l.askConsent(ctx, 0); err != nil {
@@ -290,12 +292,18 @@ func (l *lane) greet(ctx context.Context, info *protocol.SessionInfo) error {
 	h.event.Message = ""
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if !l.gone {
-		l.pending = append(l.pending, h)
-		l.p.held++
-		l.wake()
-		l.p.dispatch()
+	if _, done := l.p.settled.get(h.event.Id); l.gone || done {
+		l.advance()
+		return nil
 	}
+	l.pending = append(l.pending, h)
+	l.p.held++
+	if why, text := l.p.resume(h); why != "" {
+		l.p.bury(h, why, text)
+	} else {
+		l.wake()
+	}
+	l.p.dispatch()
 	return nil
 }
 
@@ -364,12 +372,17 @@ func (l *lane) take(ctx context.Context, e *protocol.Entry) error {
 	l.head = max(l.head, l.read)
 	if h != nil && !l.ahead[e.Seq] {
 		if _, done := p.settled.get(h.event.Id); !done {
-			t := p.tries[h.event.Id]
-			h.attempt, h.crashes = t.attempt, t.crashes
 			l.pending = append(l.pending, h)
 			p.held++
-			l.wake()
+			if why, text := p.resume(h); why != "" {
+				p.bury(h, why, text)
+			} else {
+				l.wake()
+			}
 		}
+	}
+	if h == nil { // what it was once is none any more: it is too old by now
+		p.untry(protocol.DeliveryID(e.MessagerecvId, l.bot))
 	}
 	l.advance()
 	p.dispatch()

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func (d *Desks) Incoming(ctx context.Context, in Incoming) error {
 
 // event is the id of a schedule's event: another time is another event, but for what came from outside.
 func (s *Schedule) event() string {
+	if s.errand() {
+		return s.ID
+	}
 	if s.Kind == "webhook" {
 		return "hook." + hashed(s.Bot, s.Session, s.ID)
 	}
@@ -100,6 +104,16 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 		Late: p.d.now()-s.At > p.d.cfg.MaxAge.Milliseconds(),
 	}
 	_, ev.Action, _ = strings.Cut(s.ID, ".")
+	if s.errand() {
+		late := ev.Late
+		var err error
+		if ev, err = s.unpack(); err != nil {
+			p.d.need.Log.Error("an event that was kept cannot be read", "plugin", p.id, "event", s.ID, "err", err)
+			p.dropSchedule(s)
+			return
+		}
+		ev.Late = late
+	}
 	p.mu.Lock()
 	_, settled := p.settled.get(ev.Id)
 	has := p.hands[ev.Id] != nil
@@ -108,22 +122,28 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 	if has || !ours {
 		return
 	}
-	drop := func() {
-		ctx, cancel := p.d.background()
-		defer cancel()
-		err := p.d.need.Store.DropBotSchedule(ctx, s, s.At)
-		if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
-			p.d.need.Log.Error("ending a schedule", "plugin", p.id, "err", err)
-		}
-	}
 	if settled {
-		drop()
+		p.dropSchedule(s)
 		return
+	}
+	if s.Kind == "command" {
+		say := words(ev.Locale)
+		why := ""
+		if p.commandOf(s.Bot, ev.Command) == nil {
+			why = say.toolGone
+		} else if p.expired(s) {
+			why = say.late
+		}
+		if why != "" {
+			p.dropSchedule(s)
+			p.tell(ev, why)
+			return
+		}
 	}
 	if s.Session != "-" && s.Session != "" {
 		info, err := p.d.session(ctx, p.speak(s.Bot), s.Session)
 		if protocol.Code_NOT_FOUND.Is(err) { // the bot is not in it any more
-			drop()
+			p.dropSchedule(s)
 			return
 		}
 		if err != nil {
@@ -137,9 +157,18 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 			return
 		}
 		p.settled.put(ev.Id, true) // mu is held
-		p.d.spawn(drop)
+		p.d.spawn(func() {
+			p.dropSchedule(s)
+			if err != nil && s.Kind == "command" {
+				p.tell(ev, fmt.Sprintf(words(ev.Locale).toolFailed, ev.Command))
+			}
+		})
 	}
-	p.hold(h)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, settled := p.settled.get(ev.Id); !settled { // by now
+		p.take(h)
+	}
 }
 
 // Replay gives a dead letter to its bot once more; when that is done, it is none any
@@ -202,7 +231,7 @@ func (d *Desks) Replay(ctx context.Context, plugin, event string) error {
 		}
 	}
 	p.mu.Lock()
-	delete(p.tries, h.event.Id)
+	p.untry(h.event.Id)
 	p.mu.Unlock()
 	if !p.hold(h) {
 		return protocol.Errorf(protocol.Code_BUSY, "the bot is offline, or has the event in hand")

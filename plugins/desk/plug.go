@@ -19,6 +19,7 @@ type plug struct {
 
 	turn    sync.Mutex // held while channels come and go
 	stating sync.Mutex // held while a state changes
+	writing sync.Mutex // held while cursors and tries are written: what is written last was true last
 
 	mu     sync.Mutex
 	of     Plugin
@@ -44,8 +45,13 @@ type plug struct {
 	slow    int              // of them, by what people say in groups
 	suspect *hand            // the one in hand that a crash is suspected of
 	tries   map[string]tries // of what is not done, by event
+	untried map[string]bool  // events whose tries the store has, and that are done
 	past    recent[moment]   // what events were about, for calls that come late
 	settled recent[bool]     // events that the desk itself ended
+
+	triesRead bool           // what an earlier server kept
+	leaving   map[place]int  // it is being told so
+	parted    map[place]bool // a walk found that it is gone, before it was said so
 
 	consents map[protocol.SessionID]bool // of a moderator: where it may
 	drafts   map[string]*draft           // by stream
@@ -57,12 +63,6 @@ type plug struct {
 type place struct {
 	bot     protocol.UserID
 	session protocol.SessionID
-}
-
-// tries is what is remembered of an event between two channels.
-type tries struct {
-	attempt uint32
-	crashes int
 }
 
 // moment is what an event was about.
@@ -83,7 +83,7 @@ var errAway = protocol.Errorf(protocol.Code_BUSY, "the bot is offline")
 
 func newPlug(d *Desks, id string) *plug {
 	return &plug{
-		d: d, id: id, state: "offline", lanes: map[place]*lane{}, hands: map[string]*hand{}, tries: map[string]tries{},
+		d: d, id: id, state: "offline", lanes: map[place]*lane{}, hands: map[string]*hand{}, tries: map[string]tries{}, untried: map[string]bool{}, leaving: map[place]int{}, parted: map[place]bool{},
 		consents: map[protocol.SessionID]bool{}, drafts: map[string]*draft{},
 		past: recent[moment]{max: 1024}, settled: recent[bool]{max: 1024}, posted: recent[posted]{max: 1024},
 	}
@@ -109,6 +109,7 @@ func (p *plug) attach(l *link, of Plugin, says *botv1.Describe, selves []*botv1.
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	consents := p.readConsents(selves, scopes)
+	p.readTries()
 	p.mu.Lock()
 	old := p.link
 	p.of, p.says, p.scopes, p.link, p.state, p.since = of, says, scopes, l, "online", p.d.need.Now()
@@ -171,22 +172,33 @@ func (p *plug) detach(l *link) {
 		drained = true
 	default:
 	}
+	calm := drained || l.remote
+	p.writing.Lock()
 	p.mu.Lock()
 	if p.link == l {
 		p.link = nil
 	}
-	p.lost(l, drained || l.remote)
+	rows := p.blame(l, calm)
+	p.mu.Unlock()
+	_ = p.putTries(context.Background(), rows) // before anything of it is given again
+	p.writing.Unlock()
+	p.mu.Lock()
+	p.lost(l)
 	p.loseDrafts(l)
 	if p.link != nil || p.others(l) {
 		p.dispatch()
 		p.mu.Unlock()
 		return
 	}
-	p.state, p.since = "offline", p.d.need.Now()
-	cursors := p.clear()
 	selves := p.selves
 	p.mu.Unlock()
+	p.writing.Lock()
+	p.mu.Lock()
+	p.state, p.since = "offline", p.d.need.Now()
+	cursors := p.clear()
+	p.mu.Unlock()
 	p.put(context.Background(), cursors)
+	p.writing.Unlock()
 	for user := range selves {
 		p.d.need.Actors.Attend(user, "offline")
 	}
@@ -249,36 +261,6 @@ func (p *plug) offer(bot protocol.UserID, o *actors.Offer) {
 	}
 }
 
-// left forgets a session that bot was taken out of, and tells it.
-func (p *plug) left(bot protocol.UserID, e *protocol.Entry) {
-	p.mu.Lock()
-	at := place{bot, e.Session}
-	if l := p.lanes[at]; l != nil {
-		p.drop(l)
-	}
-	online := p.link != nil
-	delete(p.consents, e.Session)
-	p.mu.Unlock()
-	p.d.spawn(func() {
-		ctx, cancel := p.d.background()
-		defer cancel()
-		if err := p.d.need.Store.ForgetBot(ctx, bot, p.id, e.Session); err != nil {
-			p.d.need.Log.Error("forgetting a bot's place", "user", bot, "session", e.Session, "err", err)
-		}
-		if hooks := p.d.need.Hooks; hooks != nil {
-			if err := hooks.DropHook(ctx, bot, e.Session, ""); err != nil {
-				p.d.need.Log.Error("ending a bot's hooks", "user", bot, "session", e.Session, "err", err)
-			}
-		}
-		if online {
-			p.hold(&hand{bot: bot, session: e.Session, kind: "removed", quick: true, event: &botv1.Event{
-				Id: protocol.DeliveryID(e.MessagerecvId, bot), Kind: "removed", Session: e.Session, Seq: e.Seq, To: bot,
-				Sender: p.d.people.of(ctx, e.Sender), CreatedAt: e.CreatedAt, Locale: p.d.cfg.Locale,
-			}})
-		}
-	})
-}
-
 func (d *Desks) background() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(d.ctx, 10*time.Second)
 }
@@ -297,6 +279,7 @@ func (p *plug) lane(at place) *lane {
 		}
 		l = &lane{p: p, place: at, ahead: map[int64]bool{}, used: p.d.need.Now()}
 		p.lanes[at] = l
+		delete(p.parted, at)
 	}
 	return l
 }
@@ -359,6 +342,7 @@ func (p *plug) walkOn() {
 	p.d.spawn(func() {
 		for _, bot := range bots {
 			p.walk(bot)
+			p.walkGone(bot)
 		}
 		p.mu.Lock()
 		p.walking = false
@@ -397,6 +381,8 @@ func (p *plug) walk(bot protocol.UserID) {
 
 // flush writes the cursors that moved, and lets go of lanes without work.
 func (p *plug) flush(ctx context.Context) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
 	var cursors []*Cursor
 	now := p.d.need.Now()
@@ -410,13 +396,25 @@ func (p *plug) flush(ctx context.Context) {
 			delete(p.lanes, at)
 		}
 	}
+	var ended []Tries
+	for event := range p.untried {
+		ended = append(ended, Tries{Event: event})
+	}
 	p.mu.Unlock()
-	p.put(ctx, cursors)
+	if !p.put(ctx, cursors) || p.putTries(ctx, ended) != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range ended {
+		delete(p.untried, t.Event)
+	}
 }
 
-func (p *plug) put(ctx context.Context, cursors []*Cursor) {
+// put writes cursors, and says whether it could. The caller holds writing.
+func (p *plug) put(ctx context.Context, cursors []*Cursor) bool {
 	if len(cursors) == 0 {
-		return
+		return true
 	}
 	if err := p.d.need.Store.PutBotCursors(ctx, cursors); err != nil {
 		p.d.need.Log.Error("writing bots' cursors", "plugin", p.id, "err", err)
@@ -427,7 +425,9 @@ func (p *plug) put(ctx context.Context, cursors []*Cursor) {
 			}
 		}
 		p.mu.Unlock()
+		return false
 	}
+	return true
 }
 
 // dispatch gives events as long as there are credits. The caller holds mu.

@@ -18,6 +18,9 @@ type Store interface {
 	// or no cursor, in the order of their keys from after the one given ("": the first);
 	// at most limit of them, next "" when there are no more.
 	BotsBehind(ctx context.Context, bot protocol.UserID, after protocol.SessionID, limit int) (all []Behind, next protocol.SessionID, err error)
+	// BotsGone gives cursors of a bot in sessions that it is not in any more, in the order of
+	// their sessions' keys, like BotsBehind.
+	BotsGone(ctx context.Context, bot protocol.UserID, after protocol.SessionID, limit int) (all []*Cursor, next protocol.SessionID, err error)
 	// ForgetBot ends what is kept of a bot in a session, but its dead letters.
 	ForgetBot(ctx context.Context, bot protocol.UserID, plugin string, session protocol.SessionID) error
 
@@ -53,14 +56,22 @@ type Store interface {
 	// when the next one is (0: none).
 	DueBotSchedules(ctx context.Context, plugin string, now time.Time, limit int) (due []*Schedule, next int64, err error)
 
-	// PutBotWish keeps what a person is asked about, by the message that asks.
+	// PutBotWish keeps what a person is asked about, by the message that asks, or what was
+	// decided on it.
 	PutBotWish(ctx context.Context, message string, w *Wish) error
-	// TakeBotWish gives one and ends it.
-	TakeBotWish(ctx context.Context, message string) (*Wish, error)
+	BotWish(ctx context.Context, message string) (*Wish, error)
+	// SweepBotWishes ends at most limit of those whose time is over, and says how many.
+	SweepBotWishes(ctx context.Context, now time.Time, limit int) (int, error)
+
+	// PutBotTries keeps how often events of a plugin were tried, in one step. One without an
+	// attempt ends what is kept of its event.
+	PutBotTries(ctx context.Context, plugin string, all []Tries) error
+	// BotTries gives all of a plugin's, by event.
+	BotTries(ctx context.Context, plugin string) ([]Tries, error)
 }
 
 // Cursor is how far a bot is in a session: all up to Seq is done, and of what is
-// behind it, Ahead.
+// behind it, Ahead. A Seq of -1 says that it was not told yet that it is in it.
 type Cursor struct {
 	Bot     protocol.UserID
 	Session protocol.SessionID
@@ -122,6 +133,14 @@ type KeyItem struct {
 	Expires int64
 }
 
+// Tries is how often an event was given without being done.
+type Tries struct {
+	Event   string `json:"event"`
+	Attempt uint32 `json:"attempt"`
+	Crashes int    `json:"crashes,omitempty"` // in a row, with it in hand
+	At      int64  `json:"at"`                // Unix milliseconds, of the last one
+}
+
 // Schedule is an event that comes at a time.
 type Schedule struct {
 	Plugin  string             `json:"plugin"`
@@ -130,7 +149,9 @@ type Schedule struct {
 	ID      string             `json:"id"`
 	At      int64              `json:"at"` // Unix milliseconds
 	Body    string             `json:"body,omitempty"`
-	Kind    string             `json:"kind"` // schedule, or webhook: it came from outside
+	// Kind is schedule, or webhook: it came from outside. With command and removed it is an
+	// event that the desk made itself: ID is its id, Body the event.
+	Kind string `json:"kind"`
 }
 
 // Wish is a tool that a person has to allow.
@@ -144,4 +165,5 @@ type Wish struct {
 	Args    string             `json:"args"`
 	Hops    uint32             `json:"hops"`
 	Expires int64              `json:"expires"`
+	Click   string             `json:"click,omitempty"` // the message that decided on it; "": it waits
 }

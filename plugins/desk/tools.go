@@ -210,44 +210,75 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 	return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Pending: true}}}, nil
 }
 
-// ranWish serves a click on a tool's card: the asker's own has it done.
+// ranWish serves a click on a tool's card: the asker's own has it done. The command is
+// durable before the card says so, and the wish tells by which click: when this is done
+// again, nothing is done twice.
 func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool) error {
 	d := l.p.d
 	say := words(d.localeOf(target.Content.GetText()))
-	wish, err := d.need.Store.TakeBotWish(ctx, target.MessagerecvId)
-	if protocol.Code_NOT_FOUND.Is(err) {
+	wish, err := d.need.Store.BotWish(ctx, target.MessagerecvId)
+	switch {
+	case protocol.Code_NOT_FOUND.Is(err):
+		return l.whisper(ctx, e, "tool", say.toolGone)
+	case err != nil:
+		return err
+	case wish.Asker != e.Sender:
+		return l.whisper(ctx, e, "tool", say.notAsker)
+	case wish.Click == e.MessagerecvId:
+		return nil // it was seen to before the server ended
+	case wish.Click != "":
 		return l.whisper(ctx, e, "tool", say.toolGone)
 	}
-	if err != nil {
-		return err
+	action, text, why := actSkip, say.cancel, ""
+	p := d.of(wish.Target)
+	if p == nil { // it is about to come, as the server is
+		p = d.plug(pluginOf(wish.Target))
 	}
-	if wish.Asker != e.Sender {
-		if err := d.need.Store.PutBotWish(ctx, target.MessagerecvId, wish); err != nil {
-			return err
-		}
-		return l.whisper(ctx, e, "tool", say.notAsker)
-	}
-	action, text := actSkip, say.cancel
 	if run {
-		action, text = actRun, say.run
+		if why = p.unable(wish, say); why == "" {
+			err := p.errand(ctx, &botv1.Event{
+				Id: protocol.DeliveryID(e.MessagerecvId, wish.Target), Kind: "command", Session: wish.Session, SessionType: typeWord(l.typ), Seq: e.Seq,
+				Message: e.MessagerecvId, To: wish.Target, Sender: l.person(ctx, e.Sender), Command: wish.Command, Args: wish.Args,
+				Hops: wish.Hops, CreatedAt: e.CreatedAt, Locale: d.cfg.Locale, Traceparent: trace(),
+			})
+			switch {
+			case err == nil:
+				action, text = actRun, say.run
+			case lasting(err):
+				d.need.Log.Warn("a command that a person allowed", "plugin", p.id, "session", l.session, "err", err)
+				why = fmt.Sprintf(say.toolFailed, wish.Command)
+			default:
+				return err
+			}
+		}
+	}
+	if why != "" {
+		text = why
 	}
 	if err := l.doneCard(ctx, e, target, action, text); err != nil {
 		return err
 	}
-	p := d.of(wish.Target)
-	if !run {
-		return nil
+	wish.Click = e.MessagerecvId
+	if err := d.need.Store.PutBotWish(ctx, target.MessagerecvId, wish); err != nil {
+		return err
 	}
-	if wish.Expires < d.now() || p == nil || p.commandOf(wish.Target, wish.Command) == nil {
-		return l.whisper(ctx, e, "tool", say.toolGone)
+	if why != "" {
+		return l.whisper(ctx, e, "tool", why)
 	}
-	ev := &botv1.Event{
-		Id: protocol.DeliveryID(e.MessagerecvId, wish.Target), Kind: "command", Session: wish.Session, SessionType: typeWord(l.typ), Seq: e.Seq,
-		Message: e.MessagerecvId, To: wish.Target, Sender: l.person(ctx, e.Sender), Command: wish.Command, Args: wish.Args,
-		Hops: wish.Hops, CreatedAt: e.CreatedAt, Locale: d.cfg.Locale, Traceparent: trace(),
-	}
-	if !p.hold(&hand{bot: wish.Target, session: wish.Session, kind: "command", key: ev.Id, quick: true, event: ev}) {
-		return l.whisper(ctx, e, "tool", say.late)
-	}
+	p.dueSoon(d.now())
 	return nil
+}
+
+// unable says why a bot does not do what it was wished for; "": it does, as far as is known.
+func (p *plug) unable(w *Wish, say *language) string {
+	p.mu.Lock()
+	known, away := p.says != nil, p.state == "offline"
+	p.mu.Unlock()
+	switch {
+	case w.Expires < p.d.now() || known && p.commandOf(w.Target, w.Command) == nil:
+		return say.toolGone
+	case known && away:
+		return say.late
+	}
+	return ""
 }

@@ -18,7 +18,7 @@ type language struct {
 	loop, human, bot, handoffFor     string
 	interrupted                      string
 	toolTitle, toolText, run, cancel string
-	notAsker, toolGone               string
+	notAsker, toolGone, toolFailed   string
 }
 
 var english = language{
@@ -36,6 +36,7 @@ var english = language{
 	interrupted: "[interrupted]",
 	toolTitle:   "May this be done?", toolText: "%s wants to run /%s of %s", run: "Run", cancel: "Do not",
 	notAsker: "Only who asked the bot decides that.", toolGone: "This was decided already, or its time is over.",
+	toolFailed: "/%s was not done: the bot could not do it.",
 }
 
 var chinese = language{
@@ -53,6 +54,7 @@ var chinese = language{
 	interrupted: "[已中断]",
 	toolTitle:   "是否执行？", toolText: "%s 想执行 %[3]s 的命令 /%[2]s", run: "执行", cancel: "不执行",
 	notAsker: "只有提问者可以决定。", toolGone: "已经决定过，或已过期。",
+	toolFailed: "/%s 没有执行：机器人无法完成。",
 }
 
 func words(locale string) *language {

@@ -245,7 +245,7 @@ func (w *world) welcome(c *conn, d *botv1.Describe) {
 	w.describe = d
 	scopes := w.config.Scopes
 	if scopes == nil {
-		scopes = d.Scopes
+		scopes = append([]string{"write"}, d.Scopes...) // which every bot asks for
 	}
 	w.scopes = scopes
 	welcome := &botv1.Welcome{

@@ -198,7 +198,7 @@ func (w *world) call(c *botv1.Call) *botv1.Result {
 			return &botv1.Result{Code: f.code, Error: "as the test said", RetryAfterMs: f.retryAfter.Milliseconds()}
 		}
 	}
-	if scope := scopeOf(c); scope != "" && !w.granted(scope) {
+	if scope := botv1.ScopeOf(c); scope != "" && !botv1.Grants(w.scopes, scope) {
 		return refuse("DENIED", "the scope %s is needed", scope)
 	}
 	s := w.room(cmp.Or(c.Session, "-"))
