@@ -60,6 +60,7 @@ type (
 // administrator is what the admin socket needs of a server.
 type administrator interface {
 	status() status
+	ready(ctx context.Context) (string, error)
 	createUser(ctx context.Context, n userctr.NewUser) (*userctr.User, error)
 	backup(ctx context.Context, dir string, bucket bool) (backedUp, error)
 	notify(ctx context.Context, n newNotice) (sentNotice, error)
@@ -107,6 +108,10 @@ func shortPath(path string) (string, func(), error) {
 func serveAdmin(l net.Listener, a administrator, log *slog.Logger) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) { answer(w, a.status(), nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		said, err := a.ready(r.Context())
+		answer(w, said, err)
+	})
 	mux.HandleFunc("POST /users", func(w http.ResponseWriter, r *http.Request) {
 		var n newUser
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&n); err != nil {

@@ -19,6 +19,7 @@ import (
 const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
 
   serve            start the server (also without a command)
+  health           say whether the server that runs here is ready, and fail where it is not
   config check     print the settings in force and where each is from
   user add NAME    make a user, of a running server or a stopped one
   notice TEXT      tell users of a running server something
@@ -119,6 +120,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 	switch word {
 	case "serve":
 		return p.serve(ctx, args)
+	case "health":
+		return p.health(ctx, args)
 	case "config check":
 		return p.configCheck(args)
 	case "user add":
@@ -151,7 +154,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprintln(p.out, help)
 		return nil
 	}
-	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
+	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "health", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

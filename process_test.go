@@ -25,14 +25,16 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-// binary is the program, built once for all tests of this package.
+// binary is the program, built once for all tests of this package, as it is released: static.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "troupe-test-")
 	if err != nil {
 		return "", err
 	}
 	built := filepath.Join(dir, "troupe")
-	out, err := exec.Command("go", "build", "-o", built, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-o", built, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -224,7 +224,16 @@ func (s *Server) notAllowed(w http.ResponseWriter, r *http.Request) {
 // ready asks everything that must work, each for at most two seconds. What is wrong
 // is named; why, is in the log.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	if err := s.Ready(r.Context()); err != nil {
+		WriteProblem(w, err)
+		return
+	}
+	w.Write([]byte("ready\n"))
+}
+
+// Ready is what /readyz says: nil, or BUSY with the names of what is not.
+func (s *Server) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	var wrong []string
 	for name, check := range s.need.Ready {
@@ -236,12 +245,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.ws.refusing() {
 		wrong = append(wrong, "draining")
 	}
-	if len(wrong) > 0 {
-		slices.Sort(wrong)
-		WriteProblem(w, protocol.Errorf(protocol.Code_BUSY, "not ready: %s", strings.Join(wrong, ", ")))
-		return
+	if len(wrong) == 0 {
+		return nil
 	}
-	w.Write([]byte("ready\n"))
+	slices.Sort(wrong)
+	return protocol.Errorf(protocol.Code_BUSY, "not ready: %s", strings.Join(wrong, ", "))
 }
 
 // signed says whether an operation needs a token.
