@@ -3,11 +3,11 @@
 .PHONY: run build test check bench generate generated web typescript dist webtest browsers chaos fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
-RACE = ./actors/... ./gateway/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
+RACE = ./actors/... ./gateway/... ./internal/mongostore/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
 # It opens hundreds of damaged stores, one after the other: under the race detector
 # that takes minutes and shows nothing. It runs without.
 SLOW = ADamagedFileIsNamed
-REST = $$(go list ./... | grep -v -E '^github.com/troupe-im/troupe/(actors|gateway|internal/redisstreams|plugins|pushctr|userctr)(/|$$)')
+REST = $$(go list ./... | grep -v -E '^github.com/troupe-im/troupe/(actors|gateway|internal/mongostore|internal/redisstreams|plugins|pushctr|userctr)(/|$$)')
 
 run: build
 	./troupe serve
@@ -17,7 +17,7 @@ build:
 
 # Everything that has to hold before a change is merged. The tests come last, so
 # that their results are the last thing one reads.
-test: export TROUPE_TEST_NEED ?= chromium,ffmpeg,node,redis
+test: export TROUPE_TEST_NEED ?= chromium,ferretdb,ffmpeg,node,redis
 test: needs format vet generated typescript dist webtest
 	go test -race -timeout 15m $(RACE)
 	go test -race -timeout 15m -skip '$(SLOW)' ./internal/pebblestore
