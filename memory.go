@@ -2,22 +2,20 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 )
 
 // limitMemory tells the runtime when to rather collect than grow. GOMEMLIMIT in
 // the environment is the operator's word and wins. Without a limit one burst of
-// garbage makes the kernel end us in a small container. It collects when the heap
-// has grown by six tenths, where Go's default is to let it double, as fewer of the
-// spans that outlive a crowd's signing in are half empty then: with 5,000 idle
-// connections 50 takes 10.4 KB for each, 75 10.8 and 100 11.4, with 0.8 and 0.75
-// of the CPU that signing in takes at 50 (medians, alternating). It gives the bytes
+// garbage makes the kernel end us in a small container. It gives the bytes
 // in force, 0: none.
 func limitMemory(want int64) int64 {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(60)
+		grow()
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return debug.SetMemoryLimit(-1)
@@ -29,6 +27,34 @@ func limitMemory(want int64) int64 {
 		debug.SetMemoryLimit(want)
 	}
 	return want
+}
+
+// growth is by how many percent of what lives the heap grows until it is collected again. It
+// is six tenths, where Go's default is to let it double, as fewer of the spans that outlive a
+// crowd's signing in are half empty then: with 5,000 idle connections 50 takes 10.4 KB for each,
+// 75 10.8 and 100 11.4, with 0.8 and 0.75 of the CPU that signing in takes at 50 (medians,
+// alternating). Where next to nothing lives that would be a collection every 5 MB, each with
+// costs that do not depend on what lives: there are 16 MB between two at least, which
+// giveBack returns when it is quiet.
+func growth(live uint64) (percent int) {
+	const least, room, most = 60, 16 << 20, 400
+	return int(min(max(room*100/max(live, 1), least), most))
+}
+
+// grow sets growth anew after each collection.
+func grow() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	now := 0
+	var set func(int)
+	set = func(int) {
+		metrics.Read(live)
+		if p := growth(live[0].Value.Uint64()); p != now {
+			now = p
+			debug.SetGCPercent(p)
+		}
+		runtime.AddCleanup(new([16]byte), set, 0) // nothing holds it: it goes with the next collection
+	}
+	set(0)
 }
 
 // machineMemory is what this process may use at most: the control group's bound
