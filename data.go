@@ -29,7 +29,7 @@ const previewsDir = "previews"
 // data is an open data directory: what is kept, and the user centre on it.
 type data struct {
 	dir   string
-	store *pebblestore.Store
+	store store
 	users *userctr.Center
 	files *filectr.Center
 	blobs filectr.Blobs
