@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -22,13 +23,24 @@ const draft = ".draft"
 
 // NewDirectory opens dir, makes it when there is none, and removes what a crash left.
 // It belongs to one process.
-func NewDirectory(dir string) (*Directory, error) {
+func NewDirectory(dir string) (*Directory, error) { return openDirectory(dir, 0) }
+
+// NewSharedDirectory is NewDirectory for one that processes of several machines share: what was
+// begun within the last hour may be another's.
+func NewSharedDirectory(dir string) (*Directory, error) { return openDirectory(dir, time.Hour) }
+
+func openDirectory(dir string, age time.Duration) (*Directory, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*", "*"+draft))
 	for _, path := range left {
-		err = errors.Join(err, os.Remove(path))
+		if info, e := os.Stat(path); e != nil || time.Since(info.ModTime()) < age {
+			continue
+		}
+		if e := os.Remove(path); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)

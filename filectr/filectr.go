@@ -26,7 +26,11 @@ import (
 // Config is what an operator may set. A zero field means its written default.
 type Config struct {
 	Data string // the directory of files, and of uploads under way; it has to be given
-	Key  []byte // signs links; 32 bytes that only this installation knows
+	// Shared is a directory that all nodes of an installation see: contents, unless they are in S3,
+	// and uploads in parts are there instead of in Data. "": this is the only node.
+	Shared string
+	Node   string // names this node where there are others: the same after a restart, and nobody else's
+	Key    []byte // signs links; 32 bytes that only this installation knows
 
 	MaxImage    int64 // bytes: 20 MiB
 	MaxVoice    int64 // 20 MiB
@@ -144,6 +148,8 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	switch u, err := url.Parse(cfg.Origin); {
 	case cfg.Data == "":
 		return nil, errors.New("filectr: no data directory was given")
+	case (cfg.Shared == "") != (cfg.Node == ""):
+		return nil, errors.New("filectr: a shared directory is of nodes with names")
 	case len(cfg.Key) < 32:
 		return nil, errors.New("filectr: the key of links has less than 32 bytes")
 	case cfg.Origin != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != ""):
@@ -172,9 +178,15 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 			resumable[r.ID] = true
 			continue
 		}
+		if r.Node != cfg.Node { // another node's, which is at it
+			continue
+		}
 		if err := store.Release(context.Background(), r.ID); err != nil {
 			return nil, fmt.Errorf("filectr: uploads of the last process: %w", err)
 		}
+	}
+	if cfg.Shared != "" {
+		return c, c.tidyShared()
 	}
 	return c, c.resume(resumable)
 }

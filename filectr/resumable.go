@@ -1,6 +1,7 @@
 package filectr
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -35,12 +36,14 @@ type resumable struct {
 	done   bool      // it is a file already
 }
 
-func (c *Center) resumable(name string) string { return filepath.Join(c.cfg.Data, resumableDir, name) }
+func (c *Center) resumable(name string) string {
+	return filepath.Join(cmp.Or(c.cfg.Shared, c.cfg.Data), resumableDir, name)
+}
 
 // begin takes room for an upload in parts, and notes what is said of it. QUOTA,
 // TOO_LARGE, BUSY.
 func (c *Center) begin(ctx context.Context, u *resumable) error {
-	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, App: u.App, Guest: u.Guest, Bytes: u.Size, Resumable: true}
+	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, App: u.App, Guest: u.Guest, Bytes: u.Size, Resumable: true, Node: c.cfg.Node, Created: c.now()}
 	if most := c.largest(u.App); u.Size > most.bytes {
 		return most.tooLarge()
 	}
@@ -84,7 +87,7 @@ func (c *Center) note(u *resumable) error {
 // end removes an upload in parts and gives its room back, unless a file has taken it.
 func (c *Center) end(id string) {
 	err := c.store.Release(context.Background(), id)
-	for _, name := range []string{id, id + ".part", id + ".json"} {
+	for _, name := range []string{id, id + ".part", id + ".json", id + lockExt, id + wantExt} {
 		if e := os.Remove(c.resumable(name)); !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
@@ -347,6 +350,73 @@ func (c *Center) expire() error {
 		u, err := c.read(id)
 		if err == nil && !c.now().Before(c.expires(u)) {
 			c.end(id)
+		}
+	}
+	return c.givenUp()
+}
+
+// givenUp gives room back that uploads of other nodes have taken and that nobody knows of any
+// more: a node that ends for good gives nothing back.
+func (c *Center) givenUp() error {
+	if c.cfg.Shared == "" {
+		return nil
+	}
+	all, err := c.store.Reservations(context.Background())
+	if err != nil {
+		return fmt.Errorf("filectr: uploads of other nodes: %w", err)
+	}
+	for _, r := range all {
+		if r.Node == c.cfg.Node || r.Created.IsZero() || c.now().Before(r.Created.Add(c.cfg.Unsent)) {
+			continue
+		}
+		if r.Resumable {
+			if _, err := os.Stat(c.resumable(r.ID + ".json")); err == nil {
+				continue // expire has its own time for it
+			}
+		}
+		if err := c.store.Release(context.Background(), r.ID); err != nil {
+			return fmt.Errorf("filectr: uploads of other nodes: %w", err)
+		}
+	}
+	return nil
+}
+
+// tidyShared removes what uploads in parts of any node have left behind for so long that
+// nobody is at it any more. What is complete becomes a file when its client asks.
+func (c *Center) tidyShared() error {
+	if err := os.MkdirAll(c.resumable(""), 0o700); err != nil {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	entries, err := os.ReadDir(c.resumable("")) // before the reservations, which are made before their files
+	if err != nil {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	left, err := c.store.Reservations(context.Background())
+	if err != nil {
+		return fmt.Errorf("filectr: uploads of all nodes: %w", err)
+	}
+	reserved := map[string]bool{}
+	for _, r := range left {
+		reserved[r.ID] = r.Resumable
+	}
+	for _, e := range entries {
+		id, ext, _ := strings.Cut(e.Name(), ".")
+		info, err := e.Info()
+		if err != nil || c.now().Sub(info.ModTime()) < time.Hour {
+			continue
+		}
+		if reserved[id] && ext != "part" {
+			continue
+		}
+		if err := os.Remove(c.resumable(e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("filectr: %w", err)
+		}
+	}
+	for id := range reserved {
+		if u, err := c.read(id); err == nil {
+			if err := c.begun.add(u.Owner, id, len(reserved)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -95,7 +95,9 @@ type Reservation struct {
 	App       string          // by which the user came, "": none
 	Guest     bool            // the user is an anonymous visitor
 	Bytes     int64
-	Resumable bool // it outlives this process
+	Resumable bool      // it outlives this process
+	Node      string    // whose process it is of, "": there is one only
+	Created   time.Time // zero: not known
 }
 
 // Quota bounds what is kept, in bytes.

@@ -18,7 +18,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	tus "github.com/tus/tusd/v2/pkg/handler"
-	"github.com/tus/tusd/v2/pkg/memorylocker"
 	oldslog "golang.org/x/exp/slog"
 
 	"github.com/troupe-im/troupe/internal/access"
@@ -40,7 +39,7 @@ func (c *Center) registerTus(api huma.API, operation func(id, method, path, summ
 	composer := tus.NewStoreComposer()
 	composer.UseCore(store)
 	composer.UseTerminater(store)
-	composer.UseLocker(memorylocker.New())
+	composer.UseLocker(c.locker())
 	h, err := tus.NewUnroutedHandler(tus.Config{
 		StoreComposer: composer, BasePath: "/", MaxSize: c.cfg.largest(), DisableDownload: true, DisableConcatenation: true,
 		Cors: &tus.CorsConfig{Disable: true}, Logger: oldslog.New(silent{}),

@@ -60,7 +60,7 @@ func (c *Center) giveBack(id, path string) {
 
 // reserve takes room for an upload; where its size is not known, as much as there is.
 func (c *Center) reserve(ctx context.Context, u Upload) (*Reservation, error) {
-	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, App: u.App, Guest: u.Guest, Bytes: u.Size}
+	r := &Reservation{ID: protocol.NewFileID(), User: u.Owner, App: u.App, Guest: u.Guest, Bytes: u.Size, Node: c.cfg.Node, Created: c.now()}
 	most := c.largest(u.App)
 	if r.Bytes > most.bytes {
 		return nil, most.tooLarge()

@@ -97,12 +97,8 @@ func (v view) readsIn(k sessionKey, id protocol.FileID, it *pebble.Iterator, at 
 		key := k.entry(seqOf(it.Key()))
 		_, err := v.row(key, func(b []byte) error {
 			e, err := parseEntry(k.String(), key, b)
-			switch {
-			case err != nil:
-			case e.Deal != nil && !slices.Contains(e.Content.FileNames(), id): // its original has it
-				yes = leads && e.Seq >= floor && alive(e, now)
-			default:
-				yes = shows(e, floor, now)
+			if err == nil {
+				yes = rows.Reads(e, id, floor, leads, now)
 			}
 			return err
 		})
@@ -111,14 +107,4 @@ func (v view) readsIn(k sessionKey, id protocol.FileID, it *pebble.Iterator, at 
 		}
 	}
 	return false, nil
-}
-
-// shows says whether a member who reads from floor on sees what e says.
-func shows(e *protocol.Entry, floor int64, now time.Time) bool {
-	return e.Content != nil && alive(e, now) && (e.Target == 0 || e.Target >= floor)
-}
-
-// alive says that an entry was not recalled, and its time is not over.
-func alive(e *protocol.Entry, now time.Time) bool {
-	return !e.Recalled && !e.Expired && (e.Expire == 0 || now.UnixMilli() < e.CreatedAt+e.Expire*1000)
 }

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/rows"
 	"github.com/troupe-im/troupe/internal/search"
 )
 
@@ -140,45 +139,13 @@ func (r *searchReader) Messages(session protocol.SessionID, from, to int64, each
 			return true
 		}
 		m.Seq = seq
-		if err := parseMessage(row, &m); err != nil {
+		if err := m.Parse(row[entryHeader:]); err != nil {
 			bad = r.s.bad(k.entry(seq), err)
 			return false
 		}
 		return each(&m)
 	})
 	return either(bad, err)
-}
-
-// parseMessage reads what searching wants to know of an entry's row; m's slices are in it.
-func parseMessage(row []byte, m *search.Message) error {
-	m.Sender, m.Content, m.CreatedAt, m.Expire = nil, nil, 0, 0
-	for b := row[entryHeader:]; len(b) > 0; {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		switch number {
-		case 5: // sender
-			m.Sender, n = protowire.ConsumeBytes(b)
-		case 7: // content
-			m.Content, n = protowire.ConsumeBytes(b)
-		case 8, 9: // created_at, expire
-			var v uint64
-			if v, n = protowire.ConsumeVarint(b); number == 8 {
-				m.CreatedAt = int64(v)
-			} else {
-				m.Expire = int64(v)
-			}
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-	}
-	return nil
 }
 
 // Read fills search.Store.
@@ -216,7 +183,7 @@ func (s *Store) Read(ctx context.Context, user protocol.UserID, places []search.
 			key := k.entry(p.Seq)
 			_, err := v.row(key, func(row []byte) error {
 				e, err := parseEntry(p.Session, key, old.row(p.Seq, row))
-				if err == nil && to == p.Seq && e.Kind == protocol.Kind_MESSAGE && shows(e, floors[p.Session], now) {
+				if err == nil && to == p.Seq && e.Kind == protocol.Kind_MESSAGE && rows.Shows(e, floors[p.Session], now) {
 					found[i] = &search.Found{Entry: e, Info: info}
 				}
 				return err

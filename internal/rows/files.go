@@ -21,7 +21,7 @@ func (s *Store) Reserve(ctx context.Context, r *filectr.Reservation, q filectr.Q
 		if err := t.room(payer{r.User, r.App, r.Guest}, r.Bytes, q); err != nil {
 			return err
 		}
-		return putRow(t, key, reservedRow{User: r.User, App: r.App, Guest: r.Guest, Bytes: r.Bytes, Resumable: r.Resumable})
+		return putRow(t, key, reservedRow{User: r.User, App: r.App, Guest: r.Guest, Bytes: r.Bytes, Resumable: r.Resumable, Node: r.Node, Created: nanos(r.Created)})
 	})
 }
 
@@ -85,7 +85,7 @@ func (s *Store) Reservations(ctx context.Context) (all []*filectr.Reservation, e
 		if err := parseRow(value, &r); err != nil {
 			return err
 		}
-		all = append(all, &filectr.Reservation{ID: string(key[1:]), User: r.User, App: r.App, Guest: r.Guest, Bytes: r.Bytes, Resumable: r.Resumable})
+		all = append(all, &filectr.Reservation{ID: string(key[1:]), User: r.User, App: r.App, Guest: r.Guest, Bytes: r.Bytes, Resumable: r.Resumable, Node: r.Node, Created: fromNanos(r.Created)})
 		return nil
 	})
 	return all, err

@@ -112,3 +112,22 @@ func (s *Store) Referring(ctx context.Context, id protocol.FileID, each func(ses
 		return each(key[len(prefix):len(prefix)+sessionIn], seq)
 	})
 }
+
+// Reads says whether a member of a session who reads from floor on, and may lead it, reads a
+// file by an entry that names it.
+func Reads(e *protocol.Entry, id protocol.FileID, floor int64, leads bool, now time.Time) bool {
+	if e.Deal != nil && !slices.Contains(e.Content.FileNames(), id) { // its original has it
+		return leads && e.Seq >= floor && alive(e, now)
+	}
+	return Shows(e, floor, now)
+}
+
+// Shows says whether a member who reads from floor on sees what e says.
+func Shows(e *protocol.Entry, floor int64, now time.Time) bool {
+	return e.Content != nil && alive(e, now) && (e.Target == 0 || e.Target >= floor)
+}
+
+// alive says that an entry was not recalled, and its time is not over.
+func alive(e *protocol.Entry, now time.Time) bool {
+	return !e.Recalled && !e.Expired && (e.Expire == 0 || now.UnixMilli() < e.CreatedAt+e.Expire*1000)
+}

@@ -92,6 +92,8 @@ type reservedRow struct {
 	Guest     bool   `json:"guest,omitempty"`
 	Bytes     int64  `json:"bytes"`
 	Resumable bool   `json:"resumable,omitempty"`
+	Node      string `json:"node,omitempty"`
+	Created   int64  `json:"created,omitempty"`
 }
 
 // ties say what refers to a file: how many entries, and while there are none, since
@@ -139,9 +141,6 @@ func appRoomKey(app string, guests bool) []byte {
 	}
 	return rowKey(tableAppRoom, app)
 }
-
-// sessionIn is how many bytes a session has in a key: the bit of its id and its 10 bytes.
-const sessionIn = 1 + 10
 
 // RefersTo begins the keys of what refers to a file; a session and a seq follow.
 func RefersTo(id protocol.FileID) []byte {

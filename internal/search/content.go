@@ -101,3 +101,36 @@ func typeOf(content []byte) int32 {
 	}
 	return 0
 }
+
+// Parse reads what searching wants to know of an entry in protobuf, but for its seq; m's
+// slices are in it.
+func (m *Message) Parse(entry []byte) error {
+	m.Sender, m.Content, m.CreatedAt, m.Expire = nil, nil, 0, 0
+	for b := entry; len(b) > 0; {
+		number, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+		switch number {
+		case 5: // sender
+			m.Sender, n = protowire.ConsumeBytes(b)
+		case 7: // content
+			m.Content, n = protowire.ConsumeBytes(b)
+		case 8, 9: // created_at, expire
+			var v uint64
+			if v, n = protowire.ConsumeVarint(b); number == 8 {
+				m.CreatedAt = int64(v)
+			} else {
+				m.Expire = int64(v)
+			}
+		default:
+			n = protowire.ConsumeFieldValue(number, kind, b)
+		}
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+	}
+	return nil
+}
