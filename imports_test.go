@@ -66,7 +66,7 @@ var tree = map[string][]string{
 
 	"internal/rows":         {"internal/protocol", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                                                          // what stores keep alike for the centres
 	"internal/pebblestore":  {"internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
-	"internal/mongostore":   {"internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // the same, for many nodes
+	"internal/mongostore":   {"internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // as pebblestore, for many nodes
 	"internal/storetest":    {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                  // what every store must pass
 	"internal/redisstreams": {"internal/protocol", "actors"},                                                                                                                                 // it fills actors.Streams and actors.Attendance
 	"internal/streamstest":  {"internal/protocol", "actors"},                                                                                                                                 // what all streams must pass

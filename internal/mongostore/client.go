@@ -27,6 +27,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
+
+	"github.com/troupe-im/troupe/internal/rows"
 )
 
 // DefaultDatabase is used where the URI names none.
@@ -57,6 +59,9 @@ func (o Options) withDefaults() Options {
 
 // Store fills the store interfaces of all centers by one database.
 type Store struct {
+	*rows.Store // what centres keep that asks neither sessions nor users
+	ledger      *ledger
+
 	client   *mongo.Client
 	db       *mongo.Database
 	log      *slog.Logger
@@ -93,6 +98,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{client: client, db: client.Database(cmp.Or(uri.Database, DefaultDatabase)), log: o.Log, opts: o}
 	s.closing, s.stop = context.WithCancel(context.Background())
+	s.ledger = newLedger(s)
+	s.Store = rows.New(s.ledger, s.names)
 	for _, step := range []func(context.Context) error{s.checkServer, s.makeIndexes, s.readEpoch} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
