@@ -43,9 +43,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, err
 	}
-	opts := c.Store
-	opts.Log = log
-	store, err := pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
+	store, err := openStore(c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +68,12 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	return d, nil
 }
 
+func openStore(c *Config, log *slog.Logger) (store, error) {
+	opts := c.Store
+	opts.Log = log
+	return pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
+}
+
 // openBlobs opens what keeps files' contents: a bucket where one is set, else a directory.
 func openBlobs(c *filectr.Config) (filectr.Blobs, error) {
 	if c.S3.Endpoint != "" {
@@ -92,6 +96,10 @@ type backedUp struct {
 // dir can stand in the place of the data directory. Contents that are in a bucket are
 // copied as well where bucket says so; else it is looked whether they are there.
 func (d *data) backup(ctx context.Context, dir string, bucket bool) (done backedUp, err error) {
+	store, embedded := d.store.(*pebblestore.Store)
+	if !embedded {
+		return done, errors.New("what is in MongoDB is not in the data directory: mongodump copies it, and docs/mongodb.md says what belongs to it")
+	}
 	switch entries, err := os.ReadDir(dir); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -111,7 +119,7 @@ func (d *data) backup(ctx context.Context, dir string, bucket bool) (done backed
 		}
 	}
 	err = d.files.Still(func() error {
-		err := d.store.Backup(filepath.Join(dir, storeDir), func(each func(func(filectr.Sum) error) error) (err error) {
+		err := store.Backup(filepath.Join(dir, storeDir), func(each func(func(filectr.Sum) error) error) (err error) {
 			if local {
 				if err := here.CopyTo(kept); err != nil {
 					return err
