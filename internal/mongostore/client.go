@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,8 @@ type Store struct {
 	closing context.Context // ends with Close
 	stop    context.CancelFunc
 	workers sync.WaitGroup
+
+	auditing sync.Mutex // held by AppendAudit
 
 	away  atomic.Bool // the database was not there for longer than Patience
 	plain bool        // FerretDB: an update is not atomic there
@@ -179,6 +182,7 @@ type index struct {
 	collection string
 	keys       bson.D
 	sparse     bool // documents without the field are not in it
+	unique     bool // of documents with the same the second is refused
 }
 
 func up(collection string, fields ...string) index {
@@ -189,6 +193,13 @@ func up(collection string, fields ...string) index {
 	return index{collection: collection, keys: keys}
 }
 
+// unique is of a field that every document of the collection has.
+func unique(collection, field string) index {
+	i := up(collection, field)
+	i.unique = true
+	return i
+}
+
 func sparse(collection, field string) index {
 	i := up(collection, field)
 	i.sparse = true
@@ -196,32 +207,69 @@ func sparse(collection, field string) index {
 }
 
 // makeIndexes makes those that are not there: each part of the package has a function
-// that names its own. What must be unique is an _id, so that
-// none of these is needed for what is kept to be right.
+// that names its own. What is kept is right because of
+// those that are unique, and of _id; the others make queries fast.
 func (s *Store) makeIndexes(ctx context.Context) error {
-	all := slices.Concat([]index{})
-	models := map[string][]mongo.IndexModel{}
-	var order []string
-	for _, i := range all {
-		if models[i.collection] == nil {
-			order = append(order, i.collection)
+	all := slices.Concat(peopleIndexes())
+	slices.SortStableFunc(all, func(a, b index) int { return cmp.Compare(a.collection, b.collection) })
+	for len(all) > 0 {
+		n := len(all)
+		if i := slices.IndexFunc(all, func(i index) bool { return i.collection != all[0].collection }); i > 0 {
+			n = i
 		}
-		o := options.Index()
-		if i.sparse {
-			o.SetSparse(true)
-		}
-		models[i.collection] = append(models[i.collection], mongo.IndexModel{Keys: i.keys, Options: o})
-	}
-	for _, c := range order {
-		err := s.again(ctx, "indexes of "+c, func(ctx context.Context) error {
-			_, err := s.db.Collection(c).Indexes().CreateMany(ctx, models[c])
-			return err
-		})
-		if err != nil {
+		if err := s.makeIndexesOf(ctx, all[0].collection, all[:n]); err != nil {
 			return err
 		}
+		all = all[n:]
 	}
 	return nil
+}
+
+// makeIndexesOf makes those indexes of a collection that are not there. FerretDB v1.24.2 falls
+// when it is asked for none but what is there.
+func (s *Store) makeIndexesOf(ctx context.Context, collection string, all []index) error {
+	return s.again(ctx, "indexes of "+collection, func(ctx context.Context) error {
+		there := map[string]bool{}
+		view := s.db.Collection(collection).Indexes()
+		specs, err := view.ListSpecifications(ctx)
+		var server mongo.ServerError
+		if err != nil && !(errors.As(err, &server) && server.HasErrorCode(noSuchCollection)) {
+			return err
+		}
+		for _, spec := range specs {
+			there[spec.Name] = true
+		}
+		var models []mongo.IndexModel
+		for _, i := range all {
+			if name := i.name(); !there[name] {
+				o := options.Index().SetName(name)
+				if i.sparse {
+					o.SetSparse(true)
+				}
+				if i.unique {
+					o.SetUnique(true)
+				}
+				models = append(models, mongo.IndexModel{Keys: i.keys, Options: o})
+			}
+		}
+		if len(models) == 0 {
+			return nil
+		}
+		_, err = view.CreateMany(ctx, models)
+		return err
+	})
+}
+
+// noSuchCollection is the server's code NamespaceNotFound.
+const noSuchCollection = 26
+
+// name is what the server calls the index by itself.
+func (i index) name() string {
+	var words []string
+	for _, k := range i.keys {
+		words = append(words, k.Key, "1")
+	}
+	return strings.Join(words, "_")
 }
 
 // readEpoch reads the name of this incarnation of the logs, and makes one where there
