@@ -22,9 +22,10 @@ var tree = map[string][]string{
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
 	"internal/egress":       {},
-	"internal/access":       {"internal/protocol"}, // who may do what: asked by all that serve anybody
-	"actors":                {"internal/protocol", "internal/access"},
-	"internal/search":       {"internal/protocol"}, // what a signature is; the store keeps them, the gateway asks
+	"internal/access":       {"internal/protocol"},                                      // who may do what: asked by all that serve anybody
+	"internal/peers":        {},                                                         // what nodes say to each other, whatever that is
+	"actors":                {"internal/protocol", "internal/access", "internal/peers"}, // sessions are placed on several nodes
+	"internal/search":       {"internal/protocol"},                                      // what a signature is; the store keeps them, the gateway asks
 	"gateway":               {"internal/protocol", "internal/access", "internal/search", "actors"},
 	"userctr":               {"internal/protocol", "internal/access", "internal/egress"}, // it asks issuers and callbacks
 	"filectr":               {"internal/protocol", "internal/access", "filectr/child", "filectr/face", "filectr/ffmpeg", "filectr/picture", "filectr/scrub", "filectr/sound"},
@@ -88,7 +89,7 @@ var tree = map[string][]string{
 
 // alone names libraries that one package is to hide from all others.
 var alone = map[string][]string{
-	"github.com/asynkron/protoactor-go": {"actors"},
+	"github.com/asynkron/protoactor-go": {"actors", "internal/peers"},
 	"github.com/orcaman/concurrent-map": {"actors"},
 	"github.com/lxzan/gws":              {"gateway", "internal/load/floor"}, // the floor is what gws alone costs
 	"github.com/cockroachdb/pebble":     {"internal/pebblestore", "cmd/chaos/dump"},

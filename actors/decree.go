@@ -11,26 +11,65 @@ import (
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-// decree is something that the installation does to a session, whoever is in it. do
-// is run in the session's mailbox once it is loaded, and has told called once.
+// decree is something that the installation does to a session, whoever is in it. It has
+// a name, as the session may be at another node. told is called once with what became of it.
 type decree struct {
-	do   func(s *Session, told func(error))
-	told func(error)
+	what    edict
+	who     *protocol.Identity // of judge and decide
+	user    protocol.UserID    // of erase and replace; of whisper, to whom
+	then    protocol.UserID    // of replace
+	seqs    []int64            // of recall, erase and decide
+	verdict string             // of decide
+	reason  string             // of decide
+	frame   *protocol.Frame    // of whisper
+	told    func(error)
+}
+
+// edict is what a decree is for. Nodes tell each other by these numbers: they stay.
+type edict int
+
+const (
+	edictDissolve edict = 1
+	edictRecall   edict = 2
+	edictErase    edict = 3
+	edictJudge    edict = 4 // says whether who may decide on what moderation holds back
+	edictDecide   edict = 5
+	edictWhisper  edict = 6
+	edictReplace  edict = 7
+)
+
+func edictOf(n uint64) edict { return edict(min(n, 1<<20)) }
+
+// known says whether d is one that this version does, with what it needs for that.
+func (d *decree) known() bool {
+	switch d.what {
+	case edictDissolve, edictErase, edictReplace:
+		return true
+	case edictJudge:
+		return d.who != nil
+	case edictDecide:
+		return d.who != nil && len(d.seqs) == 1
+	case edictRecall:
+		return len(d.seqs) == 1
+	case edictWhisper:
+		return d.frame.GetMsgWhisper() != nil
+	}
+	return false
 }
 
 // decree has a session do something, and waits for it. NOT_FOUND: there is no such session.
-func (n *Node) decree(ctx context.Context, id protocol.SessionID, do func(s *Session, told func(error))) error {
+func (n *Node) decree(ctx context.Context, id protocol.SessionID, d *decree) error {
 	if _, err := protocol.ParseSessionID(id); err != nil {
 		return protocol.NotFound("session %.64q", id)
 	}
 	answer := make(chan error, 1)
-	told := func(err error) {
+	d.told = func(err error) {
 		select {
 		case answer <- err:
 		default: // told before
 		}
 	}
-	n.tell(n.session(id), &decree{do: do, told: told})
+	n.tellSession(id, d)
 	select {
 	case err := <-answer:
 		return err
@@ -50,29 +89,46 @@ func (s *Session) decreed(m *decree) {
 			s.reload()
 		}
 	}()
-	if s.info == nil {
+	if s.info == nil && m.what != edictReplace {
 		m.told(s.unknown())
 		return
 	}
-	m.do(s, m.told)
+	switch m.what {
+	case edictDissolve:
+		s.dissolveBy(m)
+	case edictRecall:
+		s.recallBy(m)
+	case edictErase:
+		s.erase(m)
+	case edictJudge:
+		m.told(s.mayDecide(m.who))
+	case edictDecide:
+		s.decide(m)
+	case edictWhisper:
+		s.whisper(m)
+	case edictReplace:
+		s.takeover(m)
+	}
 }
 
 // Dissolve ends a group for all of its members, as the installation wishes.
 func (n *Node) Dissolve(ctx context.Context, id protocol.SessionID) error {
-	return n.decree(ctx, id, func(s *Session, told func(error)) {
-		switch {
-		case s.info.Dead:
-			told(nil) // as it should be already
-			return
-		case !grouped(s.info):
-			told(protocol.Denied("only groups are dissolved"))
-			return
-		}
-		p := &pending{failed: func() { told(busySession(s.id)) }}
-		s.dissolved(p, System)
-		after := p.after
-		p.after = func(b *Burst) { after(b); told(nil) }
-	})
+	return n.decree(ctx, id, &decree{what: edictDissolve})
+}
+
+func (s *Session) dissolveBy(m *decree) {
+	switch {
+	case s.info.Dead:
+		m.told(nil) // as it should be already
+		return
+	case !grouped(s.info):
+		m.told(protocol.Denied("only groups are dissolved"))
+		return
+	}
+	p := &pending{failed: func() { m.told(busySession(s.id)) }}
+	s.dissolved(p, System)
+	after := p.after
+	p.after = func(b *Burst) { after(b); m.told(nil) }
 }
 
 func busySession(id protocol.SessionID) error {
@@ -86,14 +142,17 @@ func (n *Node) Recall(ctx context.Context, message string) error {
 	if err != nil {
 		return protocol.NotFound("message %.80q", message)
 	}
-	return n.decree(ctx, id, func(s *Session, told func(error)) {
-		s.queue(&change{seq: seq, told: told, op: func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
-			if target.Kind != protocol.Kind_MESSAGE {
-				return nil, nil, protocol.NotFound("message %.80s", message)
-			}
-			return wiped(target)
-		}})
-	})
+	return n.decree(ctx, id, &decree{what: edictRecall, seqs: []int64{seq}})
+}
+
+func (s *Session) recallBy(m *decree) {
+	seq := m.seqs[0]
+	s.queue(&change{seq: seq, told: m.told, op: func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
+		if target.Kind != protocol.Kind_MESSAGE {
+			return nil, nil, protocol.NotFound("message %.80s", protocol.MessageID(s.id, seq))
+		}
+		return wiped(target)
+	}})
 }
 
 // wiped is the change that leaves nothing of a message but its place.
@@ -120,29 +179,34 @@ const eraseAtOnce = 100
 // by their seqs, and in others' forwards of them. Those that are away already stay so.
 func (n *Node) EraseMessages(ctx context.Context, id protocol.SessionID, user protocol.UserID, seqs []int64) error {
 	for some := range slices.Chunk(seqs, eraseAtOnce) {
-		err := n.decree(ctx, id, func(s *Session, told func(error)) {
-			left, failed := len(some), error(nil)
-			one := func(err error) {
-				if failed == nil {
-					failed = err
-				}
-				if left--; left == 0 {
-					told(failed)
-				}
-			}
-			for _, seq := range some {
-				c := &change{seq: seq, told: one, wantsOriginal: true}
-				c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
-					return redacted(target, c.original, user, max(s.last, time.Now().UnixMilli()))
-				}
-				s.queue(c)
-			}
-		})
-		if err != nil {
+		if err := n.decree(ctx, id, &decree{what: edictErase, user: user, seqs: some}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Session) erase(m *decree) {
+	left, failed := len(m.seqs), error(nil)
+	if left == 0 {
+		m.told(nil)
+		return
+	}
+	one := func(err error) {
+		if failed == nil {
+			failed = err
+		}
+		if left--; left == 0 {
+			m.told(failed)
+		}
+	}
+	for _, seq := range m.seqs {
+		c := &change{seq: seq, told: one, wantsOriginal: true}
+		c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
+			return redacted(target, c.original, m.user, max(s.last, time.Now().UnixMilli()))
+		}
+		s.queue(c)
+	}
 }
 
 // redacted is the change that takes what user said out of an entry, and of what is kept of

@@ -55,7 +55,7 @@ type draftsDue struct{}
 // message that the draft becomes is what counts.
 func (n *Node) Draft(d *Draft) {
 	if _, err := protocol.ParseSessionID(d.Session); err == nil {
-		n.tell(n.session(d.Session), d)
+		n.tellSession(d.Session, d)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	eventNot       = 4
 	eventHidden    = 5 // repeated
 	eventSkip      = 6
+	eventWord      = 7 // instead of a frame
 )
 
 // ErrUnknownFrame says that an event is of a newer version: it is left out.
@@ -28,6 +29,10 @@ var ErrUnknownFrame = errors.New("actors: a frame of an unknown type")
 
 // AppendEvent appends e as nodes tell it each other.
 func AppendEvent(b []byte, e *Event) []byte {
+	if e.Shared == nil {
+		b = protowire.AppendTag(b, eventWord, protowire.BytesType)
+		return protowire.AppendBytes(b, e.Word)
+	}
 	b = protowire.AppendTag(b, eventFrame, protowire.BytesType)
 	b = protowire.AppendBytes(b, protocol.AppendBinary(nil, e.Shared.Frame))
 	if e.Ephemeral {
@@ -99,9 +104,14 @@ func ReadEvent(b []byte) (*Event, error) {
 				e.Hidden = map[protocol.UserID]bool{}
 			}
 			e.Hidden[string(text)] = true
+		case field == eventWord && kind == protowire.BytesType:
+			e.Word = slices.Clone(text)
 		case field == eventSkip && kind == protowire.VarintType:
 			e.Skip = int64(number)
 		}
+	}
+	if frame == nil && e.Word != nil {
+		return e, nil
 	}
 	f := new(protocol.Frame)
 	if err := proto.Unmarshal(frame, f); err != nil {

@@ -226,6 +226,7 @@ type Event struct {
 	Only      protocol.UserID          // for this user only; "": for every member of the subject's session
 	Not       protocol.UserID          // for all but this user
 	Hidden    map[protocol.UserID]bool // for none of these; nobody changes it
+	Word      []byte                   // of NodesSubject, instead of a frame: for nodes
 	Skip      int64                    // a connection, of whichever node, that does not get it, as it gets the answer; 0: none
 }
 

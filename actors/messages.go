@@ -17,6 +17,7 @@ type request struct {
 
 	drawn  bool    // a session_set whose avatar's picture was made just now
 	notice *notice // not nil: the installation itself speaks, and no right is asked for
+	tries  int     // how often a newer activation of the session was in the way
 }
 
 // answers are answering frames for a connection (or the desk), in order.
@@ -43,6 +44,9 @@ type done func()
 
 // passivate asks an actor that was idle to stop; forwarded messages find the next one.
 type passivate struct{ now bool } // now: however short it was idle
+
+// move asks a session to look whether it is still this node's, and to go if it is not.
+type move struct{}
 
 // end stops an actor that has passivated: by then nobody holds its address.
 type end struct{}

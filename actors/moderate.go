@@ -115,7 +115,7 @@ func (n *Node) Original(ctx context.Context, who protocol.Identity, message stri
 	if err != nil {
 		return nil, protocol.NotFound("message %.80q", message)
 	}
-	if err := n.decree(ctx, id, func(s *Session, told func(error)) { told(s.mayDecide(&who)) }); err != nil {
+	if err := n.decree(ctx, id, &decree{what: edictJudge, who: &who}); err != nil {
 		return nil, err
 	}
 	found, err := n.journal.Range(ctx, id, seq, seq, 1, 1)
@@ -178,21 +178,23 @@ func (n *Node) Decide(ctx context.Context, who protocol.Identity, message, verdi
 	case verdict != VerdictAllow && verdict != VerdictReject:
 		return protocol.BadRequest("verdict: allow or reject is needed")
 	}
-	return n.decree(ctx, id, func(s *Session, told func(error)) {
-		if err := s.mayDecide(&who); err != nil {
-			told(err)
-			return
-		}
-		by := who.User
-		if s.members[by] == nil {
-			by = System
-		}
-		c := &change{seq: seq, told: told, wantsOriginal: true}
-		c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
-			return s.verdict(c, target, by, verdict, cutTo(reason, maxReason))
-		}
-		s.queue(c)
-	})
+	return n.decree(ctx, id, &decree{what: edictDecide, who: &who, seqs: []int64{seq}, verdict: verdict, reason: cutTo(reason, maxReason)})
+}
+
+func (s *Session) decide(m *decree) {
+	if err := s.mayDecide(m.who); err != nil {
+		m.told(err)
+		return
+	}
+	by := m.who.User
+	if s.members[by] == nil {
+		by = System
+	}
+	c := &change{seq: m.seqs[0], told: m.told, wantsOriginal: true}
+	c.op = func(target *protocol.Entry, _ []Deed) (*pending, *protocol.Entry, error) {
+		return s.verdict(c, target, by, m.verdict, m.reason)
+	}
+	s.queue(c)
 }
 
 // verdict is the change that Decide makes.

@@ -104,7 +104,9 @@ type Node struct {
 	friends  Friends
 	presence *presence
 	robots   Robots // nil: there are none
+	changed  func(kind, id string)
 
+	cluster   atomic.Pointer[cluster] // nil: this node is alone
 	system    *actor.ActorSystem
 	root      *actor.RootContext
 	committer *committer
@@ -290,25 +292,20 @@ func (n *Node) background() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), 10*time.Second)
 }
 
-// Kick closes the connections of user that were made with login ("": all of them).
+// Kick closes the connections of user that were made with login ("": all of them), of
+// whichever node, as do the others.
 func (n *Node) Kick(user protocol.UserID, login string, code protocol.Code, why string) {
-	for _, c := range n.all() {
-		n.tell(c.pid, &kick{user: user, login: login, code: code, why: why})
-	}
+	n.kickAll(&kick{user: user, login: login, code: code, why: why})
 }
 
 // KickDevice closes the connections of a device of user's, whatever token they were made with.
 func (n *Node) KickDevice(user protocol.UserID, device string, code protocol.Code, why string) {
-	for _, c := range n.all() {
-		n.tell(c.pid, &kick{user: user, device: device, code: code, why: why})
-	}
+	n.kickAll(&kick{user: user, device: device, code: code, why: why})
 }
 
 // KickApp closes the connections of all who came by an application.
 func (n *Node) KickApp(app string, code protocol.Code, why string) {
-	for _, c := range n.all() {
-		n.tell(c.pid, &kick{app: app, code: code, why: why})
-	}
+	n.kickAll(&kick{app: app, code: code, why: why})
 }
 
 func (n *Node) all() []*Connection {
@@ -322,21 +319,36 @@ func (n *Node) all() []*Connection {
 }
 
 // Drain tells every connection to come back in retryIn (spread by the client),
-// closes them, commits what is queued and ends the node. New frames are refused.
+// closes them, commits what is queued and ends the node. New frames are refused. Of
+// several nodes it first gives its sessions to the others and waits, as long as ctx lets
+// it, until those have answered what was asked of them.
 func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
 	if n.stopping.Swap(true) {
 		return
 	}
+	cluster := n.cluster.Load()
 	away := protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: retryIn.Milliseconds()}}})
 	for _, c := range n.all() {
 		n.tell(c.pid, &goaway{frame: away})
 	}
+	if cluster != nil {
+		cluster.leave(ctx)
+	}
 	n.desk.wait(ctx)
+	if cluster != nil {
+		cluster.quiet(ctx)
+	}
 	close(n.stop)
 	n.sweeper.Wait()
 	n.committer.close()
 	for _, c := range n.all() {
 		n.tell(c.pid, &kick{code: protocol.Code_GOAWAY, why: "the server restarts"})
+	}
+	if cluster != nil {
+		if err := cluster.Members.Quit(ctx); err != nil {
+			n.log.Warn("other nodes learn late that this one has gone", "err", err)
+		}
+		cluster.close()
 	}
 	n.gate.Lock()
 	n.ended = true

@@ -261,7 +261,7 @@ func (n *Node) notify(ctx context.Context, user protocol.UserID, id protocol.Cli
 		within, cancel := context.WithTimeout(ctx, 10*time.Second)
 		_, err := n.await(within, f, func(r *request) error {
 			r.who, r.notice = &protocol.Identity{User: System, Kind: "system"}, &notice{to: user}
-			n.tell(n.session(session), r)
+			n.tellSession(session, r)
 			return nil
 		})
 		cancel()

@@ -176,6 +176,9 @@ func (s *Session) refused(p *pending) {
 	if p.failed != nil {
 		p.failed()
 	}
+	if s.overtaken(p) {
+		return
+	}
 	var err error = p.Err
 	var coded *protocol.Error
 	if !errors.As(err, &coded) {

@@ -56,6 +56,10 @@ func (s *Session) petition(m *petition) {
 // nextPetition begins with the first petition that waits, when the session is in a
 // state to decide; the state's change calls it again.
 func (s *Session) nextPetition() {
+	if s.moving {
+		s.depart()
+		return
+	}
 	if s.deciding || len(s.petitions) == 0 || s.state != active || s.broken || s.making {
 		return
 	}
@@ -89,6 +93,9 @@ func (s *Session) guarded(m *petition, f func()) {
 func (s *Session) found(m *petition, f *findings, err error) {
 	if s.state != active || s.broken || s.making {
 		s.deciding = false // it is begun again when the session is loaded or made
+		if s.moving {
+			s.depart()
+		}
 		return
 	}
 	if err != nil {

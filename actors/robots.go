@@ -113,25 +113,26 @@ func (n *Node) Whisper(ctx context.Context, m *protocol.MsgWhisper, to protocol.
 	if m = proto.CloneOf(m); m.CreatedAt == 0 {
 		m.CreatedAt = time.Now().UnixMilli()
 	}
-	e := &Event{Ephemeral: true, Shared: protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgWhisper{MsgWhisper: m}})}
-	return n.decree(ctx, m.Session, func(s *Session, told func(error)) {
-		me := s.members[m.Sender]
-		switch {
-		case s.info.Dead || me == nil:
-			told(s.unknown())
-		case s.members[to] == nil:
-			told(protocol.NotFound("user %.64q in session %s", to, s.id))
-		default:
-			err := mayWrite(s.info, me, time.Now())
-			if err == nil {
-				err = s.mayTalk(m.Sender)
-			}
-			if err == nil {
-				s.node.streams.Publish(UserSubject(to), []*Event{e}, nil)
-			}
-			told(err)
+	return n.decree(ctx, m.Session, &decree{what: edictWhisper, user: to, frame: &protocol.Frame{Body: &protocol.Frame_MsgWhisper{MsgWhisper: m}}})
+}
+
+func (s *Session) whisper(m *decree) {
+	me := s.members[m.frame.GetMsgWhisper().Sender]
+	switch {
+	case s.info.Dead || me == nil:
+		m.told(s.unknown())
+	case s.members[m.user] == nil:
+		m.told(protocol.NotFound("user %.64q in session %s", m.user, s.id))
+	default:
+		err := mayWrite(s.info, me, time.Now())
+		if err == nil {
+			err = s.mayTalk(me.User)
 		}
-	})
+		if err == nil {
+			s.node.streams.Publish(UserSubject(m.user), []*Event{{Ephemeral: true, Shared: protocol.NewShared(m.frame)}}, nil)
+		}
+		m.told(err)
+	}
 }
 
 // Attend says how a bot is seen from now on: online, busy, away or offline. It has no

@@ -117,7 +117,7 @@ func (n *Node) toSession(id protocol.SessionID, r *request) error {
 	if _, err := protocol.ParseSessionID(id); err != nil {
 		return protocol.NotFound("session %.64q", id)
 	}
-	n.tell(n.session(id), r)
+	n.tellSession(id, r)
 	return nil
 }
 
@@ -162,7 +162,7 @@ func (n *Node) createSession(r *request, m *protocol.SessionCreate) error {
 	default:
 		return protocol.Denied("only the server makes system sessions")
 	}
-	n.tell(n.session(id), r)
+	n.tellSession(id, r)
 	return nil
 }
 
@@ -292,7 +292,9 @@ func (n *Node) expireDue(now time.Time) {
 		return
 	}
 	for _, d := range due {
-		n.tell(n.session(d.Session), &expire{seq: d.Seq})
+		if n.Owns(d.Session) {
+			n.tell(n.session(d.Session), &expire{seq: d.Seq})
+		}
 	}
 	over, err := n.journal.DueSessions(ctx, now, 100)
 	if err != nil {
@@ -300,13 +302,16 @@ func (n *Node) expireDue(now time.Time) {
 		return
 	}
 	for _, id := range over {
-		n.tell(n.session(id), &timeUp{})
+		if n.Owns(id) {
+			n.tell(n.session(id), &timeUp{})
+		}
 	}
 }
 
 // passivateIdle asks idle actors to leave, and ends those that left a round ago:
 // by now everybody who had their address has told what they had to tell.
 func (n *Node) passivateIdle(now time.Time) {
+	n.moved()
 	sessions := now.Add(-n.cfg.SessionIdle).UnixMilli()
 	n.sessions.each(func(_ string, r *ref) {
 		if r.active.Load() < sessions {

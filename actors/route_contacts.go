@@ -50,7 +50,7 @@ func (n *Node) toPair(r *request, other protocol.UserID) error {
 	if err := checkOther(r.who.User, other); err != nil {
 		return err
 	}
-	n.tell(n.session(protocol.P2PSessionID(r.who.User, other)), &petition{r: r, other: other})
+	n.tellSession(protocol.P2PSessionID(r.who.User, other), &petition{r: r, other: other})
 	return nil
 }
 

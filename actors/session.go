@@ -36,6 +36,8 @@ type Session struct {
 	last    int64 // createdAt of the newest entry: times never fall
 	waiting int   // appends not reported yet
 	broken  bool  // load again once nothing waits
+	moving  bool  // … or go, as another node's it is
+	redo    []any // what a newer activation was in the way of, in order: it is served again
 	making  bool  // a session_create is not durable yet
 	ending  bool  // members of a dissolved session are being taken out
 	sent    *window
@@ -73,6 +75,8 @@ func (s *Session) Receive(c actor.Context) {
 		s.done(m)
 	case *passivate:
 		s.passivate(m)
+	case *move:
+		s.move()
 	case *draftsDue:
 		s.draftsDue()
 	case *end:
@@ -95,8 +99,6 @@ func (s *Session) serve(m any) {
 		s.decreed(m)
 	case *timeUp:
 		s.timeUp(m)
-	case *takeover:
-		s.takeover(m)
 	case *byCode:
 		s.byCode(m)
 	case *Draft:
@@ -197,14 +199,15 @@ func (s *Session) ready(m any) bool {
 	}
 	switch {
 	case s.state == leaving:
-		s.node.tell(s.node.session(s.id), m)
+		s.node.tellSession(s.id, m)
 		return false
 	case s.state == active && !s.broken && !s.making:
 		return true
-	case s.state == unloaded:
-		s.load()
 	}
 	s.stashed = append(s.stashed, m)
+	if s.state == unloaded {
+		s.load()
+	}
 	return false
 }
 
@@ -213,6 +216,10 @@ func (s *Session) unknown() error { return protocol.NotFound("session %s", s.id)
 
 // load reads the session and takes a new epoch for it, away from the mailbox.
 func (s *Session) load() {
+	if !s.node.Owns(s.id) {
+		s.depart()
+		return
+	}
 	s.state = loading
 	at := s.keptAt
 	s.node.off(func() {
@@ -234,6 +241,9 @@ func (s *Session) load() {
 
 func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	switch {
+	case !s.node.Owns(s.id):
+		s.depart()
+		return
 	case protocol.Code_NOT_FOUND.Is(err):
 		s.info, s.members, s.order, s.former, s.bots = nil, nil, order{}, nil, nil
 		s.making = false
@@ -249,8 +259,6 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 				s.petitions = append(s.petitions, p)
 			} else if d, ok := m.(*decree); ok {
 				d.told(busySession(s.id))
-			} else if t, ok := m.(*takeover); ok {
-				t.done <- busySession(s.id)
 			}
 		}
 		s.forsake()
@@ -300,6 +308,10 @@ func asking(m any) *request {
 }
 
 func (s *Session) unstash() {
+	if s.moving {
+		s.depart()
+		return
+	}
 	stashed := s.stashed
 	s.stashed = nil
 	for _, m := range stashed {
@@ -315,11 +327,21 @@ func (s *Session) reload() {
 	if s.waiting > 0 || s.state != active {
 		return
 	}
+	if !s.node.Owns(s.id) {
+		s.depart()
+		return
+	}
 	s.broken = false
+	s.gather()
+	s.load()
+}
+
+// gather puts what was under way in front of what is stashed, as it came before it.
+func (s *Session) gather() {
 	held := s.held
 	targets := s.targets
-	s.held, s.targets = nil, nil
-	var first []any // they came before what is stashed already
+	first := s.redo
+	s.held, s.targets, s.redo = nil, nil, nil
 	for _, rs := range held {
 		for _, r := range rs {
 			first = append(first, r)
@@ -336,7 +358,6 @@ func (s *Session) reload() {
 		}
 	}
 	s.stashed = append(first, s.stashed...)
-	s.load()
 }
 
 // done runs what was brought back from a worker, unless the session left meanwhile.

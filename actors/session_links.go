@@ -243,7 +243,7 @@ func (s *Session) withLink(r *request, id string, again any, then func(*LinkRow)
 		s.node.tell(s.pid, done(func() {
 			switch {
 			case s.state != active || s.broken || s.epoch != epoch:
-				s.node.tell(s.node.session(s.id), again)
+				s.node.tellSession(s.id, again)
 			case protocol.Code_NOT_FOUND.Is(err), err == nil && l.Session != s.id:
 				then(nil)
 			case err != nil:
@@ -283,7 +283,7 @@ func (n *Node) byCode(r *request, code string) error {
 			return
 		}
 		n.guesses.giveBack(r.who.User)
-		n.tell(n.session(l.Session), &byCode{r: r, link: id})
+		n.tellSession(l.Session, &byCode{r: r, link: id})
 	})
 	return nil
 }

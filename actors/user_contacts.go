@@ -211,7 +211,7 @@ func (n *Node) petition(p *petition, like *protocol.Request) {
 	if like.Kind == protocol.RequestKind_FRIEND_REQUEST {
 		id = protocol.P2PSessionID(p.r.who.User, p.other)
 	}
-	n.tell(n.session(id), p)
+	n.tellSession(id, p)
 }
 
 func (u *User) requestList(r *request, m *protocol.RequestList) {

@@ -10,6 +10,12 @@ import (
 
 // Receive takes what streams bring to this node and gives it to the users there.
 func (n *Node) Receive(subject string, events []*Event, burst *Burst) {
+	if subject == NodesSubject {
+		for _, e := range events {
+			n.told(e.Word)
+		}
+		return
+	}
 	audience := n.audience.of(subject)
 	if len(audience) == 0 {
 		return

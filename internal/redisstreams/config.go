@@ -52,6 +52,9 @@ type tuning struct {
 	life   time.Duration // of an interest that nobody renews; 2 h
 	queue  int           // bytes that wait for one node; 4 MiB
 	length int64         // entries of a stream, about; 10,000
+
+	memberBeat time.Duration // between two looks at who is there; 500 ms
+	memberLife time.Duration // a node whose count stands still for so long is given up; 3 s
 }
 
 func (c Config) withDefaults() Config {
@@ -70,6 +73,8 @@ func (c Config) withDefaults() Config {
 	def(&c.PoolTimeout, c.Timeout)
 	def(&c.beat, time.Second)
 	def(&c.lease, 30*time.Second)
+	def(&c.memberBeat, 500*time.Millisecond)
+	def(&c.memberLife, 3*time.Second)
 	def(&c.wait, 1500*time.Millisecond)
 	def(&c.hold, 3*time.Second)
 	def(&c.life, 2*time.Hour)

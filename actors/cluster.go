@@ -1,0 +1,409 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-im/troupe/internal/peers"
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// Member is one node of an installation, from its start to its end.
+type Member struct {
+	ID      string // new with each start
+	Address string // where other nodes reach it
+	Leaving bool   // it has given its sessions away
+}
+
+// View is who is there.
+type View struct {
+	Version int64    // rises with each change
+	Members []Member // each once
+}
+
+// Members is who belongs to an installation, as all of its nodes see it, after a while.
+type Members interface {
+	// Join makes a node known. seen is called with what is so at first, before Join returns,
+	// and with what is so from then on, one call at a time; self is always in it. out is
+	// called, once, when the others have given this node up: it must end then. While nobody
+	// can be asked, the node is alone.
+	Join(self Member, seen func(View), out func(why error)) error
+	// Look asks soon, as there may be news.
+	Look()
+	// Leave says that this node gives its sessions away, Quit that it has gone.
+	Leave(ctx context.Context) error
+	Quit(ctx context.Context) error
+}
+
+// Cluster is what a node needs to be one of several.
+type Cluster struct {
+	Members Members
+	// Listen begins to take what other nodes say, and says where they reach this one. A
+	// transport that has a Close method is closed at the end.
+	Listen func(take func(*peers.Envelope)) (transport peers.Transport, address string, err error)
+	// Out is called when the others have given this node up. It should end the process.
+	Out func(why error)
+
+	Wait    time.Duration // for an answer from another node, before BUSY; default 8 s
+	Pending int           // requests at one node that have no answer yet; default 20,000
+}
+
+// cluster is a node's part in an installation of several. Sessions are placed: each is at
+// the node that owner names, and what is told to a session elsewhere goes there as an errand.
+type cluster struct {
+	Cluster
+	node  *Node
+	self  Member
+	peers *peers.Peers
+	took  peers.Transport
+	view  atomic.Pointer[places]
+
+	last    atomic.Uint64 // number of the newest errand
+	mu      sync.Mutex
+	pending map[uint64]*errand
+	at      map[string]int             // how many of them are at each node
+	waiting map[protocol.SessionID]int // how many wait for a node that takes them
+	held    map[protocol.SessionID][]*visit
+	guests  map[string]*visitor
+
+	// What is for sessions here and has to keep its place in front of what comes next.
+	backlog atomic.Int64
+	queue   []placed
+	wake    sync.Cond
+
+	given   atomic.Bool // the others have given this node up
+	ended   atomic.Bool
+	stop    chan struct{}
+	running sync.WaitGroup
+	stats   ClusterStats
+}
+
+type placed struct {
+	session protocol.SessionID
+	m       any
+}
+
+// ClusterStats counts what happened since the start; read them with sync/atomic loads.
+type ClusterStats struct {
+	Forwarded atomic.Int64 // requests given to another node
+	Again     atomic.Int64 // … and to a further one, as that had gone or the session was not there
+	Busy      atomic.Int64 // … and refused, as nobody answered or too many waited
+	Served    atomic.Int64 // requests of other nodes
+	Moved     atomic.Int64 // sessions that were given away
+}
+
+// ClusterState is what a node knows of the others now.
+type ClusterState struct {
+	ID                                    string
+	Version                               int64
+	Members                               []Member
+	Waiting                               int // requests at other nodes
+	Forwarded, Again, Busy, Served, Moved int64
+}
+
+// JoinCluster makes the node one of several. It is called before the first connection.
+func (n *Node) JoinCluster(ctx context.Context, cfg Cluster) error {
+	if cfg.Wait == 0 {
+		cfg.Wait = 8 * time.Second
+	}
+	if cfg.Pending == 0 {
+		cfg.Pending = 20_000
+	}
+	c := &cluster{
+		Cluster: cfg, node: n, pending: map[uint64]*errand{}, at: map[string]int{}, waiting: map[protocol.SessionID]int{},
+		held: map[protocol.SessionID][]*visit{}, guests: map[string]*visitor{}, stop: make(chan struct{}),
+	}
+	c.wake.L = &c.mu
+	c.self.ID = newEpoch()
+	var early sync.Mutex // nothing is taken before there is somebody who takes it
+	early.Lock()
+	transport, address, err := cfg.Listen(func(e *peers.Envelope) {
+		early.Lock()
+		p := c.peers
+		early.Unlock()
+		if p != nil {
+			p.Take(e)
+		}
+	})
+	if err != nil {
+		early.Unlock()
+		return fmt.Errorf("actors: %w", err)
+	}
+	c.self.Address, c.took = address, transport
+	c.peers = peers.New(peers.Config{ID: c.self.ID, Address: address, Receive: c.receive, Heard: c.heard, Log: n.log}, transport)
+	c.view.Store(placesOf(View{Members: []Member{c.self}}, c.self.ID))
+	early.Unlock()
+	c.running.Go(c.deliver)
+	c.running.Go(c.watch)
+	n.cluster.Store(c)
+	if err := n.streams.Follow(ctx, NodesSubject); err != nil {
+		n.log.Warn("what other nodes say to all is not heard yet", "err", err)
+	}
+	if err := cfg.Members.Join(c.self, c.seen, func(why error) { c.out(why) }); err != nil {
+		c.close()
+		return fmt.Errorf("actors: %w", err)
+	}
+	c.nudge()
+	return nil
+}
+
+// nudge has the others look who is there, so that they need not find out by themselves.
+func (c *cluster) nudge() {
+	for _, m := range c.view.Load().Members {
+		if m.ID != c.self.ID {
+			c.peers.Say(m.Address, []byte{recordLook})
+		}
+	}
+}
+
+// out ends a node that others have given up.
+func (c *cluster) out(why error) {
+	if c.ended.Load() || c.given.Swap(true) {
+		return
+	}
+	c.node.log.Error("the other nodes have given this one up: it ends, and has to be started anew", "node", c.self.ID, "why", why)
+	if c.Out != nil {
+		c.Out(why)
+	}
+}
+
+// ClusterState says how things stand; ok is false for a node alone.
+func (n *Node) ClusterState() (s ClusterState, ok bool) {
+	c := n.cluster.Load()
+	if c == nil {
+		return s, false
+	}
+	c.mu.Lock()
+	s.Waiting = len(c.pending)
+	c.mu.Unlock()
+	v := c.view.Load()
+	s.ID, s.Version, s.Members = c.self.ID, v.Version, slices.Clone(v.Members)
+	s.Forwarded, s.Again, s.Busy = c.stats.Forwarded.Load(), c.stats.Again.Load(), c.stats.Busy.Load()
+	s.Served, s.Moved = c.stats.Served.Load(), c.stats.Moved.Load()
+	return s, true
+}
+
+// Owns says whether this node is the one that id falls to: a session, or a piece of work
+// that one node should do. A node alone owns everything. Two nodes may both say yes for
+// about as long as it takes to see that one came or went.
+func (n *Node) Owns(id string) bool {
+	c := n.cluster.Load()
+	return c == nil || c.view.Load().owner(id) == c.self.ID
+}
+
+// seen takes a new View: requests at nodes that have gone are given to those that come
+// after them, sessions that are not this node's any more are let go.
+func (c *cluster) seen(v View) {
+	before, now := c.view.Load(), placesOf(v, c.self.ID)
+	for _, m := range v.Members {
+		if m.ID != c.self.ID {
+			c.peers.Meet(m.ID, m.Address)
+		}
+	}
+	var gone []Member
+	for _, m := range before.Members {
+		if m.ID != c.self.ID && !now.has(m.ID) {
+			gone = append(gone, m)
+		}
+	}
+	c.mu.Lock()
+	for _, e := range c.inOrder() {
+		c.place(e, now)
+	}
+	for id, visits := range c.held {
+		c.settleHeld(id, visits, now, time.Now())
+	}
+	c.view.Store(now)
+	var left []*visitor
+	for _, m := range gone {
+		if g := c.guests[m.ID]; g != nil {
+			left = append(left, g)
+			delete(c.guests, m.ID)
+		}
+		delete(c.at, m.ID)
+	}
+	c.mu.Unlock()
+	for _, m := range gone {
+		c.peers.Part(m.ID)
+		if !m.Leaving {
+			c.peers.Say(m.Address, appendOut(nil, m.ID))
+		}
+	}
+	for _, g := range left {
+		c.node.tell(g.pid, &end{})
+	}
+	if !slices.Equal(before.Members, now.Members) {
+		c.node.log.Info("who is there has changed", "node", c.self.ID, "version", now.Version, "nodes", now.names(c.self.ID))
+		c.node.moved()
+	}
+}
+
+// moved has sessions that are not this node's any more look at that.
+func (n *Node) moved() {
+	if n.cluster.Load() == nil {
+		return
+	}
+	n.sessions.each(func(id string, r *ref) {
+		if !n.Owns(id) {
+			n.tell(r.pid, &move{})
+		}
+	})
+}
+
+// watch gives up what has waited too long, and tries again what nobody took.
+func (c *cluster) watch() {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case now := <-tick.C:
+			c.review(now)
+		}
+	}
+}
+
+func (c *cluster) review(now time.Time) {
+	var over []*errand
+	c.mu.Lock()
+	if len(c.pending) > 0 || len(c.held) > 0 {
+		v := c.view.Load()
+		for _, e := range c.pending {
+			if now.Sub(e.since) >= c.Wait {
+				c.drop(e)
+				over = append(over, e)
+			}
+		}
+		if len(c.waiting) > 0 {
+			for _, e := range c.inOrder() {
+				if e.to == "" {
+					c.place(e, v)
+				}
+			}
+		}
+		for id, visits := range c.held {
+			c.settleHeld(id, visits, v, now)
+		}
+	}
+	c.mu.Unlock()
+	for _, e := range over {
+		c.stats.Busy.Add(1)
+		busy := protocol.Errorf(protocol.Code_BUSY, "session %s is not to be reached now, ask again", e.session)
+		busy.RetryAfterMs = 500
+		c.node.decline(e.m, busy)
+	}
+}
+
+// deliver is the goroutine that tells sessions here what waited.
+func (c *cluster) deliver() {
+	for {
+		c.mu.Lock()
+		for len(c.queue) == 0 && !c.ended.Load() {
+			c.wake.Wait()
+		}
+		batch := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		for _, p := range batch {
+			c.node.tell(c.node.session(p.session), p.m)
+			c.backlog.Add(-1)
+		}
+	}
+}
+
+// here has a session of this node told m, behind what waits. mu is held.
+func (c *cluster) here(session protocol.SessionID, m any) {
+	c.backlog.Add(1)
+	c.queue = append(c.queue, placed{session, m})
+	c.wake.Signal()
+}
+
+// close ends the node's part. What waits is dropped.
+func (c *cluster) close() {
+	if c.ended.Swap(true) {
+		return
+	}
+	close(c.stop)
+	c.mu.Lock()
+	c.wake.Broadcast()
+	c.mu.Unlock()
+	c.peers.Close()
+	c.running.Wait()
+	if t, ok := c.took.(interface{ Close() }); ok {
+		t.Close()
+	}
+}
+
+// leave gives this node's sessions away and waits until they have gone. ctx bounds the waiting.
+func (c *cluster) leave(ctx context.Context) {
+	if err := c.Members.Leave(ctx); err != nil {
+		c.node.log.Warn("other nodes learn late that this one leaves", "err", err)
+	}
+	c.nudge()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for beat := 1; ctx.Err() == nil && !c.alone() && c.node.sessions.len() > 0; beat++ {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			if beat%20 == 0 {
+				c.node.moved()
+			}
+		}
+	}
+}
+
+// quiet waits until nothing waits at other nodes.
+func (c *cluster) quiet(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		c.mu.Lock()
+		n := len(c.pending) + len(c.queue)
+		c.mu.Unlock()
+		if n == 0 && c.backlog.Load() == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// alone says that there is nobody who would take sessions over.
+func (c *cluster) alone() bool {
+	for _, m := range c.view.Load().Members {
+		if m.ID != c.self.ID && !m.Leaving {
+			return false
+		}
+	}
+	return true
+}
+
+// names is for logs.
+func (p *places) names(self string) string {
+	var b strings.Builder
+	for i, m := range p.Members {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(m.Address)
+		if m.ID == self {
+			b.WriteString(" (this one)")
+		}
+		if m.Leaving {
+			b.WriteString(" (leaving)")
+		}
+	}
+	return b.String()
+}
