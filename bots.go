@@ -41,7 +41,7 @@ func plugin(args []string) error {
 func (s *server) newBots() (err error) {
 	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version()}, desk.Needs{
 		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botSpending{s},
-		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Log: s.log,
+		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Owns: s.node.Owns, Log: s.log,
 	})
 	if s.models, err = model.New(s.cfg.Model, model.Needs{Store: s.store, Log: s.log}); err != nil {
 		return err

@@ -40,6 +40,9 @@ type Config struct {
 	Memory    int64         // bytes the Go runtime tries to stay under; 0: from the machine
 	Drain     time.Duration // a stop takes at most this long
 
+	Redis userctr.Secret // of several nodes: its address, with what is secret in it; "": this one is alone
+	Node  nodeConfig     // how nodes reach each other
+
 	EraseMessages string // what becomes of an erased user's messages: userctr.KeepMessages or TombstoneMessages
 
 	Actors  actors.Config
@@ -142,6 +145,7 @@ func (c *Config) check(from map[string]origin) error {
 			refuse("review-url", "%v", err)
 		}
 	}
+	c.checkNodes(refuse)
 	c.checkModel(refuse)
 	c.checkBots(refuse)
 	for _, o := range c.Gateway.Origins {

@@ -18,12 +18,12 @@ import (
 	"github.com/troupe-im/troupe/filectr/review"
 	"github.com/troupe-im/troupe/gateway"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/redisstreams"
 	"github.com/troupe-im/troupe/internal/search"
 	"github.com/troupe-im/troupe/plugins"
 	"github.com/troupe-im/troupe/plugins/desk"
 	"github.com/troupe-im/troupe/plugins/model"
 	"github.com/troupe-im/troupe/plugins/remote"
-	"github.com/troupe-im/troupe/pushctr"
 	"github.com/troupe-im/troupe/userctr"
 	webembed "github.com/troupe-im/troupe/web-embed"
 )
@@ -37,6 +37,7 @@ type server struct {
 	*data
 	links   *preview.Center
 	node    *actors.Node
+	streams *redisstreams.Streams // nil: this node is alone
 	gateway *gateway.Server
 	search  *search.Center
 	models  *model.Gateway
@@ -65,6 +66,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.keeping, s.stopKeeping = context.WithCancel(context.Background())
 	s.reaching, s.stopReaching = context.WithCancel(context.Background())
 	cfg.Store.Fatal, cfg.Actors.Fatal = fatal, fatal
+	cfg.Users.Turn, cfg.Files.Turn = s.turn("users"), s.turn("files")
 	if s.data, err = openData(cfg, log); err != nil {
 		return nil, err
 	}
@@ -76,11 +78,13 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	if s.links, err = preview.New(cfg.Links, s.store, time.Now, log); err != nil {
 		return nil, err
 	}
-	s.node = actors.New(cfg.Actors, s.store, pushctr.NewLocal(), s.users, log)
+	streams, err := s.openStreams(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	s.node = actors.New(cfg.Actors, s.store, streams, s.users, log)
 	s.search = search.New(cfg.Search, s.store, time.Now, log)
-	s.users.OnRevoke(func(user protocol.UserID, login string, code protocol.Code) {
-		s.node.Kick(user, login, code, "the login has ended")
-	})
+	s.users.OnRevoke(s.kick)
 	s.notices = actors.NewNotices(s.node, s.store, everybody{s.data}, log)
 	s.users.FollowActivity(activity{s})
 	s.node.UseFiles(s.files)
@@ -97,7 +101,8 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.users.OnDevice(func(user protocol.UserID, device string, code protocol.Code) {
 		s.node.KickDevice(user, device, code, "the device is signed out")
 	})
-	s.users.OnProfile(s.node.Shows)
+	s.users.OnProfile(s.shows)
+	s.users.OnApps(func() { s.node.Changed(changedApps, "") })
 	s.users.OnApp(func(app string) { s.node.KickApp(app, protocol.Code_UNAUTHORIZED, "the application was removed") })
 	if err = s.newBots(); err != nil {
 		return nil, err
@@ -119,6 +124,9 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 		return nil, fmt.Errorf("the admin socket: %w", err)
 	}
 	if err := s.users.Started(context.Background(), version(), cfg.inForce()); err != nil {
+		return nil, err
+	}
+	if err = s.joinNodes(s.keeping); err != nil {
 		return nil, err
 	}
 	s.stopNotices = s.sendNotices()
@@ -178,6 +186,9 @@ func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	if err := g.Metrics().Register(botMetrics{s}); err != nil {
 		return nil, err
 	}
+	if err := g.Metrics().Register(nodeMetrics{s}); err != nil {
+		return nil, err
+	}
 	return g, g.Rows()
 }
 
@@ -211,6 +222,9 @@ func (s *server) stop(ctx context.Context) error {
 	}
 	s.stopKeeping()
 	s.housekeeping.Wait()
+	if s.streams != nil {
+		all = append(all, s.streams.Close())
+	}
 	if s.data != nil {
 		all = append(all, s.data.close())
 	}

@@ -44,6 +44,13 @@ func settings(c *Config) []setting {
 		text("log", "info", "`LEVEL`: debug, info, warn or error", &c.Log, "debug", "info", "warn", "error"),
 		text("log-format", "text", "`text` or json", &c.LogFormat, "text", "json"),
 		size("memory", "0", "`BYTES` the Go runtime tries to stay under; 0: three quarters of what the machine gives us", &c.Memory),
+		hidden("redis", "`ADDRESS` of the Redis over which several nodes of one installation find and reach each other, like redis://user:password@host:6379: see docs/cluster.md", &c.Redis),
+		text("node-listen", "127.0.0.1:0", "`HOST:PORT` for the other nodes; port 0: any", &c.Node.Listen),
+		text("node-advertise", "", "`HOST:PORT` where other nodes reach this one, when that is not node-listen", &c.Node.Advertise),
+		text("node-cert", "", "PEM `FILE` of the certificate that this node shows other nodes, for the name troupe-node", &c.Node.Cert),
+		text("node-key", "", "PEM `FILE` of its key", &c.Node.Key),
+		text("node-ca", "", "PEM `FILE` of who signs the nodes' certificates, and nobody else's", &c.Node.CA),
+		toggle("node-insecure", "nodes speak to each other in the clear and to anybody, though not on one machine: their network is private", &c.Node.Insecure),
 		duration("drain", "8s", "a stop takes at most this `TIME`", &c.Drain),
 
 		policy("register", "who may register: `open`, invite or closed; by default open in profile dev, else invite", &u.Policy),

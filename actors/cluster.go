@@ -240,6 +240,9 @@ func (c *cluster) seen(v View) {
 	if !slices.Equal(before.Members, now.Members) {
 		c.node.log.Info("who is there has changed", "node", c.self.ID, "version", now.Version, "nodes", now.names(c.self.ID))
 		c.node.moved()
+		if r, ok := c.node.robots.(interface{ Moved() }); ok {
+			r.Moved()
+		}
 	}
 }
 

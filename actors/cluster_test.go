@@ -88,7 +88,7 @@ func (tr *troupe) start(cfg actors.Config) *part {
 	cfg.Rate, cfg.Attendance = -1, p.streams.Attendance()
 	n := actors.New(cfg, tr.store, p.streams, anybody{}, tr.log)
 	p.stage = &stage{t: tr.t, node: n}
-	p.members = p.streams.Members()
+	p.members = p.streams.Members("k")
 	err = n.JoinCluster(context.Background(), actors.Cluster{Members: p.members, Listen: func(take func(*peers.Envelope)) (peers.Transport, string, error) {
 		return tr.listen(p, take)
 	}, Out: func(why error) { p.outs <- why }})

@@ -107,6 +107,7 @@ func (n *Notices) Send(ctx context.Context, by string, id protocol.ClientMsgID, 
 		return nil, protocol.Conflict("clientMsgId %.64q was used for another notice", id)
 	}
 	n.poke()
+	n.node.Changed(ChangedNotices, row.ID)
 	return kept, nil
 }
 
@@ -126,6 +127,12 @@ func (n *Node) checkNotice(c *protocol.Content) error {
 func (n *Notices) Read(ctx context.Context, id string) (*NoticeRow, error) {
 	return n.store.Notice(ctx, id)
 }
+
+// ChangedNotices is said to all nodes when there is a new notice, which is one of theirs to send.
+const ChangedNotices = "notices"
+
+// Poke has Run look what there is to send.
+func (n *Notices) Poke() { n.poke() }
 
 func (n *Notices) poke() {
 	select {
@@ -149,6 +156,9 @@ func (n *Notices) Run(ctx context.Context) {
 		}
 		mu.Lock()
 		for _, row := range open {
+			if !n.node.Owns("notice:" + row.ID) { // another node's to send
+				continue
+			}
 			if going[row.ID] || len(going) == noticesAtOnce {
 				continue
 			}

@@ -31,6 +31,8 @@ type Config struct {
 	Shared string
 	Node   string // names this node where there are others: the same after a restart, and nobody else's
 	Key    []byte // signs links; 32 bytes that only this installation knows
+	// Turn says of several nodes whether it is this one that sweeps; nil: it is.
+	Turn func() bool
 
 	MaxImage    int64 // bytes: 20 MiB
 	MaxVoice    int64 // 20 MiB

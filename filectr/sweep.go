@@ -24,7 +24,9 @@ func (c *Center) Run(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {
-		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+		if c.cfg.Turn != nil && !c.cfg.Turn() {
+			c.log.Debug("files are swept by another node")
+		} else if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
 			c.log.Error("the file centre could not sweep", "err", err)
 		}
 		select {

@@ -186,7 +186,7 @@ func (c *Center) putApp(ctx context.Context, a *App) error {
 		}
 		return fmt.Errorf("userctr: keep an application: %w", err)
 	}
-	return c.loadApps(ctx)
+	return c.appsChanged(ctx)
 }
 
 // ChangeApp changes what edit changes of an application. NOT_FOUND; DENIED: by is no admin.
@@ -235,7 +235,7 @@ func (c *Center) RemoveApp(ctx context.Context, by protocol.Identity, id string)
 		return fmt.Errorf("userctr: remove an application: %w", err)
 	}
 	c.log.Info("an application was removed", "app", id, "by", by.User)
-	if err := c.loadApps(ctx); err != nil {
+	if err := c.appsChanged(ctx); err != nil {
 		return err
 	}
 	// Whoever signs in meanwhile either is among the sockets that are closed now, or is found

@@ -185,6 +185,7 @@ const (
 // Config is what an operator may set. A zero field means its written default.
 type Config struct {
 	Data     string            // the directory of the secrets; it has to be given
+	Turn     func() bool       // of several nodes: whether it is this one that sweeps; nil: it is
 	Policy   Policy            // InviteOnly
 	Platform map[string]string // platform → Allow or Replace; "*" is for the others, and Allow by default
 
@@ -264,6 +265,7 @@ type Center struct {
 
 	releases  atomic.Pointer[Releases]
 	onApp     atomic.Pointer[func(app string)]
+	onApps    atomic.Pointer[func()]
 	onProfile atomic.Pointer[func(*protocol.Profile)]
 }
 
@@ -387,6 +389,10 @@ func (c *Center) Run(ctx context.Context) error {
 		case <-often.C:
 			c.writeRefusals(ctx)
 		case <-tick.C:
+			if c.cfg.Turn != nil && !c.cfg.Turn() { // another node's
+				c.revoked.prune(c.now())
+				continue
+			}
 			if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
 				c.log.Error("user centre could not sweep", "err", err)
 			}

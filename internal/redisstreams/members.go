@@ -3,6 +3,7 @@ package redisstreams
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 // an epoch, which is gone when Redis has lost what it had. Another one has the counts.
 type Members struct {
 	s    *Streams
+	key  string
 	look chan struct{} // has room for one
 
 	mu      sync.Mutex // of all below, and of each exchange
@@ -51,15 +53,16 @@ const (
 	fieldVersion = "#"
 	fieldEpoch   = "!"
 	wordLeaving  = "leaving"
+	wordKey      = "key="
 
 	// outKept is how long it is known that a node was given up. One that was away for
 	// longer finds nothing of itself, and registers again: its id is new to everybody then.
 	outKept = 24 * time.Hour
 )
 
-// Members gives who is there.
-func (s *Streams) Members() *Members {
-	return &Members{s: s, look: make(chan struct{}, 1), known: map[string]*sighting{}}
+// Members gives who is there. key is the same at all nodes of an installation.
+func (s *Streams) Members(key string) *Members {
+	return &Members{s: s, key: key, look: make(chan struct{}, 1), known: map[string]*sighting{}}
 }
 
 func (m *Members) who() string           { return m.s.key("{members}:who") }
@@ -72,9 +75,35 @@ func (m *Members) Join(self actors.Member, seen func(actors.View), out func(erro
 	m.self, m.seen, m.out = self, seen, out
 	m.view = actors.View{Members: []actors.Member{self}}
 	m.last = time.Now()
+	err := m.foreign()
 	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	m.poll()
 	m.s.running.Go(m.run)
+	return nil
+}
+
+// foreign says what is wrong when there are nodes of another installation. mu is held.
+func (m *Members) foreign() error {
+	ctx, cancel := m.s.timed()
+	defer cancel()
+	who, err := m.s.db.HGetAll(ctx, m.who()).Result()
+	if err != nil {
+		return nil // poll says so
+	}
+	for id, value := range who {
+		words := strings.Fields(value)
+		if id == fieldVersion || id == fieldEpoch || len(words) == 0 || words[0] == m.self.Address {
+			continue
+		}
+		for _, w := range words[1:] {
+			if key, ok := strings.CutPrefix(w, wordKey); ok && key != m.key {
+				return fmt.Errorf("redis: the node at %s has other secrets than this one: all nodes of an installation need the same secrets.json in their data directories, and two installations on one Redis different prefixes", words[0])
+			}
+		}
+	}
 	return nil
 }
 
@@ -133,7 +162,7 @@ func (m *Members) run() {
 func (m *Members) register(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.s.cfg.Timeout)
 	defer cancel()
-	value := m.self.Address
+	value := m.self.Address + " " + wordKey + m.key
 	if m.self.Leaving {
 		value += " " + wordLeaving
 	}

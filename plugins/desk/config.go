@@ -89,6 +89,8 @@ type Needs struct {
 	Hooks  Hooks // nil: there are none
 	Log    *slog.Logger
 	Now    func() time.Time // default time.Now
+	// Owns says whether what falls to id, a session or another word, is this node's; default: all is.
+	Owns func(id string) bool
 }
 
 // Actors is what the desk asks of a Node. *actors.Node fills it.

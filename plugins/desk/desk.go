@@ -75,6 +75,9 @@ var _ actors.Robots = (*Desks)(nil)
 
 // New makes a desk without bots: they come by Serve. Close ends it.
 func New(cfg Config, need Needs) *Desks {
+	if need.Owns == nil {
+		need.Owns = func(string) bool { return true }
+	}
 	if need.Now == nil {
 		need.Now = time.Now
 	}
@@ -218,6 +221,16 @@ func (d *Desks) Offer(o *actors.Offer) {
 				d.spawn(func() { d.disown(bot, e.Session) })
 			}
 		}
+	}
+}
+
+// Moved says that sessions are placed otherwise now: those that are here may have what bots
+// were not given at the node that had them before.
+func (d *Desks) Moved() {
+	for _, p := range d.all() {
+		p.mu.Lock()
+		p.overflow = true
+		p.mu.Unlock()
 	}
 }
 

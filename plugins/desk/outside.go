@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,9 @@ func (p *plug) due(ctx context.Context) {
 		return
 	}
 	for _, s := range due {
+		if !p.d.need.Owns(cmp.Or(s.Session, "bot:"+s.Bot)) {
+			continue
+		}
 		p.remind(ctx, s)
 	}
 }

@@ -364,6 +364,9 @@ func (p *plug) walk(bot protocol.UserID) {
 		}
 		p.mu.Lock()
 		for _, b := range behind {
+			if !p.d.need.Owns(b.Session) {
+				continue
+			}
 			l := p.lane(place{bot, b.Session})
 			if p.link == nil || l == nil { // overflow is said
 				p.mu.Unlock()
