@@ -26,6 +26,9 @@ type nodeConfig struct {
 func (c *Config) checkNodes(refuse func(name, format string, args ...any)) {
 	n := &c.Node
 	if c.Redis == "" {
+		if c.Users.Secrets != "" {
+			refuse("secrets", "a node that is alone has them in data, where backups find them")
+		}
 		return
 	}
 	if _, err := redisstreams.ParseURL(string(c.Redis)); err != nil {

@@ -141,7 +141,7 @@ const heldPage = 200
 // seq before (0: of all), newest first and as others see them; and the seq to go on with,
 // 0: there are no more. A page may be short where much was decided. DENIED, NOT_FOUND.
 func (n *Node) Held(ctx context.Context, who protocol.Identity, session protocol.SessionID, before int64, limit int) (held []*protocol.Entry, next int64, err error) {
-	if err := n.decree(ctx, session, func(s *Session, told func(error)) { told(s.mayDecide(&who)) }); err != nil {
+	if err := n.decree(ctx, session, &decree{what: edictJudge, who: &who}); err != nil {
 		return nil, 0, err
 	}
 	dealt, err := n.journal.Dealt(ctx, session, before, heldPage)

@@ -35,10 +35,14 @@ type secrets struct {
 	refresh []byte
 }
 
-// loadSecrets reads the secrets of a data directory, and makes them at the first
+// loadSecrets reads the secrets of path, or of a data directory, and makes them at the first
 // start. A file that everybody on the machine may read or write is refused.
-func loadSecrets(dir string) (*secrets, error) {
-	path := filepath.Join(dir, SecretsFile)
+func loadSecrets(dir, path string) (*secrets, error) {
+	if path == "" {
+		path = filepath.Join(dir, SecretsFile)
+	} else if _, err := os.Stat(path); err != nil { // that several nodes share: none makes its own
+		return nil, fmt.Errorf("userctr: the secrets: %w", err)
+	}
 	text, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeSecrets(dir, path); err != nil {

@@ -185,6 +185,7 @@ const (
 // Config is what an operator may set. A zero field means its written default.
 type Config struct {
 	Data     string            // the directory of the secrets; it has to be given
+	Secrets  string            // the file of the secrets, where it is another one and there
 	Turn     func() bool       // of several nodes: whether it is this one that sweeps; nil: it is
 	Policy   Policy            // InviteOnly
 	Platform map[string]string // platform → Allow or Replace; "*" is for the others, and Allow by default
@@ -276,7 +277,7 @@ func New(cfg Config, store Store, now func() time.Time, log *slog.Logger) (*Cent
 	if err != nil {
 		return nil, err
 	}
-	keys, err := loadSecrets(cfg.Data)
+	keys, err := loadSecrets(cfg.Data, cfg.Secrets)
 	if err != nil {
 		return nil, err
 	}
