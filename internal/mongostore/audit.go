@@ -48,7 +48,7 @@ func (s *Store) AppendAudit(ctx context.Context, r *userctr.Record) error {
 			return err
 		}
 		d := auditDoc{Seq: r.Seq, Mark: s.token(), Text: string(text)}
-		err = s.putAudit(ctx, d)
+		err = s.put(ctx, inAudit, d.Seq, d.Mark, d)
 		if errors.Is(err, errTaken) {
 			continue
 		}
@@ -65,29 +65,6 @@ func (s *Store) AppendAudit(ctx context.Context, r *userctr.Record) error {
 			return err
 		}
 	}
-}
-
-// putAudit is put for a row whose _id is a number.
-func (s *Store) putAudit(ctx context.Context, d auditDoc) error {
-	lost := false
-	return s.again(ctx, "insert into "+inAudit, func(ctx context.Context) error {
-		err := insertOne(ctx, s.db.Collection(inAudit), d)
-		if taken(err) && !unconfirmed(err) {
-			if !lost {
-				return errTaken
-			}
-			var is auditDoc
-			if err := s.db.Collection(inAudit).FindOne(ctx, bson.D{eq("_id", d.Seq)}).Decode(&is); passes(err) {
-				return err
-			}
-			if is.Mark != d.Mark {
-				return errTaken
-			}
-			return nil
-		}
-		lost = lost || err != nil
-		return err
-	})
 }
 
 // newestAudit gives the seq and the hash of the newest row, 0: there is none.

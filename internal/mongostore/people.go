@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/troupe-im/troupe/userctr"
 )
@@ -91,7 +92,7 @@ var errTaken = errors.New("another document has this place")
 
 // put inserts a document, whose _id and mark are given. errTaken: another has its place. Where an answer
 // was lost it is inserted again, and is known by its mark when it was in already.
-func (s *Store) put(ctx context.Context, into, id, mark string, doc any) error {
+func (s *Store) put(ctx context.Context, into string, id any, mark string, doc any) error {
 	lost := false
 	return s.again(ctx, "insert into "+into, func(ctx context.Context) error {
 		err := insertOne(ctx, s.db.Collection(into), doc)
@@ -99,20 +100,23 @@ func (s *Store) put(ctx context.Context, into, id, mark string, doc any) error {
 			if !lost {
 				return errTaken
 			}
-			var is struct {
-				Mark string `bson:"mark"`
-			}
-			if err := s.db.Collection(into).FindOne(ctx, bson.D{eq("_id", id)}).Decode(&is); passes(err) {
-				return err
-			}
-			if is.Mark != mark {
-				return errTaken
-			}
-			return nil
+			return s.whose(ctx, into, id, mark)
 		}
 		lost = lost || err != nil
 		return err
 	})
+}
+
+// whose is nil where the document with an _id has this mark, and errTaken where it has another or is not there.
+func (s *Store) whose(ctx context.Context, in string, id any, mark string) error {
+	var is struct {
+		Mark string `bson:"mark"`
+	}
+	err := s.db.Collection(in).FindOne(ctx, bson.D{eq("_id", id)}).Decode(&is)
+	if errors.Is(err, mongo.ErrNoDocuments) || err == nil && is.Mark != mark {
+		return errTaken
+	}
+	return err
 }
 
 // remove removes the document with an _id. There need not be one.
