@@ -34,12 +34,13 @@ type Report struct {
 	Resumed       int             `json:"resumed"`   // connections that were replayed what they missed
 	Snapshots     int             `json:"snapshots"` // connections that began with a list
 	Recovery      []time.Duration `json:"recovery"`  // from the start of each process to ready
+	Troubles      []Trouble       `json:"troubles,omitempty"`
 
 	Violations []Violation `json:"violations"`
 }
 
 func (r *run) report() *Report {
-	p := &Report{Seed: r.Seed, Sessions: len(r.Dump.Sessions), Violations: r.found, Recovery: recoveries(r.Events)}
+	p := &Report{Seed: r.Seed, Sessions: len(r.Dump.Sessions), Violations: r.found, Recovery: recoveries(r.Events), Troubles: r.troubles()}
 	for _, e := range r.Events {
 		switch {
 		case e.What == history.Kill:
@@ -129,14 +130,15 @@ func recovery(r *run) {
 
 func recoveries(events []*history.Event) []time.Duration {
 	var took []time.Duration
-	start := int64(-1)
+	started := map[string]int64{} // by node
 	for _, e := range events {
-		switch {
-		case e.What == history.Start:
-			start = e.T
-		case e.What == history.Ready && start >= 0:
-			took = append(took, time.Duration(e.T-start))
-			start = -1
+		if e.What == history.Start {
+			started[e.Node] = e.T
+			continue
+		}
+		if t, ok := started[e.Node]; ok && e.What == history.Ready {
+			took = append(took, time.Duration(e.T-t))
+			delete(started, e.Node)
 		}
 	}
 	return took
@@ -167,6 +169,7 @@ func (p *Report) Print(w io.Writer) {
 		fmt.Fprintf(w, "  ready after    median %v, slowest %v of %d starts\n",
 			sorted[n/2].Round(time.Millisecond), sorted[n-1].Round(time.Millisecond), n)
 	}
+	printTroubles(w, p.Troubles)
 	count := map[string]int{}
 	for _, v := range p.Violations {
 		if count[v.Invariant]++; count[v.Invariant] <= most {

@@ -22,6 +22,8 @@ const (
 	Kill  = "kill"  // of the nemesis: SIGKILL was sent
 	Start = "start" // a process was started
 	Ready = "ready" // and answered that it is ready
+	Fault = "fault" // something else begins that may go wrong: Verb says what
+	Mend  = "mend"  // and it is over
 )
 
 // The verbs of operations.
@@ -37,6 +39,9 @@ const (
 	Sync   = "sync"
 )
 
+// Stop is the fault of being asked to stop, by SIGTERM.
+const Stop = "rolling restart"
+
 // Event is one line of a history. T is in nanoseconds of one monotonic clock
 // that all clients of a run share.
 type Event struct {
@@ -45,6 +50,8 @@ type Event struct {
 	Client string `json:"client,omitempty"` // one device of User
 	User   string `json:"user,omitempty"`
 	Conn   int    `json:"conn,omitempty"` // counts the client's connections from 1
+	Node   string `json:"node,omitempty"` // where that connection led to; of the nemesis: which it did something to
+	Dark   bool   `json:"dark,omitempty"` // of a fault: nothing can be acknowledged until it is mended
 
 	Op      int64    `json:"op,omitempty"` // unique in a run
 	Verb    string   `json:"verb,omitempty"`
@@ -114,6 +121,7 @@ type History struct {
 	Homes   []Home   `json:"homes"`
 	Dump    Dump     `json:"dump"`
 	Allowed int64    `json:"allowed"` // nanoseconds a restarted server may take to be ready
+	Answers int64    `json:"answers"` // nanoseconds after which every session answers again, whatever happened; 0: not judged
 }
 
 // Log is what one user read of one session at the end, by one path.
