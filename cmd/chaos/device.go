@@ -28,6 +28,8 @@ type device struct {
 	rng     *rand.Rand
 	conn    *websocket.Conn
 	connNo  int
+	node    string            // where conn leads to
+	leaving bool              // the node asked to come back later: nothing more is asked of it
 	pending map[string]*asked // by frame id
 	order   []*asked          // of pending, as asked
 	again   []*asked          // messages without an answer, to be sent again first
@@ -52,11 +54,19 @@ type asked struct {
 // dialTimeout is for a whole connect with auth; a server that starts needs less.
 const dialTimeout = 10 * time.Second
 
+// patience is how long a device of an installation waits for an answer before it tries
+// another node.
+const patience = 8 * time.Second
+
 // connect opens a connection and authenticates, resuming from the last position unless fresh.
 func (d *device) connect(ctx context.Context, fresh bool) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+d.run.address()+"/ws", nil)
+	d.mu.Lock()
+	places := d.run.site.places()
+	at := places[d.rng.IntN(len(places))]
+	d.mu.Unlock()
+	conn, _, err := websocket.Dial(ctx, "ws://"+at.address+"/ws", nil)
 	if err != nil {
 		return err
 	}
@@ -84,7 +94,7 @@ func (d *device) connect(ctx context.Context, fresh bool) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.conn, d.epoch = conn, f.Epoch
+	d.conn, d.epoch, d.node, d.leaving = conn, f.Epoch, at.node, false
 	d.connNo++
 	open := d.event(history.Open)
 	open.Epoch, open.Resumed, open.Began, open.Offset, open.From = f.Epoch, f.Resumed, began, max(f.OffsetNow, f.Offset), max(from, 0)
@@ -119,7 +129,7 @@ func readFrame(ctx context.Context, conn *websocket.Conn) (*frame, error) {
 
 // event begins an event of this device, now. The device is locked.
 func (d *device) event(what string) *history.Event {
-	return &history.Event{T: d.run.now(), What: what, Client: d.name, User: d.user, Conn: d.connNo}
+	return &history.Event{T: d.run.now(), What: what, Client: d.name, User: d.user, Conn: d.connNo, Node: d.node}
 }
 
 // read takes frames until the connection ends, then settles what was pending.
@@ -189,6 +199,9 @@ func (d *device) take(f *frame) {
 			e.Rows = seenRows([]row{*f.Head})
 			d.have[f.Session] = max(d.have[f.Session], f.Head.HeadSeq)
 		}
+	case "goaway":
+		d.leaving = true
+		return
 	default:
 		return
 	}
@@ -242,6 +255,7 @@ func (d *device) ask(e history.Event, fields map[string]any) *asked {
 		panic(err) // strings and numbers
 	}
 	a.event.T, a.event.What, a.event.Client, a.event.User, a.event.Conn = d.run.now(), history.Invoke, d.name, d.user, d.connNo
+	a.event.Node = d.node
 	a.event.Op = a.op
 	recorded := a.event
 	d.rec.Add(&recorded)
@@ -275,6 +289,12 @@ func (d *device) tell(fields map[string]any) {
 		panic(err) // strings and numbers
 	}
 	d.write(data)
+}
+
+// overdue says whether a request has waited for its answer for longer than anybody
+// does: then the connection leads nowhere, though nobody said so.
+func (d *device) overdue() bool {
+	return d.run.Cluster.Patience > 0 && len(d.order) > 0 && d.run.now()-d.order[0].event.T > int64(d.run.Cluster.Patience)
 }
 
 // settled says whether the device is connected and has an answer to everything.

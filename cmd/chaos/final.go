@@ -24,8 +24,8 @@ type reader struct {
 	next int
 }
 
-func (r *run) newReader(ctx context.Context, user string) (*reader, *frame, error) {
-	conn, _, err := websocket.Dial(ctx, "ws://"+r.address()+"/ws", nil)
+func (r *run) newReader(ctx context.Context, at place, user string) (*reader, *frame, error) {
+	conn, _, err := websocket.Dial(ctx, "ws://"+at.address+"/ws", nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,10 +62,13 @@ func (r *reader) ask(ctx context.Context, fields map[string]any) (*frame, error)
 }
 
 // finalReads reads every session as every user over new connections, from the
-// first entry, and by REST, and every user's list by both.
+// first entry, and by REST, and every user's list by both: each user at another node,
+// and by REST at another one again.
 func (r *run) finalReads(ctx context.Context, sessions, users []string) error {
-	for _, user := range users {
-		rd, welcome, err := r.newReader(ctx, user)
+	places := r.site.places()
+	for i, user := range users {
+		at, other := places[i%len(places)], places[(i+1)%len(places)].address
+		rd, welcome, err := r.newReader(ctx, at, user)
 		if err != nil {
 			return fmt.Errorf("final reads of %s: %w", user, err)
 		}
@@ -80,13 +83,13 @@ func (r *run) finalReads(ctx context.Context, sessions, users []string) error {
 				return fmt.Errorf("%s reads %s: %w", user, session, err)
 			}
 			r.history.Reads = append(r.history.Reads, log)
-			if log, err = r.restLog(ctx, user, session); err != nil {
+			if log, err = r.restLog(ctx, other, user, session); err != nil {
 				return fmt.Errorf("%s reads %s by REST: %w", user, session, err)
 			}
 			r.history.Reads = append(r.history.Reads, log)
 		}
 		rd.conn.CloseNow()
-		if home, err = r.restHome(ctx, user); err != nil {
+		if home, err = r.restHome(ctx, other, user); err != nil {
 			return fmt.Errorf("list of %s by REST: %w", user, err)
 		}
 		r.history.Homes = append(r.history.Homes, home)
@@ -96,8 +99,9 @@ func (r *run) finalReads(ctx context.Context, sessions, users []string) error {
 
 // homes reads only the lists, after a restart.
 func (r *run) homes(ctx context.Context, users []string) error {
-	for _, user := range users {
-		rd, welcome, err := r.newReader(ctx, user)
+	places := r.site.places()
+	for i, user := range users {
+		rd, welcome, err := r.newReader(ctx, places[i%len(places)], user)
 		if err != nil {
 			return err
 		}
@@ -153,7 +157,7 @@ type restEntry struct {
 }
 
 // restLog pages through a session's messages by REST.
-func (r *run) restLog(ctx context.Context, user, session string) (history.Log, error) {
+func (r *run) restLog(ctx context.Context, at, user, session string) (history.Log, error) {
 	log := history.Log{Path: "rest", User: user, Session: session}
 	for cursor := ""; ; {
 		path := "/api/v2/sessions/" + session + "/messages?limit=200"
@@ -167,7 +171,7 @@ func (r *run) restLog(ctx context.Context, user, session string) (history.Log, e
 			Code    string       `json:"code"`
 		}
 		status := 0
-		_, err := r.server.get(ctx, user, path, func(code int, body []byte) error {
+		_, err := r.get(ctx, at, user, path, func(code int, body []byte) error {
 			status = code
 			return json.Unmarshal(body, &page)
 		})
@@ -195,7 +199,7 @@ func (r *run) restLog(ctx context.Context, user, session string) (history.Log, e
 }
 
 // restHome reads a user's list and the total of what is unread.
-func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
+func (r *run) restHome(ctx context.Context, at, user string) (history.Home, error) {
 	home := history.Home{Path: "rest", User: user}
 	for cursor := ""; ; {
 		path := "/api/v2/sessions/recent?limit=100"
@@ -206,7 +210,7 @@ func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
 			Items []row  `json:"items"`
 			Next  string `json:"next"`
 		}
-		ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &page) })
+		ok, err := r.get(ctx, at, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &page) })
 		if err != nil || !ok {
 			return home, fmt.Errorf("GET %s: %w", path, err)
 		}
@@ -219,7 +223,7 @@ func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
 		Count *int64 `json:"count"`
 	}
 	path := "/api/v2/sessions/unread_message_count"
-	ok, err := r.server.get(ctx, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &total) })
+	ok, err := r.get(ctx, at, user, path, func(_ int, body []byte) error { return json.Unmarshal(body, &total) })
 	switch {
 	case err != nil || !ok:
 		return home, fmt.Errorf("GET %s: %w", path, err)
@@ -231,14 +235,10 @@ func (r *run) restHome(ctx context.Context, user string) (history.Home, error) {
 	return home, nil
 }
 
-// dump copies the data directory of the killed server and has the other program
-// read the copy.
-func (r *run) dump(ctx context.Context, binary, copied string) error {
-	if err := r.server.copyTo(copied); err != nil {
-		return err
-	}
+// dump has the other program read the store: a directory, or a database.
+func (r *run) dump(ctx context.Context, binary, store string) error {
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, binary, copied)
+	cmd := exec.CommandContext(ctx, binary, store)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("dump: %w", err)

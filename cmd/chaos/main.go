@@ -6,9 +6,11 @@
 //	go run ./cmd/chaos                 # 20 kills
 //	go run ./cmd/chaos -prove          # is every planted bug caught?
 //	go run ./cmd/chaos -check DIR      # judge a kept history again
+//	go run ./cmd/chaos -nodes 3        # an installation: three nodes, Redis, FerretDB, links that fail
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -17,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/troupe-im/troupe/cmd/chaos/check"
@@ -34,10 +37,18 @@ func main() {
 	flag.StringVar(&cfg.Binary, "troupe", "", "the server's binary; built from this module when empty")
 	flag.StringVar(&cfg.Planted, "planted", "", "the planted bug that the server shall have")
 	flag.DurationVar(&cfg.Allowed, "allowed", 3*time.Second, "what a start may take until ready")
+	flag.IntVar(&cfg.Nodes, "nodes", 1, "nodes; with more than one there are a Redis and a FerretDB, and other things than kills")
+	flag.IntVar(&cfg.Cluster.Troubles, "troubles", len(troubles), "of several nodes: how many things go wrong")
+	flag.StringVar(&cfg.Cluster.Faults, "faults", "", "of several nodes: which ones, by parts of their names, with commas")
+	flag.BoolVar(&cfg.Cluster.Sentinel, "sentinel", false, "of several nodes: Redis is a master and a replica under three Sentinels")
+	flag.StringVar(&cfg.Cluster.Mongo, "mongo", "", "of several nodes: HOST:PORT of a MongoDB to use, where nothing but this run has a database called troupe")
+	flag.StringVar(&cfg.Cluster.MongoSet, "mongo-options", "", "of its URI, like ?directConnection=true")
+	flag.DurationVar(&cfg.Cluster.Answers, "answers", 5*time.Second, "of several nodes: within this time every session acknowledges again, whatever happens; 0: not judged")
 	keep := flag.Bool("keep", false, "keep the history of a good run too")
 	prove := flag.Bool("prove", false, "instead plant every bug in turn, and fail unless each is caught")
 	judge := flag.String("check", "", "only judge the history in this directory")
 	flag.Parse()
+	cfg.Cluster.Patience = patience
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
@@ -107,8 +118,36 @@ func (c *config) build(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	if c.Nodes > 1 {
+		return c.buildCluster(ctx, dir, module)
+	}
 	c.Dump = filepath.Join(dir, "dump")
 	return goBuild(ctx, c.Dump, module+"/cmd/chaos/dump")
+}
+
+func (c *config) buildCluster(ctx context.Context, dir, module string) error {
+	c.Cluster.Dump = filepath.Join(dir, "mongodump")
+	if err := goBuild(ctx, c.Cluster.Dump, module+"/cmd/chaos/mongodump"); err != nil {
+		return err
+	}
+	if c.Cluster.Mongo != "" {
+		return nil
+	}
+	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "ferret") // a module of its own; this builds it
+	cmd.Dir = filepath.Join(filepath.Dir(strings.TrimSpace(string(mod))), "internal/mongostore/ferret")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	var told bytes.Buffer
+	cmd.Stderr = &told
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("building FerretDB: %w\n%s", err, &told)
+	}
+	c.Cluster.Ferret = strings.TrimSpace(string(out))
+	return nil
 }
 
 func goBuild(ctx context.Context, to, what string, args ...string) error {

@@ -69,7 +69,9 @@ func (d *device) act(ctx, play context.Context, ended chan struct{}, pause time.
 		d.mu.Lock()
 		stay := true
 		switch {
-		case d.conn == nil || len(d.pending) >= inFlight:
+		case d.overdue(), d.leaving && len(d.pending) == 0:
+			stay = false
+		case d.conn == nil || d.leaving || len(d.pending) >= inFlight:
 		case len(d.again) > 0:
 			a := d.again[0]
 			d.again = d.again[1:]

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,9 +23,11 @@ type config struct {
 	Every     time.Duration // about the time between two kills
 	Rate      float64       // requests per second, of all devices
 	Users     int
-	Strangers int           // members that never connect
-	Binary    string        // of the server
-	Dump      string        // of the dump
+	Strangers int    // members that never connect
+	Binary    string // of the server
+	Dump      string // of the dump
+	Nodes     int    // more than one: an installation, see cluster.go
+	Cluster   cluster
 	Dir       string        // for data, history and logs
 	Planted   string        // the bug that a server built with the tag planted shall have
 	Allowed   time.Duration // from a start to ready
@@ -40,7 +41,7 @@ type run struct {
 	started time.Time
 	op      atomic.Int64
 	rush    atomic.Bool // clients ask without pausing
-	server  *server
+	site    site
 	devices []*device
 	history history.History
 	chaos   *history.Recorder // what the nemesis did
@@ -66,10 +67,16 @@ func play(ctx context.Context, cfg config) (*check.Report, error) {
 	if r.chaos, err = history.NewRecorder(cfg.Dir, "nemesis"); err != nil {
 		return nil, err
 	}
-	if r.server, err = newServer(r, cfg.Binary, cfg.Dir, cfg.Planted); err != nil {
+	if cfg.Nodes > 1 {
+		r.history.Answers = int64(cfg.Cluster.Answers)
+		r.site, err = newInstallation(r)
+	} else {
+		r.site, err = newAlone(r)
+	}
+	if err != nil {
 		return nil, err
 	}
-	defer r.server.stop()
+	defer r.site.stop()
 	if err := errors.Join(r.phases(ctx), r.history.Save(cfg.Dir)); err != nil {
 		return nil, err
 	}
@@ -77,10 +84,7 @@ func play(ctx context.Context, cfg config) (*check.Report, error) {
 }
 
 func (r *run) phases(ctx context.Context) error {
-	if err := r.server.start(); err != nil {
-		return err
-	}
-	if err := r.server.ready(ctx); err != nil {
+	if err := r.site.start(ctx); err != nil {
 		return err
 	}
 	users, err := r.people(ctx)
@@ -97,8 +101,8 @@ func (r *run) phases(ctx context.Context) error {
 	for _, d := range r.devices {
 		lives.Go(func() { d.live(living, playing, pause) })
 	}
-	r.say("load: %d devices of %d users, %d sessions, %d kills about %v apart", len(r.devices), r.Users, len(r.sessions), r.Kills, r.Every)
-	if err := r.kills(ctx); err != nil {
+	r.say("load: %d devices of %d users, %d sessions, %s about %v apart", len(r.devices), r.Users, len(r.sessions), r.site, r.Every)
+	if err := r.site.trouble(ctx); err != nil {
 		return err
 	}
 	r.pause(ctx, max(r.Every, 2*time.Second)) // what is only in memory drifts from here on
@@ -115,47 +119,10 @@ func (r *run) phases(ctx context.Context) error {
 	if err := r.finalReads(ctx, r.sessions, users); err != nil {
 		return err
 	}
-	if err := r.server.kill(); err != nil { // what is dumped is a killed server's store
-		return err
-	}
-	if err := r.dump(ctx, r.Dump, filepath.Join(r.Dir, "copy")); err != nil {
-		return err
-	}
-	if err := r.server.start(); err != nil {
-		return err
-	}
-	if err := r.server.ready(ctx); err != nil {
+	if err := r.site.dump(ctx); err != nil {
 		return err
 	}
 	return r.homes(ctx, users)
-}
-
-// kills sends SIGKILL at random moments: one in five while the server starts, half
-// of the others in a rush, when most clients have as much in flight as they may.
-func (r *run) kills(ctx context.Context) error {
-	for i := range r.Kills {
-		if i > 0 && r.rng.IntN(5) == 0 {
-			r.pause(ctx, 50*time.Millisecond)
-		} else {
-			if err := r.server.ready(ctx); err != nil {
-				return err
-			}
-			r.pause(ctx, r.Every)
-			if r.rng.IntN(2) == 0 {
-				r.rush.Store(true)
-				r.pause(ctx, 60*time.Millisecond)
-			}
-		}
-		err := r.server.kill()
-		r.rush.Store(false)
-		if err != nil {
-			return err
-		}
-		if err := r.server.start(); err != nil {
-			return err
-		}
-	}
-	return r.server.ready(ctx)
 }
 
 // pause waits for half to one and a half of about.
@@ -217,7 +184,7 @@ func (r *run) people(ctx context.Context) (users []string, err error) {
 	for i := range r.Users + r.Strangers {
 		name := fmt.Sprintf("u%02d", i)
 		everybody = append(everybody, name)
-		rd, _, err := r.newReader(ctx, name) // first sight makes the user
+		rd, _, err := r.newReader(ctx, r.site.places()[0], name) // first sight makes the user
 		if err != nil {
 			return nil, err
 		}
@@ -239,7 +206,7 @@ func (r *run) people(ctx context.Context) (users []string, err error) {
 		}
 	}
 	r.owner = users[0]
-	rd, _, err := r.newReader(ctx, r.owner)
+	rd, _, err := r.newReader(ctx, r.site.places()[0], r.owner)
 	if err != nil {
 		return nil, err
 	}
@@ -303,10 +270,11 @@ func (r *run) closeHistories() ([]*history.Event, error) {
 	return all, err
 }
 
-func (r *run) now() int64      { return int64(time.Since(r.started)) }
-func (r *run) nextOp() int64   { return r.op.Add(1) }
-func (r *run) address() string { return r.server.listen }
+func (r *run) now() int64    { return int64(time.Since(r.started)) }
+func (r *run) nextOp() int64 { return r.op.Add(1) }
 
-func (r *run) nemesis(what string) { r.chaos.Add(&history.Event{T: r.now(), What: what}) }
+func (r *run) nemesis(what, node string) {
+	r.chaos.Add(&history.Event{T: r.now(), What: what, Node: node})
+}
 
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.Log, format+"\n", args...) }

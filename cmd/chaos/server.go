@@ -20,6 +20,7 @@ import (
 // server is the real binary in a data directory of its own, started again and
 // again at one address.
 type server struct {
+	name   string // of a node; "": there is one alone
 	binary string
 	dir    string // data
 	listen string
@@ -31,19 +32,19 @@ type server struct {
 	exited chan struct{}
 }
 
-func newServer(r *run, binary, dir, planted string) (*server, error) {
+// newServer makes one that keeps its data in dir, with a log beside it.
+func newServer(r *run, name, binary, dir string, more ...string) (*server, error) {
 	listen, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "server.log"))
+	log, err := os.Create(filepath.Join(r.Dir, "server"+name+".log"))
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	env := append(os.Environ(), "TROUPE_LISTEN="+listen, "TROUPE_DATA="+data, "TROUPE_PROFILE=test",
-		"TROUPE_IDENTITY_SECRET="+r.secret, "TROUPE_RATE=0", "TROUPE_BOTS=off", "TROUPE_PLANTED="+planted)
-	return &server{binary: binary, dir: data, listen: listen, env: env, log: log, run: r}, nil
+	env := append(os.Environ(), "TROUPE_LISTEN="+listen, "TROUPE_DATA="+dir, "TROUPE_PROFILE=test",
+		"TROUPE_IDENTITY_SECRET="+r.secret, "TROUPE_RATE=0", "TROUPE_BOTS=off")
+	return &server{name: name, binary: binary, dir: dir, listen: listen, env: append(env, more...), log: log, run: r}, nil
 }
 
 // freeAddress is a loopback address that nobody listens at now.
@@ -59,7 +60,7 @@ func freeAddress() (string, error) {
 func (s *server) start() error {
 	s.cmd = exec.Command(s.binary, "serve")
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, s.log, s.log
-	s.run.nemesis(history.Start)
+	s.run.nemesis(history.Start, s.name)
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -79,8 +80,8 @@ func (s *server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		if ok, err := s.get(ctx, "", "/readyz", nil); err == nil && ok {
-			s.run.nemesis(history.Ready)
+		if ok, err := s.run.get(ctx, s.listen, "", "/readyz", nil); err == nil && ok {
+			s.run.nemesis(history.Ready, s.name)
 			return nil
 		}
 		select {
@@ -95,7 +96,7 @@ func (s *server) ready(ctx context.Context) error {
 
 // kill is SIGKILL, and returns when the process is gone.
 func (s *server) kill() error {
-	s.run.nemesis(history.Kill)
+	s.run.nemesis(history.Kill, s.name)
 	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -105,7 +106,7 @@ func (s *server) kill() error {
 
 // stop ends what runs, politely for some seconds.
 func (s *server) stop() {
-	if s.cmd == nil || s.cmd.Process == nil {
+	if s == nil || s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
@@ -118,15 +119,15 @@ func (s *server) stop() {
 
 var client = &http.Client{Timeout: 20 * time.Second}
 
-// get reads a REST path as user ("": nobody) and gives the answer to take; false
+// get reads a REST path of the node at an address as user ("": nobody) and gives the answer to take; false
 // with no error is any other status than 200.
-func (s *server) get(ctx context.Context, user, path string, take func(status int, body []byte) error) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.listen+path, nil)
+func (r *run) get(ctx context.Context, at, user, path string, take func(status int, body []byte) error) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+path, nil)
 	if err != nil {
 		return false, err
 	}
 	if user != "" {
-		req.Header.Set("Authorization", "Bearer "+token(s.run.secret, user))
+		req.Header.Set("Authorization", "Bearer "+token(r.secret, user))
 	}
 	resp, err := client.Do(req)
 	if err != nil {
