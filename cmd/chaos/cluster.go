@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -110,7 +109,8 @@ func (i *installation) add(name string, p papers) error {
 	uri := "mongodb://" + m.toMongo.Addr() + "/" + database + i.r.Cluster.MongoSet
 	m.server, err = newServer(i.r, name, i.r.Binary, filepath.Join(i.r.Dir, "data-"+name),
 		"TROUPE_MONGO="+uri, "TROUPE_REDIS="+at, "TROUPE_NODE_LISTEN="+listen, "TROUPE_NODE_ADVERTISE="+m.peers.Addr(),
-		"TROUPE_NODE_CERT="+p.cert, "TROUPE_NODE_KEY="+p.key, "TROUPE_NODE_CA="+p.ca)
+		"TROUPE_NODE_CERT="+p.cert, "TROUPE_NODE_KEY="+p.key, "TROUPE_NODE_CA="+p.ca,
+		"TROUPE_SECRETS="+p.secrets, "TROUPE_FILES_DIR="+filepath.Join(i.r.Dir, "files"))
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,7 @@ func (m *member) hide(yes bool) {
 	m.hidden = yes
 }
 
-// start has the store and Redis run, then the nodes: the first alone, as it makes
-// what an installation has that no other has.
+// start has the store and Redis run, then the nodes, one after the other.
 func (i *installation) start(ctx context.Context) error {
 	if i.store != nil {
 		if err := i.store.start(ctx); err != nil {
@@ -155,12 +154,7 @@ func (i *installation) start(ctx context.Context) error {
 	if err := i.redis.start(ctx); err != nil {
 		return err
 	}
-	for n, m := range i.nodes {
-		if n > 0 {
-			if err := share(i.nodes[0].dir, m.dir); err != nil {
-				return err
-			}
-		}
+	for _, m := range i.nodes {
 		if err := m.start(ctx); err != nil {
 			return err
 		}
@@ -174,19 +168,6 @@ func (m *member) start(ctx context.Context) error {
 		return err
 	}
 	return m.ready(ctx)
-}
-
-// share gives another node the installation's secrets, where they are a file.
-func share(from, to string) error {
-	const name = "secrets.json"
-	text, err := os.ReadFile(filepath.Join(from, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.MkdirAll(to, 0o700), os.WriteFile(filepath.Join(to, name), text, 0o600))
 }
 
 // each does something to all nodes at once.

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -13,8 +14,9 @@ import (
 	"time"
 )
 
-// papers are what nodes show each other: files of an authority, a certificate and its key.
-type papers struct{ ca, cert, key string }
+// papers are files: what nodes show each other, an authority, a certificate and its key;
+// and the secrets that they share.
+type papers struct{ ca, cert, key, secrets string }
 
 func makePapers(dir string) (p papers, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -49,6 +51,10 @@ func makePapers(dir string) (p papers, err error) {
 		err = errors.Join(err, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 		return file
 	}
-	p = papers{write("ca.crt", "CERTIFICATE", ca), write("node.crt", "CERTIFICATE", cert), write("node.key", "EC PRIVATE KEY", key)}
-	return p, err
+	p = papers{write("ca.crt", "CERTIFICATE", ca), write("node.crt", "CERTIFICATE", cert), write("node.key", "EC PRIVATE KEY", key), filepath.Join(dir, "secrets.json")}
+	seed, mac := make([]byte, 32), make([]byte, 32)
+	rand.Read(seed)
+	rand.Read(mac)
+	shared, e := json.Marshal(map[string]any{"installation": "chaos", "signing": [][]byte{seed}, "refresh": mac})
+	return p, errors.Join(err, e, os.WriteFile(p.secrets, shared, 0o600))
 }

@@ -11,8 +11,8 @@ import (
 	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
-	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/troupe-im/troupe/cmd/chaos/entry"
 	"github.com/troupe-im/troupe/cmd/chaos/history"
 )
 
@@ -20,7 +20,7 @@ import (
 // whether the session's id begins with s_ or with p_. Ten bytes of session follow.
 const (
 	head   = 0x10 // epoch 8, head 8, newest message 8, members 8
-	entry  = 0x14 // seq 8 → header 17, the entry as protobuf
+	line   = 0x14 // seq 8 → header 17, the entry as protobuf
 	sent   = 0x16 // key 16 → seq 8, created at 8, hash 8
 	member = 0x18 // user → flags 1, varints role, order, joined at, floor, then what a dump does not need
 	mark   = 0x1a // user → seq 8
@@ -110,11 +110,11 @@ func row(s *history.Stored, marks map[string]int64, table byte, rest, value []by
 			return errShort
 		}
 		s.Head = number(value[8:])
-	case entry:
+	case line:
 		if len(rest) != 8 || len(value) < entryHeader {
 			return errShort
 		}
-		e, err := parseEntry(value[entryHeader:])
+		e, err := entry.Parse(value[entryHeader:])
 		if err != nil {
 			return err
 		}
@@ -149,79 +149,3 @@ func row(s *history.Stored, marks map[string]int64, table byte, rest, value []by
 }
 
 func number(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) }
-
-// kinds are the entries' kinds by their number; 0 is a message.
-var kinds = []string{"", "recall", "edit", "react", "join", "leave", "change", "expire", "answer"}
-
-// parseEntry reads the fields that a history compares: kind 4, sender 5, client
-// message id 6, content 7 (its text is 2), created at 8, target 12, members 14,
-// recalled 19, expired 20, deal 29.
-func parseEntry(b []byte) (*history.Entry, error) {
-	e := &history.Entry{}
-	err := fields(b, func(field protowire.Number, v uint64, word []byte) error {
-		switch field {
-		case 4:
-			if v >= uint64(len(kinds)) {
-				return fmt.Errorf("kind %d is unknown", v)
-			}
-			e.Kind = kinds[v]
-		case 5:
-			e.Sender = string(word)
-		case 6:
-			e.Cmid = string(word)
-		case 7:
-			return fields(word, func(field protowire.Number, _ uint64, text []byte) error {
-				if field == 2 {
-					e.Text = string(text)
-				}
-				return nil
-			})
-		case 8:
-			e.CreatedAt = int64(v)
-		case 12:
-			e.Target = int64(v)
-		case 14:
-			e.Members = append(e.Members, string(word))
-		case 19:
-			e.Recalled = v != 0
-		case 20:
-			e.Expired = v != 0
-		case 29:
-			e.Dealt = true
-		}
-		return nil
-	})
-	if e.Kind != "" {
-		e.Text = "" // only what a message says is compared
-	}
-	return e, err
-}
-
-// fields calls each with every field of a protobuf message: v of a varint, word of bytes.
-func fields(b []byte, each func(field protowire.Number, v uint64, word []byte) error) error {
-	for len(b) > 0 {
-		field, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		var v uint64
-		var word []byte
-		switch kind {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			word, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(field, kind, b)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := each(field, v, word); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
