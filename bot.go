@@ -195,7 +195,7 @@ func (p *program) botList(ctx context.Context, c *Config, asJSON bool) error {
 		return err
 	}
 	for _, b := range list.Items {
-		if b.Why != "" && !b.Up {
+		if b.Why != "" {
 			fmt.Fprintf(p.out, "%s: %s\n", b.ID, b.Why)
 		}
 		for _, v := range b.Approve {
@@ -211,6 +211,8 @@ func (p *program) botList(ctx context.Context, c *Config, asJSON bool) error {
 		fmt.Fprintln(p.out, "No server runs on this data directory.")
 	case list.Why != "":
 		fmt.Fprintf(p.out, "WARNING: bots are not kept apart as they should be (%s): %s\n", list.Isolation, list.Why)
+	default:
+		fmt.Fprintf(p.out, "Bots are kept apart by: %s.\n", list.Isolation)
 	}
 	return nil
 }

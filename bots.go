@@ -50,7 +50,7 @@ func (s *server) newBots() (err error) {
 	s.node.UseRobots(s.desks)
 	cfg := s.cfg.Plugins
 	cfg.Data, cfg.Only, cfg.Settings = s.cfg.Data, s.cfg.whichBots(), s.cfg.BotSettings
-	cfg.Private = secretsRead()
+	cfg.Private, cfg.Readable = secretsRead(), split(s.cfg.BotRead)
 	if s.bots, err = plugins.New(cfg, plugins.Needs{Desk: s.desks, Models: s.models, BuiltIn: builtInBots(), Log: s.log}); err != nil {
 		return fmt.Errorf("bots: %w", err)
 	}

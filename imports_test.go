@@ -40,7 +40,7 @@ var tree = map[string][]string{
 	"filectr/preview":       {"internal/protocol", "internal/access", "internal/egress", "filectr/picture"},
 	"pushctr":               {"internal/protocol", "actors"}, // it fills actors.Streams
 	"web-embed":             {},
-	"plugins":               {"internal/protocol", "plugins/desk", "plugins/jail", "plugins/sdk/botv1"}, // it gives desks their channels
+	"plugins":               {"internal/protocol", "plugins/desk", "plugins/jail", "plugins/sdk/args", "plugins/sdk/botv1"}, // it gives desks their channels
 	"plugins/jail":          {},
 	"plugins/sdk/botv1":     {}, // what a host and a bot say to each other
 	"plugins/sdk":           {"plugins/sdk/botv1", "plugins/sdk/args"},
@@ -108,6 +108,7 @@ var alone = map[string][]string{
 	"github.com/pion/opus":              {"filectr/sound"},
 	"github.com/minio/minio-go":         {"filectr"},
 	"gopkg.in/yaml.v3":                  {"", "plugins"}, // settings, manifests
+	"github.com/santhosh-tekuri":        {"plugins"},     // the JSON Schema of bots' settings
 }
 
 func TestEveryPackageImportsOnlyWhatItMay(t *testing.T) {

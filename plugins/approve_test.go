@@ -2,6 +2,7 @@ package plugins_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,6 +51,36 @@ func (h *hosted) runs(t *testing.T, version string) *plugins.Status {
 		return s != nil && s.State == plugins.Ready && s.Version == version
 	})
 	return s
+}
+
+func TestABotWhoseSettingsDoNotFitIsNotStarted(t *testing.T) {
+	dir := t.TempDir()
+	install(t, dir, "1.0.0", "", "write")
+	at := filepath.Join(dir, "disk", "1.0.0")
+	manifest, err := os.ReadFile(filepath.Join(at, "manifest.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"manifest.yaml":      string(manifest) + "config_schema: config.schema.json\n",
+		"config.schema.json": `{"properties":{"days":{"type":"integer"}}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(at, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for settings, state := range map[string]plugins.State{`{"days":"three"}`: plugins.Broken, `{"days":3,"secrets":{}}`: plugins.Ready} {
+		h := host(t, func(c *plugins.Config) {
+			c.Dir, c.Settings = dir, map[string]json.RawMessage{"disk": json.RawMessage(settings)}
+		})
+		if _, err := h.Approve("disk", "root", nil); err != nil {
+			t.Fatal(err)
+		}
+		s := h.is(t, "disk", state)
+		if state == plugins.Broken && (!strings.Contains(s.Why, "days: got string, want integer") || s.Starts != 0) {
+			t.Errorf("it was started %d times, and %q", s.Starts, s.Why)
+		}
+	}
 }
 
 func TestAPluginRunsAsItWasApprovedAndNoOtherwise(t *testing.T) {

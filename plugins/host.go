@@ -6,13 +6,11 @@ package plugins
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +36,8 @@ type Config struct {
 	Dir       string                     // of ID/VERSION/manifest.yaml; DATA/plugins
 	Only      []string                   // of the built-in ones; nil: all
 	Isolation string                     // auto
+	Cgroup    string                     // auto: the one that was delegated to this process, off, or its directory
+	Readable  []string                   // directories that bots may read besides the system's, where Landlock keeps them from others
 	Settings  map[string]json.RawMessage // by plugin: an object, whose keys "secrets" (files by name) and "everywhere" are ours
 	Drain     time.Duration              // for what a bot has in hand when it is to end; 30 s
 	Poll      time.Duration              // how often Dir is looked at; 3 s
@@ -80,15 +80,15 @@ type Needs struct {
 
 // Host has all plugins of an installation.
 type Host struct {
-	cfg   Config
-	need  Needs
-	log   *slog.Logger
-	lock  *lock
-	level jail.Level
-	why   error    // that level is not the best there is
-	run   string   // directory of sockets
-	held  *os.File // in it, as long as we are
-	n     atomic.Int64
+	cfg  Config
+	need Needs
+	log  *slog.Logger
+	lock *lock
+	walls
+	grouping sync.Mutex // of cgroups
+	run      string     // directory of sockets
+	held     *os.File   // in it, as long as we are
+	n        atomic.Int64
 
 	mu      sync.Mutex
 	bots    map[string]*bot
@@ -143,17 +143,8 @@ func New(cfg Config, need Needs) (*Host, error) {
 
 // Start starts what is approved. An error says that isolation is required and cannot be had.
 func (h *Host) Start() error {
-	if h.cfg.Isolation != Off {
-		h.level, h.why = jail.Best()
-		if h.level < jail.Mounts {
-			if h.cfg.Isolation == Require {
-				return fmt.Errorf("bots cannot be isolated here, which bot-isolation requires: %w", h.why)
-			}
-			h.log.Warn("BOTS ARE NOT ISOLATED as they should be: they run with the rights of this server", "isolation", h.level.String(), "why", h.why)
-		}
-	} else {
-		h.why = errors.New("it is switched off (bot-isolation off)")
-		h.log.Warn("BOTS ARE NOT ISOLATED: bot-isolation is off", "isolation", h.level.String())
+	if err := h.build(); err != nil {
+		return err
 	}
 	if err := h.makeRun(); err != nil {
 		return err
@@ -427,10 +418,7 @@ func (h *Host) IsolationLevel() (string, error) {
 	if h.run == "" {
 		return "", nil
 	}
-	if runtime.GOOS != "linux" {
-		return jail.None.String(), h.why
-	}
-	return h.level.String(), h.why
+	return h.walls.String(), h.why
 }
 
 // settings cuts a plugin's settings into what it is told and what is said of it: its

@@ -28,6 +28,8 @@ type Manifest struct {
 	Users    []User
 	Scopes   []string // what it asks for
 	Limits   Limits
+	// ConfigSchema is a file beside the manifest: the JSON Schema of its settings.
+	ConfigSchema string
 	// Everywhere lets it moderate sessions that it is no member of; with the scope moderate.
 	Everywhere bool
 }
@@ -43,14 +45,17 @@ type User struct{ Handle, Name, About string }
 
 // Limits are what a plugin's process may take.
 type Limits struct {
-	Memory int64 // bytes, 256 MiB by default
-	Files  int   // open files, 256 by default
+	Memory    int64   // bytes, 256 MiB by default
+	Files     int     // open files, 256 by default
+	Processes int     // and threads, 512 by default
+	CPU       float64 // cores; 0: no bound. Only where there is a cgroup
 }
 
 const (
 	stdMemory   = 256 << 20 // of which a Go program can use about the half (RLIMIT_DATA counts what is reserved)
 	leastMemory = 160 << 20 // with less no Go program starts
 	stdFiles    = 256
+	stdThreads  = 512
 )
 
 var (
@@ -107,7 +112,7 @@ func (r *reader) refuse(n *yaml.Node, format string, args ...any) {
 }
 
 func (r *reader) manifest(top *yaml.Node) *Manifest {
-	m := &Manifest{Limits: Limits{Memory: stdMemory, Files: stdFiles}, Binaries: map[string]Binary{}}
+	m := &Manifest{Limits: Limits{Memory: stdMemory, Files: stdFiles, Processes: stdThreads}, Binaries: map[string]Binary{}}
 	found := r.fields(top, "a manifest", map[string]func(n *yaml.Node){
 		"id": func(n *yaml.Node) {
 			if r.word(n, "id", &m.ID); m.ID != "" && !goodID.MatchString(m.ID) {
@@ -124,10 +129,15 @@ func (r *reader) manifest(top *yaml.Node) *Manifest {
 				r.refuse(n, "protocol: %q is none that this server speaks; it speaks 1", n.Value)
 			}
 		},
-		"binaries":   func(n *yaml.Node) { r.binaries(n, m) },
-		"users":      func(n *yaml.Node) { r.users(n, m) },
-		"scopes":     func(n *yaml.Node) { r.scopes(n, m) },
-		"limits":     func(n *yaml.Node) { r.limits(n, m) },
+		"binaries": func(n *yaml.Node) { r.binaries(n, m) },
+		"users":    func(n *yaml.Node) { r.users(n, m) },
+		"scopes":   func(n *yaml.Node) { r.scopes(n, m) },
+		"limits":   func(n *yaml.Node) { r.limits(n, m) },
+		"config_schema": func(n *yaml.Node) {
+			if r.word(n, "config_schema", &m.ConfigSchema); m.ConfigSchema != "" && (!filepath.IsLocal(m.ConfigSchema) || strings.ContainsAny(m.ConfigSchema, `\\`)) {
+				r.refuse(n, "config_schema: %q leads out of the plugin's directory", m.ConfigSchema)
+			}
+		},
 		"everywhere": func(n *yaml.Node) { r.decode(n, "everywhere", "true or false", &m.Everywhere) },
 	})
 	for _, name := range []string{"id", "version", "protocol", "binaries"} {
@@ -263,6 +273,16 @@ func (r *reader) limits(n *yaml.Node, m *Manifest) {
 		"files": func(n *yaml.Node) {
 			if n.Decode(&m.Limits.Files) != nil || m.Limits.Files < 32 || m.Limits.Files > 65536 {
 				r.refuse(n, "files: %q is not a number from 32 to 65536", n.Value)
+			}
+		},
+		"processes": func(n *yaml.Node) {
+			if n.Decode(&m.Limits.Processes) != nil || m.Limits.Processes < 16 || m.Limits.Processes > 32768 {
+				r.refuse(n, "processes: %q is not a number from 16 to 32768; threads are counted", n.Value)
+			}
+		},
+		"cpu": func(n *yaml.Node) {
+			if n.Decode(&m.Limits.CPU) != nil || !(m.Limits.CPU >= 0.05 && m.Limits.CPU <= 1024) {
+				r.refuse(n, "cpu: %q is not a number of cores from 0.05 to 1024", n.Value)
 			}
 		},
 	})

@@ -39,8 +39,9 @@ type running struct {
 	client  *plugin.Client
 	channel *channel
 	about   *botv1.Describe
-	dir     string // of its sockets
-	model   func() // closes its model gateway
+	dir     string       // of its sockets
+	group   *jail.Cgroup // nil: none
+	model   func()       // closes its model gateway
 	served  chan error
 	drain   context.CancelFunc // asks the desk to have it drained
 	once    sync.Once
@@ -65,7 +66,7 @@ func (h *Host) pluginEnv(dir string, memory int64) []string {
 	env := []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir,
 		botv1.LifelineKey + "=3",
-		"GOMEMLIMIT=" + strconv.FormatInt(memory*45/100, 10), // of what RLIMIT_DATA counts a Go program can use about the half
+		"GOMEMLIMIT=" + strconv.FormatInt(memory, 10),
 	}
 	for _, name := range []string{"LANG", "LC_ALL", "TZ"} {
 		if v, ok := os.LookupEnv(name); ok {
@@ -80,7 +81,7 @@ func (h *Host) pluginEnv(dir string, memory int64) []string {
 func (b *bot) launch(f *found, seen *sight) (*running, error) {
 	h := b.host
 	r := &running{found: f, sight: seen, started: h.cfg.now(), served: make(chan error, 1), cleaned: make(chan struct{}), drain: func() {}, model: func() {}}
-	spec := jail.Spec{Level: h.level, Files: stdFiles, Threads: 512, Data: stdMemory}
+	spec := jail.Spec{Level: h.level, Filters: h.filters, Read: h.cfg.Readable, Files: stdFiles, Threads: stdThreads, Data: stdMemory}
 	var err error
 	switch {
 	case f.builtIn():
@@ -91,7 +92,7 @@ func (b *bot) launch(f *found, seen *sight) (*running, error) {
 		}
 		defer spec.File.Close()
 	}
-	memory := int64(spec.Data)
+	memory := int64(spec.Data) * 45 / 100 // of what RLIMIT_DATA counts a Go program can use about the half
 	if h.cfg.Unbounded {
 		spec.Data = 0
 	}
@@ -102,6 +103,16 @@ func (b *bot) launch(f *found, seen *sight) (*running, error) {
 		r.clean()
 		return nil, err
 	}
+	if h.groups != nil {
+		if spec.Data > 0 {
+			memory = int64(spec.Data) * 80 / 100
+		}
+		if r.group, err = h.bound(f, &spec); err != nil {
+			return fail(err)
+		}
+		spec.Cgroup = r.group
+	}
+	spec.Write = []string{r.dir}
 	if r.process, err = newProcess(b.journal); err != nil {
 		return fail(err)
 	}
@@ -240,6 +251,7 @@ func (r *running) clean() {
 		}
 	}
 	r.model()
+	r.group.End()
 	if r.dir != "" {
 		_ = os.RemoveAll(r.dir)
 	}
@@ -284,7 +296,7 @@ func (f *found) approvedAs(a *Approval, spec *jail.Spec) error {
 		spec.Path = filepath.Join(f.Dir, b.Path)
 	}
 	spec.File, spec.Args, spec.Dir = file, []string{b.Path}, f.Dir
-	spec.Data, spec.Files = uint64(f.Manifest.Limits.Memory), uint64(f.Manifest.Limits.Files)
+	spec.Data, spec.Files, spec.Threads = uint64(f.Manifest.Limits.Memory), uint64(f.Manifest.Limits.Files), uint64(f.Manifest.Limits.Processes)
 	return nil
 }
 

@@ -4,185 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/troupe-im/troupe/plugins/desk"
-	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
-// State is how far a plugin is.
-type State string
-
-const (
-	Discovered    State = "discovered"
-	Verified      State = "verified"
-	Starting      State = "starting"
-	Handshaken    State = "handshaken"
-	Described     State = "described"
-	Ready         State = "ready"
-	Degraded      State = "degraded" // it does not read, or answers no ping
-	Draining      State = "draining"
-	Stopped       State = "stopped"
-	NeedsApproval State = "needs approval"
-	Disabled      State = "disabled"
-	Broken        State = "broken"      // as it lies there it cannot be run
-	Quarantined   State = "quarantined" // it crashed too often
-)
-
-// errBroken says that trying again changes nothing.
-type errBroken struct{ error }
-
-// errNeedsApproval says that somebody has to approve it first.
-type errNeedsApproval struct{ error }
-
-// BotChange is a change of a plugin's state.
-type BotChange struct {
-	At      time.Time `json:"at"`
-	State   State     `json:"state"`
-	Version string    `json:"version,omitempty"`
-	Why     string    `json:"why,omitempty"`
-}
-
-const (
-	keptEvents = 100
-	// A new version that crashes so often so soon gives way to the one before it.
-	rollbackAt, rollbackWithin = 3, time.Minute
-	// unresponsive is how long a bot that is to drain may leave a ping unanswered.
-	unresponsive = time.Second
-)
-
-// bot is one plugin. Its supervisor is a goroutine; the rest asks it by wake and under mu.
-type bot struct {
-	host     *Host
-	id       string
-	log      *slog.Logger
-	journal  *journal
-	hurry    atomic.Pointer[time.Time] // when drains have to be over: the server stops
-	wake     chan struct{}
-	started  bool // the host's, under its mu
-	draining sync.WaitGroup
-
-	mu       sync.Mutex
-	versions []*found        // the newest first
-	bad      map[string]bool // version and sums that were rolled back
-	state    State
-	since    time.Time
-	why      string
-	events   []BotChange
-	fuse     fuse
-	restart  bool // somebody asked for it
-	current  *running
-	about    *botv1.Describe // what it said last
-	starts   int
-	crashes  int
-	lastUp   time.Time // of the current version's first start
-	early    int       // its crashes since, within rollbackWithin
-	earlyOf  string
-}
-
-func newBot(h *Host, id string) *bot {
-	log := h.log.With("bot", id)
-	return &bot{host: h, id: id, log: log, journal: newJournal(log, h.cfg.Now), wake: make(chan struct{}, 1), bad: map[string]bool{}}
-}
-
-// enter changes the state, which is logged and kept.
-func (b *bot) enter(s State, version, why string) {
-	b.mu.Lock()
-	if b.state == s && b.why == why {
-		b.mu.Unlock()
-		return
-	}
-	b.state, b.why, b.since = s, why, b.host.cfg.Now()
-	b.events = append(b.events, BotChange{b.since, s, version, why})
-	if len(b.events) > keptEvents {
-		b.events = slices.Delete(b.events, 0, len(b.events)-keptEvents)
-	}
-	b.mu.Unlock()
-	level := slog.LevelInfo
-	switch s {
-	case Degraded, NeedsApproval:
-		level = slog.LevelWarn
-	case Broken, Quarantined:
-		level = slog.LevelError
-	case Discovered, Verified, Starting, Handshaken, Described:
-		level = slog.LevelDebug
-	}
-	b.log.Log(context.Background(), level, "a bot is "+string(s), "version", version, "why", why)
-}
-
-// offer says which versions there are.
-func (b *bot) offer(list []*found) {
-	b.mu.Lock()
-	b.versions = list
-	fresh := b.state == ""
-	b.mu.Unlock()
-	if fresh && len(list) > 0 {
-		b.enter(Discovered, list[0].Version, "")
-	}
-	b.nudge()
-}
-
-// nudge has the supervisor look again.
-func (b *bot) nudge() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-// chosen is the version that is to run, and with what.
-type chosen struct {
-	*found
-	scopes []string
-	as     string // the same as long as nobody changed or approved anything
-}
-
-// plan says which version is to run; nil: none, as the state says that goes with it.
-func (b *bot) plan() (*chosen, State, error) {
-	b.mu.Lock()
-	versions, bad := b.versions, maps.Clone(b.bad)
-	b.mu.Unlock()
-	if len(versions) == 0 {
-		return nil, Stopped, errors.New("it is not there any more")
-	}
-	if b.host.lock.disabled(b.id) {
-		return nil, Disabled, errors.New("somebody switched it off: troupe bot enable " + b.id)
-	}
-	var state State
-	var why error
-	note := func(s State, err error) {
-		if state == "" { // what is said is of the newest
-			state, why = s, err
-		}
-	}
-	for _, f := range versions {
-		if f.builtIn() {
-			return &chosen{f, nil, "built in"}, "", nil
-		}
-		if f.Wrong != nil {
-			note(Broken, f.Wrong)
-			continue
-		}
-		a := b.host.lock.approval(f.ID, f.Version)
-		switch {
-		case a == nil:
-			note(NeedsApproval, fmt.Errorf("version %s was not approved: troupe bot approve %s", f.Version, f.ID))
-		case a.Manifest != f.Sum:
-			note(NeedsApproval, fmt.Errorf("the manifest of version %s is another than the one that was approved: troupe bot approve %s", f.Version, f.ID))
-		case bad[f.Version+" "+a.Binary]:
-			note(Broken, fmt.Errorf("version %s crashed %d times within %v", f.Version, rollbackAt, rollbackWithin))
-		default:
-			return &chosen{f, a.Scopes, fmt.Sprint(f.Version, f.Sum, a.Binary, a.Scopes, a.At.UnixNano())}, "", nil
-		}
-	}
-	return nil, state, why
-}
+// unresponsive is how long a bot that is to drain may leave a ping unanswered.
+const unresponsive = time.Second
 
 // supervise runs the plugin until ctx ends.
 func (b *bot) supervise(ctx context.Context) {
@@ -224,13 +53,6 @@ func (b *bot) supervise(ctx context.Context) {
 	b.enter(Stopped, "", "the server stops")
 }
 
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 // sleep waits for a nudge, for ctx's end and, above 0, for a time.
 func (b *bot) sleep(ctx context.Context, d time.Duration) {
 	var after <-chan time.Time
@@ -253,6 +75,13 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	if err != nil {
 		return nil, errBroken{err}
 	}
+	schema, err := f.schemaFile()
+	if err == nil {
+		err = checkSettings(b.id, schema, config)
+	}
+	if err != nil {
+		return nil, errBroken{err}
+	}
 	b.mu.Lock()
 	b.fuse.started()
 	b.starts++
@@ -268,6 +97,10 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	if r.about.Id != b.id || !f.builtIn() && !says(f.Version, r.about.Version) {
 		r.end()
 		return nil, errBroken{fmt.Errorf("it says that it is %.64q %.64q, and is %s %s", r.about.Id, r.about.Version, b.id, f.Version)}
+	}
+	if err := checkSettings(b.id, r.about.ConfigSchema, config); err != nil {
+		r.end()
+		return nil, errBroken{err}
 	}
 	b.enter(Described, f.Version, "")
 	p := desk.Plugin{ID: b.id, Version: r.about.Version, Scopes: scopes, Config: config, Secrets: secrets}
@@ -300,59 +133,6 @@ func (b *bot) begin(c *chosen) (*running, error) {
 	b.mu.Unlock()
 	b.serve(r, p)
 	return r, nil
-}
-
-// says says whether a bot that calls itself version is the one of a directory, which may
-// have more behind it: 1.0.0-dev.7 is 1.0.0.
-func says(dir, version string) bool {
-	core, _, _ := strings.Cut(dir, "-")
-	return version == dir || version == core
-}
-
-// failedToStart notes what came of a start, and says whether another try is of no use.
-func (b *bot) failedToStart(f *found, err error) bool {
-	var broken errBroken
-	var approval errNeedsApproval
-	switch {
-	case errors.As(err, &approval):
-		b.enter(NeedsApproval, f.Version, err.Error())
-	case errors.As(err, &broken):
-		b.enter(Broken, f.Version, err.Error())
-	default:
-		b.crashed(f, 0, err)
-		return false
-	}
-	return true
-}
-
-// crashed notes that a process ended that should not have.
-func (b *bot) crashed(f *found, up time.Duration, err error) {
-	now := b.host.cfg.Now()
-	b.mu.Lock()
-	b.crashes++
-	b.fuse.crashed(now, up)
-	wait, circuit := b.fuse.again.Sub(now), b.fuse.state()
-	rolled := false
-	if !f.builtIn() {
-		if b.earlyOf != f.Version || now.Sub(b.lastUp) > rollbackWithin {
-			b.earlyOf, b.early, b.lastUp = f.Version, 0, now
-		}
-		if b.early++; b.early >= rollbackAt && len(b.versions) > 1 && b.versions[len(b.versions)-1] != f {
-			if a := b.host.lock.approval(f.ID, f.Version); a != nil {
-				b.bad[f.Version+" "+a.Binary], rolled = true, true
-				b.fuse.reset()
-			}
-		}
-	}
-	b.mu.Unlock()
-	switch {
-	case rolled:
-		b.enter(Broken, f.Version, fmt.Sprintf("version %s crashed %d times within %v; the one before it is started again: %v", f.Version, rollbackAt, rollbackWithin, err))
-	case circuit == Open:
-		b.enter(Quarantined, f.Version, fmt.Sprintf("it crashed %d times within %v and is tried again in %v: %v", openAt, openWithin, wait.Round(time.Second), err))
-	default:
-		b.enter(Stopped, f.Version, fmt.Sprintf("it ended, and is started again in %v: %v", wait.Round(100*time.Millisecond), err))
-	}
 }
 
 // tend looks after a process until it ends or gives way. true: it is not to be started
@@ -426,6 +206,9 @@ func (b *bot) lost(r *running, err error) bool {
 		}
 	case <-time.After(lastWords):
 	}
+	if r.group.Starved() {
+		err = fmt.Errorf("it took more memory than its limit: %w", err)
+	}
 	b.enter(Stopped, r.found.Version, "it ended: "+err.Error())
 	b.over(r)
 	b.cleanUp(r)
@@ -498,24 +281,5 @@ func (b *bot) finish(r *running) {
 func (b *bot) cleanUp(r *running) {
 	if !r.end() {
 		b.log.Error("a bot's process cannot be ended", "pid", r.pid())
-	}
-}
-
-// stuck says that a process does not read, and reads that it does again.
-func (b *bot) stuck(version string, err error) {
-	b.mu.Lock()
-	ready := b.state == Ready
-	b.mu.Unlock()
-	if ready {
-		b.enter(Degraded, version, err.Error())
-	}
-}
-
-func (b *bot) reads(version string) {
-	b.mu.Lock()
-	degraded := b.state == Degraded
-	b.mu.Unlock()
-	if degraded {
-		b.enter(Ready, version, "")
 	}
 }

@@ -44,7 +44,11 @@ type Spec struct {
 	Data    uint64     // bytes of private memory (RLIMIT_DATA); 0: no bound
 	Files   uint64     // open files; 0: no bound
 	Threads uint64     // processes and threads; 0: no bound; none at level None, where it would count those of others
-	UID     int        // from Spaces on: who it is; the parent's own, unless that is root's
+	Filters Filters
+	Read    []string // with Landlock: what may be read besides the system's files and Dir
+	Write   []string // with Landlock: directories of its own
+	Cgroup  *Cgroup  `json:"-"` // nil: none
+	UID     int      // from Spaces on: who it is; the parent's own, unless that is root's
 
 	Opened, OpenedDir int // the numbers of File and Dir in the child
 }

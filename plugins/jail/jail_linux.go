@@ -45,6 +45,9 @@ func command(s *Spec) (cmd *exec.Cmd, done func(), err error) {
 		done = func() { dir.Close() }
 	}
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if s.Cgroup != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(s.Cgroup.open.Fd())
+	}
 	if s.Level > None {
 		s.UID = Owner(s.Level)
 		gid := os.Getgid()
@@ -71,7 +74,7 @@ func command(s *Spec) (cmd *exec.Cmd, done func(), err error) {
 func Best() (Level, error) {
 	var all []error
 	for _, l := range []Level{Mounts, Spaces} {
-		err := try(l)
+		err := try(l, Filters{})
 		if err == nil {
 			return l, errors.Join(all...)
 		}
@@ -80,7 +83,7 @@ func Best() (Level, error) {
 	return None, errors.Join(all...)
 }
 
-func try(l Level) error {
+func try(l Level, f Filters) error {
 	hidden, err := os.MkdirTemp("", "troupe-jail-")
 	if err != nil {
 		return err
@@ -89,7 +92,7 @@ func try(l Level) error {
 	if err := os.Chmod(hidden, 0o755); err != nil {
 		return err
 	}
-	cmd, opened, err := Command(Spec{Level: l, Self: true, Args: []string{"troupe", mark, tried}, Hide: []string{hidden}, Dir: "/"})
+	cmd, opened, err := Command(Spec{Level: l, Self: true, Args: []string{"troupe", mark, tried}, Hide: []string{hidden}, Dir: "/", Filters: f})
 	if err != nil {
 		return err
 	}
@@ -152,12 +155,17 @@ func become(text string) error {
 		if err := unix.Fchdir(s.OpenedDir); err != nil {
 			return fmt.Errorf("go to %s: %w", s.Dir, err)
 		}
-		_ = unix.Close(s.OpenedDir)
 	}
 	if s.Level > None {
 		if err := drop(); err != nil {
 			return err
 		}
+	}
+	if err := filter(&s, program); err != nil {
+		return err
+	}
+	if s.OpenedDir > 0 {
+		_ = unix.Close(s.OpenedDir)
 	}
 	for what, most := range map[int]uint64{unix.RLIMIT_DATA: s.Data, unix.RLIMIT_NOFILE: s.Files, unix.RLIMIT_NPROC: s.Threads} {
 		if most == 0 || what == unix.RLIMIT_NPROC && s.Level == None {

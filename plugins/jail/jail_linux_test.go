@@ -2,12 +2,17 @@ package jail_test
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/troupe-im/troupe/plugins/jail"
 )
@@ -30,6 +35,15 @@ func look() {
 	say("shown", err == nil)
 	_, err = net.Dial("tcp", os.Args[4])
 	say("network", err == nil)
+	_, err = net.Listen("unix", filepath.Join(os.Args[3], "sock"))
+	say("socket", err == nil)
+	_, err = os.ReadDir(os.Args[7])
+	say("elsewhere", err == nil)
+	_, err = os.ReadFile("/etc/passwd")
+	say("system", err == nil)
+	say("mount", !errors.Is(unix.Mount("none", os.Args[3], "tmpfs", 0, ""), unix.EPERM))
+	say("uring", !errors.Is(uring(), unix.ENOSYS))
+	say("space", exec.Command("/bin/true").Run() == nil && inSpaces())
 	_, err = os.Stat("/proc/" + os.Args[5] + "/status")
 	say("parent", err == nil)
 	say("first", os.Getpid() == 1)
@@ -43,6 +57,19 @@ func look() {
 			os.Stdout.WriteString(strings.ReplaceAll(line, "\t", " ") + "\n")
 		}
 	}
+}
+
+// uring is what the kernel says of a call without sense.
+func uring() error {
+	_, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 0, 0, 0)
+	return errno
+}
+
+// inSpaces says whether a child may have namespaces of its own.
+func inSpaces() bool {
+	cmd := exec.Command("/bin/true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}
+	return cmd.Run() == nil
 }
 
 func readable() bool {
@@ -100,18 +127,39 @@ func TestAJailHasNeitherNetworkNorSightOfWhatIsHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	elsewhere, err := os.MkdirTemp("", "elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(elsewhere) })
+	if err := os.Chmod(elsewhere, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	had, why := jail.Filtering(best)
+	t.Logf("this machine has %+v: %v", had, why)
 	for _, c := range []struct {
-		level jail.Level
-		want  string
+		level   jail.Level
+		filters jail.Filters
+		want    string
 	}{
-		{jail.Mounts, "secret false key false shown true network false parent false first true root false lifeline true home false marked true NoNewPrivs: 1"},
-		{jail.None, "secret true key true shown true network true parent true first false"},
+		{jail.None, jail.Filters{Landlock: true}, "secret false key false shown true network false socket true elsewhere false system true parent true first false NoNewPrivs: 1"},
+		{jail.None, jail.Filters{Seccomp: true}, "secret true shown true network false socket true elsewhere true system true mount false uring false space false NoNewPrivs: 1"},
+		{jail.Mounts, jail.Filters{Landlock: true, Seccomp: true}, "secret false key false shown true network false socket true elsewhere false system true mount false uring false space false parent false first true root false lifeline true home false marked true NoNewPrivs: 1"},
+		{jail.Mounts, jail.Filters{}, "secret false key false shown true network false parent false first true root false lifeline true home false marked true NoNewPrivs: 1"},
+		{jail.None, jail.Filters{}, "secret true key true shown true network true parent true first false"},
 	} {
+		if c.filters.Landlock && !had.Landlock || c.filters.Seccomp && !had.Seccomp {
+			continue
+		}
 		if _, err := w.WriteString("life"); err != nil {
 			t.Fatal(err)
 		}
+		for _, name := range []string{"made", "sock"} {
+			_ = os.Remove(filepath.Join(shown, name))
+		}
 		cmd, opened, err := jail.Command(jail.Spec{
-			Level: c.level, Self: true, Args: []string{"look", "look", secret, shown, l.Addr().String(), strconv.Itoa(os.Getpid()), key}, Env: []string{"MARK=yes"},
+			Level: c.level, Self: true, Args: []string{"look", "look", secret, shown, l.Addr().String(), strconv.Itoa(os.Getpid()), key, elsewhere}, Env: []string{"MARK=yes"},
+			Filters: c.filters, Write: []string{shown},
 			Dir: shown, Hide: []string{hidden, key}, Show: []string{shown}, Extra: []*os.File{r}, Files: 64, Threads: 256, Data: 1 << 30,
 		})
 		if err != nil {

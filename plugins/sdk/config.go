@@ -38,7 +38,9 @@ func objectSchema(t reflect.Type) (map[string]any, error) {
 		for tag, key := range map[string]string{"min": "minimum", "max": "maximum", "default": "default"} {
 			if text, ok := f.Tag.Lookup(tag); ok {
 				if f.Type.Kind() == reflect.String || f.Type == reflect.TypeFor[Span]() {
-					s[key] = text
+					if key == "default" { // bounds are of numbers
+						s[key] = text
+					}
 					continue
 				}
 				var v any
