@@ -227,7 +227,11 @@ func (p *program) botLogs(ctx context.Context, c *Config, about aboutBot, follow
 			return err
 		}
 		for _, line := range got.Lines {
-			fmt.Fprintf(p.out, "%s  %s\n", line.At.Local().Format("15:04:05.000"), line.Text)
+			level := line.Level
+			if level != "" {
+				level += " "
+			}
+			fmt.Fprintf(p.out, "%s  %s%s\n", line.At.Local().Format("15:04:05.000"), level, line.Text)
 			about.After = line.N
 		}
 		if !follow {

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -13,9 +16,10 @@ import (
 
 // Line is a line that a bot's process wrote.
 type Line struct {
-	At   time.Time `json:"at"`
-	Text string    `json:"text"`
-	N    int64     `json:"n"` // the first of a bot is 1
+	At    time.Time `json:"at"`
+	Level string    `json:"level,omitempty"` // DEBUG, INFO, WARN or ERROR, where the bot said so
+	Text  string    `json:"text"`            // of a JSON line its message, and its fields as KEY=VALUE
+	N     int64     `json:"n"`               // the first of a bot is 1
 }
 
 const (
@@ -55,8 +59,13 @@ func (j *journal) add(text string) {
 	if len(text) > longLine {
 		text = strings.ToValidUTF8(text[:longLine], "") + "…"
 	}
+	level, message, attrs, said := parseLine(text)
+	line := Line{Text: text}
+	if said {
+		line.Level, line.Text = level.String(), message+inWords(attrs)
+	}
 	j.mu.Lock()
-	dying := strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
+	dying := dies(text)
 	if j.dump > 0 || dying {
 		if j.dump++; j.dump > dumpLines {
 			j.mu.Unlock()
@@ -65,7 +74,8 @@ func (j *journal) add(text string) {
 	}
 	now := j.now()
 	j.n++
-	j.lines = append(j.lines, Line{now, text, j.n})
+	line.At, line.N = now, j.n
+	j.lines = append(j.lines, line)
 	if len(j.lines) >= 2*keptLines { // seldom, not at each line
 		j.lines = append([]Line{}, j.lines[len(j.lines)-keptLines:]...)
 	}
@@ -85,7 +95,6 @@ func (j *journal) add(text string) {
 	if dropped > 0 {
 		j.log.Warn("lines of a bot's log were left out", "lines", dropped)
 	}
-	level, message, attrs := parseLine(text)
 	if !dying && j.dying() {
 		level = slog.LevelDebug
 	}
@@ -105,15 +114,28 @@ func (j *journal) over() {
 	j.dump = 0
 }
 
-// parseLine reads what slog's and hclog's JSON handlers write; another line is what it is.
-func parseLine(text string) (slog.Level, string, []slog.Attr) {
+// dies says whether a Go program begins to say how it dies with a line.
+func dies(text string) bool {
+	for _, begins := range []string{"panic: ", "fatal error: ", "runtime/cgo: ", "SIGABRT: ", "SIGSEGV: ", "SIGBUS: ", "SIGFPE: ", "SIGQUIT: "} {
+		if strings.HasPrefix(text, begins) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownKeys are the keys of our own log, which a bot's lines do not write.
+var ownKeys = []string{"bot", "time", "level", "msg", "source"}
+
+// parseLine reads what slog's and hclog's JSON handlers write, fields in the order of their
+// names; said is false of another line, which is what it is.
+func parseLine(text string) (level slog.Level, message string, attrs []slog.Attr, said bool) {
 	var fields map[string]any
 	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &fields) != nil {
-		level := slog.LevelInfo
-		if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") {
-			level = slog.LevelError
+		if dies(text) {
+			return slog.LevelError, text, nil, false
 		}
-		return level, text, nil
+		return slog.LevelInfo, text, nil, false
 	}
 	take := func(names ...string) string {
 		for _, name := range names {
@@ -124,18 +146,41 @@ func parseLine(text string) (slog.Level, string, []slog.Attr) {
 		}
 		return ""
 	}
-	level := slog.LevelInfo
-	_ = level.UnmarshalText([]byte(strings.ToUpper(take("level", "@level"))))
-	message := take("msg", "@message", "message")
-	take("time", "@timestamp")
-	var attrs []slog.Attr
-	for k, v := range fields {
-		attrs = append(attrs, slog.Any(k, v))
+	word := strings.ToUpper(take("level", "@level", "lvl", "severity"))
+	switch word { // of hclog and others
+	case "TRACE":
+		word = "DEBUG"
+	case "WARNING":
+		word = "WARN"
+	case "FATAL", "PANIC", "CRITICAL":
+		word = "ERROR"
 	}
-	if message == "" {
-		return level, text, nil
+	_ = level.UnmarshalText([]byte(word)) // else it is INFO
+	if message = take("msg", "@message", "message"); message == "" {
+		return level, text, nil, false
 	}
-	return level, message, attrs
+	take("time", "@timestamp", "ts", "timestamp")
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		name := strings.TrimPrefix(k, "@")
+		if slices.Contains(ownKeys, name) {
+			name += "_"
+		}
+		attrs = append(attrs, slog.Any(name, fields[k]))
+	}
+	return level, message, attrs, true
+}
+
+// inWords writes attributes as slog's text handler does.
+func inWords(attrs []slog.Attr) string {
+	var b strings.Builder
+	for _, a := range attrs {
+		value := a.Value.String()
+		if value == "" || strings.ContainsAny(value, " =\"\n") {
+			value = strconv.Quote(value)
+		}
+		b.WriteString(" " + a.Key + "=" + value)
+	}
+	return b.String()
 }
 
 // after gives the lines behind the nth, and what is closed when there are more.

@@ -141,4 +141,39 @@ func TestOfALogTheLastLinesAreKept(t *testing.T) {
 	}
 }
 
+func TestALineOfJSONBecomesALineOfOurLog(t *testing.T) {
+	var out strings.Builder
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})).With("bot", "echo")
+	j := newJournal(log, time.Now)
+	for _, line := range []string{
+		`{"time":"2026-01-01T00:00:00Z","level":"WARN","msg":"it is slow","took":"3 s","n":5,"bot":"other"}`,
+		`{"@level":"trace","@message":"plugin address","@timestamp":"x","network":"unix"}`,
+		`{"level":"fatal","message":"no","at":{"line":3}}`,
+		`{"no":"message"}`,
+		`plain`,
+		`SIGABRT: abort`,
+	} {
+		j.add(line)
+	}
+	want := `level=WARN msg="it is slow" bot=echo bot_=other n=5 took="3 s"
+level=DEBUG msg="plugin address" bot=echo network=unix
+level=ERROR msg=no bot=echo at=map[line:3]
+level=INFO msg="{\"no\":\"message\"}" bot=echo
+level=INFO msg=plain bot=echo
+level=ERROR msg="SIGABRT: abort" bot=echo
+`
+	if out.String() != want {
+		t.Errorf("the log is\n%swant\n%s", out.String(), want)
+	}
+	lines, _ := j.after(0)
+	if len(lines) != 6 || lines[0].Level != "WARN" || lines[0].Text != `it is slow bot_=other n=5 took="3 s"` || lines[4].Level != "" || lines[4].Text != "plain" {
+		t.Errorf("what is kept: %+v", lines)
+	}
+}
+
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
