@@ -29,6 +29,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
+	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/rows"
 )
 
@@ -77,6 +78,10 @@ type Store struct {
 
 	away  atomic.Bool // the database was not there for longer than Patience
 	plain bool        // FerretDB: an update is not atomic there
+
+	commit sync.Mutex // held by Commit: one writer of logs a process
+	states states     // of sessions written lately
+	full   atomic.Pointer[func(protocol.SessionID)]
 }
 
 // Open connects to the database, looks whether the server can do what is needed, and
@@ -108,6 +113,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	s.workers.Go(s.strip)
 	return s, nil
 }
 
@@ -207,10 +213,13 @@ func sparse(collection, field string) index {
 }
 
 // makeIndexes makes those that are not there: each part of the package has a function
-// that names its own. What is kept is right because of
-// those that are unique, and of _id; the others make queries fast.
+// that names its own. What is kept is right because of those that are unique, and of _id;
+// the others make queries fast.
 func (s *Store) makeIndexes(ctx context.Context) error {
-	all := slices.Concat(peopleIndexes())
+	all := slices.Concat(peopleIndexes(), journalIndexes())
+	if s.plain { // it makes no use of the others
+		all = slices.DeleteFunc(all, func(i index) bool { return !i.unique })
+	}
 	slices.SortStableFunc(all, func(a, b index) int { return cmp.Compare(a.collection, b.collection) })
 	for len(all) > 0 {
 		n := len(all)
