@@ -323,8 +323,12 @@ func (w *wish) whisper(ctx context.Context, m *botv1.Whisper) (*botv1.Result, er
 	if w.Event == "" {
 		id = "w." + hashed("whisper", trace())
 	}
+	under := w.event.GetMessage()
+	if w.event.GetKind() == "action" { // nobody is shown a press: its card is what was meant
+		under = w.event.GetReplyTo().GetMessage()
+	}
 	err = w.l.p.d.need.Actors.Whisper(ctx, &protocol.MsgWhisper{
-		Session: w.session, WhisperId: id, Sender: w.bot, Content: c, CreatedAt: w.l.p.d.now(), ReplyTo: w.event.GetMessage(),
+		Session: w.session, WhisperId: id, Sender: w.bot, Content: c, CreatedAt: w.l.p.d.now(), ReplyTo: under,
 	}, to)
 	if err != nil {
 		return nil, err

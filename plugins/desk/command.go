@@ -219,9 +219,13 @@ func helpIn(help string, in map[string]string, locale string) string {
 
 // whisper tells the sender of e something, as the bot. That it is gone by now is no error.
 func (l *lane) whisper(ctx context.Context, e *protocol.Entry, about, text string) error {
+	to := e.MessagerecvId
+	if e.Quiet { // nobody is shown a press: its card is what was meant
+		to = e.ReplyTo
+	}
 	err := l.p.d.need.Actors.Whisper(ctx, &protocol.MsgWhisper{
 		Session: l.session, WhisperId: "w." + hashed(e.MessagerecvId, l.bot, about), Sender: l.bot,
-		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: text}, CreatedAt: l.p.d.now(), ReplyTo: e.MessagerecvId,
+		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: text}, CreatedAt: l.p.d.now(), ReplyTo: to,
 	}, e.Sender)
 	if protocol.Code_BUSY.Is(err) || protocol.AsError(err).Code == protocol.Code_INTERNAL && err != nil {
 		return err

@@ -5,8 +5,9 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
 const dist = join(dirname(import.meta.dirname), 'dist')
-const budgets = { 'index.js': 26.5, 'account.js': 5 } // KB
-const lazy = 3 // each of the others
+// What docs/sdk.md says is reached, and a little: whoever adds to it says why there.
+const budgets = { 'index.js': 25.8, 'account.js': 4.4 } // KB
+const lazy = 3.2 // each of the others
 
 function reached(file, seen = new Set()) {
   if (seen.has(file)) return seen

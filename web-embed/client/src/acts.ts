@@ -1,11 +1,11 @@
-import type { Command, Conversation, Draft, GroupRequest, GroupSettings, Hit, Id, JoinLink, LinkCard, LinkPreview, Links, Member, NewGroup, Page, PersonRequest, PushTarget, SearchOptions, User, Users } from './api.js'
+import type { Command, Conversation, Draft, GroupRequest, GroupSettings, Hit, Id, JoinLink, LinkCard, LinkPreview, Links, Member, Message, NewGroup, Page, PersonRequest, PushTarget, SearchOptions, User, Users } from './api.js'
 import type { Entry, Link, Profile, SessionHead } from './wire-types.js'
 import type { Convo } from './convo.js'
 import type { Core } from './core.js'
 import type { Friends } from './contacts.js'
 import type { Group } from './group.js'
 import type { People } from './people.js'
-import { fromRest, query } from './rest.js'
+import { query } from './rest.js'
 import { newId } from './env.js'
 import { prepare, tidy } from './content.js'
 import { Segment } from './segment.js'
@@ -14,6 +14,12 @@ import { TroupeError } from './error.js'
 // What people do now and then. Each is the work of a method.
 
 const id = encodeURIComponent
+
+/** An entry as frames have it, of one as REST has it: the times differ. */
+function fromRest(e: any): Entry {
+  const ms = (s: string): number => Date.parse(s), { createdAt, editedAt, deal, ...rest } = e
+  return { ...rest, createdAt: ms(createdAt), ...(editedAt && { editedAt: ms(editedAt) }), ...(deal && { deal: { ...deal, at: deal.at && ms(deal.at) } }) }
+}
 
 // --- of the client
 
@@ -137,6 +143,13 @@ export async function dissolve(c: Convo): Promise<void> {
   await c.core.ask('session_dissolve', { session: c.id })
   c.core.remove(c.id)
 }
+
+export async function held(c: Convo, cursor?: string): Promise<Page<Message>> {
+  const f = await c.core.rest.call('GET', '/sessions/' + id(c.id) + '/held' + query({ cursor }))
+  return { items: (f.items ?? []).map((e: any): Message => c.message_(fromRest(e))), ...(f.next && { next: f.next }) }
+}
+export async function original(c: Convo, message: Id): Promise<Message> { return c.message_(fromRest(await c.core.rest.call('GET', '/messages/' + id(message) + '/original'))) }
+export async function decide(c: Convo, message: Id, verdict: string, reason?: string): Promise<void> { await c.core.rest.call('POST', '/messages/' + id(message) + '/deal', tidy({ verdict, reason })) }
 
 export async function commands(c: Convo, locale?: string): Promise<readonly Command[]> {
   const { items = [] } = await c.core.rest.call('GET', '/sessions/' + id(c.id) + '/commands' + query({ locale }))

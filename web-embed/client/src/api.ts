@@ -333,6 +333,8 @@ export interface Conversation {
   configure(what: GroupSettings): Promise<void>
   readonly members: Members
   readonly links: Links
+  /** What moderation holds back: for owner and admins. */
+  readonly review: Review
   /** Closes a whisper: it is nowhere then. */
   dismiss(id: Id): void
   /** Who has read a message, and who has got it, oneself left out. Empty in large groups. */
@@ -446,6 +448,16 @@ export interface LinkPreview {
   readonly expiresAt: number
   /** One is in it already. */
   readonly member: boolean
+}
+
+/** What a moderator of a conversation does with messages that moderation changed or holds back. */
+export interface Review {
+  /** What waits, newest first, without what it says. */
+  list(cursor?: string): Promise<Page<Message>>
+  /** A message with what was first written in it. */
+  original(id: Id): Promise<Message>
+  /** Lets it stand as it was written, or lets nobody see it: its writer is told the reason, or the moderator's. */
+  decide(id: Id, verdict: 'allow' | 'reject', reason?: string): Promise<void>
 }
 
 export interface Readers {

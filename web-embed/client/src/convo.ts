@@ -1,5 +1,5 @@
 import type {
-  BotActions, Command, Conversation, ConversationInfo, ConversationView, Deal, Draft, GroupChange, GroupSettings, Id, Item, Links, Member, Members, Message, Outgoing, Reaction, Readers, SendOptions, Ref, Seq, Status, StreamState, Timeline,
+  BotActions, Command, Conversation, ConversationInfo, ConversationView, Deal, Draft, GroupChange, GroupSettings, Id, Item, Links, Member, Members, Message, Outgoing, Reaction, Readers, Review, SendOptions, Ref, Seq, Status, StreamState, Timeline,
 } from './api.js'
 import type { Entry, Member as WireMember, SessionHead, SessionInfo } from './wire-types.js'
 import type { Core } from './core.js'
@@ -7,7 +7,7 @@ import type { Sending } from './outbox.js'
 import { Cell } from './live.js'
 import { Segment, type Was } from './segment.js'
 import { deed, isBot, kind, parts, prepare, tidy, troupe } from './content.js'
-import { Drafts } from './drafts.js'
+import type { Drafts } from './drafts.js'
 import { TroupeError, failure } from './error.js'
 import { a } from './seldom.js'
 import { seqKey } from './store.js'
@@ -47,7 +47,9 @@ export class Convo implements Conversation {
   /** Parts of the log that timelines look at elsewhere. */
   readonly away = new Set<Segment>()
   readonly lines = new Set<Line>()
-  readonly drafts = new Drafts(this)
+  /** What is in no log, once there was any of it. */
+  drafts: Drafts | null = null
+  #drafting: Promise<Drafts> | null = null
   #held = new Map<number, Entry>()
   #typing = new Map<Id, number>()
   #typed = 0
@@ -187,7 +189,7 @@ export class Convo implements Conversation {
 
   get typists(): Id[] {
     const now = this.core.env.clock.now()
-    return [...this.#typing].filter(([u, until]) => until > now && !this.drafts.by(u)).map(([u]) => u)
+    return [...this.#typing].filter(([u, until]) => until > now && !this.drafts?.by(u)).map(([u]) => u)
   }
 
   // --- the log
@@ -226,7 +228,7 @@ export class Convo implements Conversation {
     this.seg.high = e.seq
     this.core.keep('entries', seqKey(this.id, e.seq), () => this.seg?.entries.get(e.seq) ?? e)
     this.#affect(e)
-    if (isMessage(e)) this.drafts.placed(e.seq, e.clientMsgId, e.sender)
+    if (isMessage(e)) this.drafts?.placed(e.seq, e.clientMsgId, e.sender)
     return true
   }
 
@@ -248,16 +250,18 @@ export class Convo implements Conversation {
     if (isMessage(e)) this.#typing.delete(e.sender)
     if (!h) return true
     if (isMessage(e)) {
-      if (!deed(e.content)) h.last = e
-      h.updatedAt = e.createdAt
-      if (e.sender !== this.me && e.seq > this.read && e.seq > this.#counted) {
+      if (!e.quiet) {
+        h.last = e
+        h.updatedAt = e.createdAt
+      }
+      if (!e.quiet && e.sender !== this.me && e.seq > this.read && e.seq > this.#counted) {
         h.unread++
         h.mentioned = !!h.mentioned || !!e.mentions?.some(u => u === this.me || u === '*')
       } else if (e.sender === this.me) this.#typed = 0
       this.core.emit('message', this.message_(e))
       this.#received()
     } else if (e.kind === 'recall' || e.kind === 'expire') {
-      if (e.seq > this.#counted && e.targetSender !== this.me && e.target! > this.read && e.target! >= (h.floorSeq ?? 1)) h.unread = Math.max(0, h.unread - 1)
+      if (!e.quiet && e.seq > this.#counted && e.targetSender !== this.me && e.target! > this.read && e.target! >= (h.floorSeq ?? 1)) h.unread = Math.max(0, h.unread - 1)
       if (h.last?.seq === e.target) {
         const { content: _, ...last } = h.last!
         h.last = { ...last, recalled: e.kind === 'recall', expired: e.kind === 'expire' }
@@ -362,7 +366,7 @@ export class Convo implements Conversation {
     }
     const limit = Math.min(200, Math.max(this.core.page, this.head - this.read + 20))
     const f = await this.core.ask('sync', { session: this.id, limit })
-    if (f.streams) this.drafts.whole(f.streams)
+    if (f.streams?.length) this.drafted(d => d.whole(f.streams!))
     if (this.seg) return
     const list = f.messages ?? []
     if (f.epoch) this.#epoch = f.epoch
@@ -384,7 +388,7 @@ export class Convo implements Conversation {
   /** Bots may be writing here, which one has not heard of. */
   lookForDrafts(): void {
     const t = this.h?.sessionType
-    if (this.drafts.some || t === 'group' || t === 'muc' || (this.peer && isBot(this.peer))) void this.drafts.look()
+    if (this.drafts?.some || t === 'group' || t === 'muc' || (this.peer && isBot(this.peer))) this.drafted(d => void d.look())
   }
 
   /** Reads a page of what lies below a part of the log. */
@@ -453,7 +457,7 @@ export class Convo implements Conversation {
     const status: Status = !own ? 'received' : receipts.total && receipts.read >= receipts.total ? 'read' : receipts.total && receipts.delivered >= receipts.total ? 'delivered' : 'sent'
     const ref = e.replyTo && deep ? this.#ref(e.replyTo) : null
     const answers = this.seg?.answers.get(e.seq), done = e.content?.type === 'card' && !isBot(e.sender) ? this.seg?.done.get(e.messagerecvId) : undefined
-    const draft = this.drafts.was(e.seq, e.clientMsgId), beside = troupe(e.content), variants = this.variants(e.messagerecvId, beside?.variantOf)
+    const draft = this.drafts?.was(e.seq, e.clientMsgId), beside = troupe(e.content), variants = this.variants(e.messagerecvId, beside?.variantOf)
     const sig = [status, receipts.read, receipts.delivered, receipts.total, answers?.length, !!done, deep, draft?.key, variants?.join()].join()
     const had = this.#made.get(e)
     if (had && had.sig === sig && had.ref === ref) return had.m
@@ -514,7 +518,7 @@ export class Convo implements Conversation {
     const base = { key: e.messagerecvId, seq: e.seq, at: e.createdAt }
     switch (e.kind ?? 'message') {
       case 'message': {
-        if (deed(e.content)) return null
+        if (e.quiet || deed(e.content)) return null
         if (e.deal?.state === 'rejected' && e.sender !== this.me) return null
         const all = this.variants(e.messagerecvId, troupe(e.content)?.variantOf)
         if (all && all.at(-1) !== e.messagerecvId) return null // the newest one shows it
@@ -554,6 +558,13 @@ export class Convo implements Conversation {
     this.core.unreadChanged()
   }
 
+  /** What bots write and whisper is taken by what is loaded for it with the first of it, in order. */
+  drafted(f: (d: Drafts) => void): void {
+    if (this.drafts) return f(this.drafts)
+    this.#drafting ??= import('./drafts.js').then(m => (this.drafts = new m.Drafts(this)))
+    this.#drafting.then(f, () => { this.#drafting = null })
+  }
+
   isTyping(user: Id): void {
     if (user === this.me) return
     this.#typing.set(user, this.core.env.clock.now() + typingFor)
@@ -574,7 +585,7 @@ export class Convo implements Conversation {
     let n = 0
     for (let q = upTo + 1; q <= this.head; q++) {
       const e = s.entries.get(q)
-      if (e && (e.kind ?? 'message') === 'message' && e.sender !== this.me && !e.recalled && !e.expired) n++
+      if (e && isMessage(e) && !e.quiet && e.sender !== this.me && !e.recalled && !e.expired) n++
     }
     return n
   }
@@ -680,7 +691,13 @@ export class Convo implements Conversation {
     return c && c.type !== 'system' && c.type !== 'liveaudio' && c.type !== 'livevideo' ? c : { type: 'forward', forwarded: [{ session: this.id, messagerecvId: id }] }
   }
 
-  dismiss(id: Id): void { this.drafts.dismiss(id) }
+  readonly review: Review = {
+    list: cursor => a.held(this, cursor),
+    original: id => a.original(this, id),
+    decide: (id, verdict, reason) => a.decide(this, id, verdict, reason),
+  }
+
+  dismiss(id: Id): void { this.drafts?.dismiss(id) }
 
   async update(what: { pinned?: boolean; muted?: boolean }): Promise<void> {
     await this.core.ask('session_set', tidy({ session: this.id, sticky: what.pinned, muted: what.muted }) as never)

@@ -326,7 +326,7 @@ export class Core implements TroupeClient, Conversations {
     for (const r of this.#readies.splice(0)) r.yes()
     for (const c of this.#convos.values()) {
       for (const l of c.lines) l.resume()
-      if (c.lines.size || c.drafts.some) c.lookForDrafts()
+      if (c.lines.size || c.drafts?.some) c.lookForDrafts()
       if (c.seen < c.known && (c.lines.size || !c.seg)) void c.repair()
       if (c.readUntold) this.marks.add(c)
       if (this.leads) c.tellReceived()
@@ -450,8 +450,8 @@ export class Core implements TroupeClient, Conversations {
       case 'unread': c?.unread(f['readSeq'], f['unread']); break
       case 'receipt': c?.receipt(f['userId'], f['readSeq'], f['recvSeq']); break
       case 'msg_editing_reply': c?.isTyping(f['userId']); break
-      case 'msg_stream': c?.drafts.take(f as any); break
-      case 'msg_whisper': c?.drafts.whisper(f as any); break
+      case 'msg_stream': c?.drafted(d => d.take(f as any)); break
+      case 'msg_whisper': c?.drafted(d => d.whisper(f as any)); break
       case 'heartbeat_reply':
         for (const [id, head] of Object.entries((f['heads'] ?? {}) as Record<string, number>)) {
           const w = this.#convos.get(id)

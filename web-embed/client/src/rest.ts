@@ -1,5 +1,4 @@
 import type { Json } from './api.js'
-import type { Entry } from './wire-types.js'
 import type { Env } from './env.js'
 import type { Tokens } from './tokens.js'
 import { TroupeError, failure } from './error.js'
@@ -52,12 +51,6 @@ export class Rest {
       }
     }
   }
-}
-
-/** An entry as frames have it, of one as REST has it: the times differ. */
-export function fromRest(e: any): Entry {
-  const { createdAt, editedAt, ...rest } = e
-  return { ...rest, createdAt: Date.parse(createdAt), ...(editedAt && { editedAt: Date.parse(editedAt) }) }
 }
 
 /** query makes `?a=1&b=2` of what is there. */

@@ -8,5 +8,7 @@ export const a: Acts = new Proxy({} as Acts, {
   get: (_, name: keyof Acts) => (...args: unknown[]) => load().then(m => (m[name] as (...args: unknown[]) => unknown)(...args), e => { throw failure(e) }),
 })
 
-/** Loads it ahead, so that it is there when the network is not. */
-export function ahead(): void { load().catch(() => {}) }
+/** Loads it ahead, so that it is there when the network is not; and what takes in what bots write. */
+export function ahead(): void {
+  for (const part of [load(), import('./drafts.js')]) part.catch(() => {})
+}

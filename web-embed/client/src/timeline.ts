@@ -61,7 +61,7 @@ export class Line implements Timeline {
   }
 
   #items(old: readonly Item[] | undefined): readonly Item[] {
-    const s = this.#seg, out: Item[] = [], whispers = this.c.drafts.whispers
+    const s = this.#seg, out: Item[] = [], whispers = this.c.drafts?.whispers ?? []
     const whispered = (before: number): void => { while (whispers[0] && whispers[0].at <= before) out.push(row(whispers.shift()!)) }
     if (s) {
       if (!s.more && s.gone) out.push({ t: 'gone', key: 'gone' })
@@ -84,7 +84,7 @@ export class Line implements Timeline {
         if (w.hidden || (w.seq && this.c.seg && w.seq <= this.c.seg.high)) continue
         out.push(row(this.c.waiting(w)))
       }
-      for (const m of this.c.drafts.messages()) out.push(row(m))
+      for (const m of this.c.drafts?.messages() ?? []) out.push(row(m))
     }
     const before = new Map(old?.map(i => [i.key, i]))
     // A row that is the same as before is the same object.

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryStorage, type Events, type StorageChange } from '../src/index.js'
 import { parts, prepare } from '../src/content.js'
 import { head, onlineScene, scene, settle } from './fake.js'
+import { until } from './server.js'
 import { messages, text, texts } from './world.js'
 
 const push = (seq: number, more: object = {}): object => ({
@@ -14,7 +15,7 @@ test('a bot writes: draft, deltas, the message in its place', async () => {
   await settle()
   const delta = (rev: number, at: number, text?: string, more: object = {}): void => s.line().say({ type: 'msg_stream', session: 's', streamId: 'st', sender: 'bot', rev, at, ...(text !== undefined && { text }), ...more })
   delta(1, 0)
-  await s.clock.pass(20)
+  await until('what takes drafts to be loaded', async () => { await s.clock.pass(20); return messages(t).length > 0 })
   expect(messages(t)[0]).toMatchObject({ id: 'st', key: 'st', from: 'bot', seq: null, stream: { state: 'thinking' } })
   s.line().say({ type: 'msg_editing_reply', session: 's', userId: 'bot' })
   expect(s.client.conversations.get('s').view.value!.typing).toEqual([])

@@ -3,52 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { noBrowser, open } from './browser.js'
 import { Admin, Server, until } from './host.js'
 import { Model } from './model.js'
+import { composer, group, openFirst, ready, say, shot, shots, signIn, signUp, talkTo } from './people.js'
 
-const shots = process.env['TROUPE_SHOTS']
-const shot = async (p: Page, name: string): Promise<void> => { if (shots) { await p.waitForTimeout(400); await p.screenshot({ path: `${shots}/${name}.png` }) } }
-
-async function signUp(p: Page, url: string, name: string, nickname: string): Promise<void> {
-  await p.goto(url)
-  await p.locator('#tab-up').click()
-  await p.locator('[name=username]').fill(name)
-  await p.locator('[name=nickname]').fill(nickname)
-  await p.locator('[name=password]').fill('a long password')
-  await p.locator('[name=password]').press('Enter')
-  await p.locator('[data-connection=online]').waitFor()
-}
-const composer = (p: Page) => p.locator('.tp-composer textarea')
-async function say(p: Page, text: string): Promise<void> {
-  await composer(p).fill(text)
-  await composer(p).press('Enter')
-}
-/** Whether a bot is there: those that come along start behind the server. */
-const ready = (server: Server, token: string, id: string) => until(`${id} to be ready`, async () => {
-  const res = await fetch(server.url + '/api/v2/admin/bots/' + id, { headers: { Authorization: 'Bearer ' + token } })
-  return res.ok && (await res.json()).up
-}, 60_000)
-async function begin(p: Page, item: string): Promise<void> {
-  await p.getByRole('button', { name: 'Begin something new' }).click()
-  await p.getByRole('menuitem', { name: item }).click()
-}
-async function talkTo(p: Page, bot: string): Promise<void> {
-  await begin(p, 'New chat')
-  await p.getByRole('dialog').getByRole('heading', { name: 'Assistants' }).waitFor()
-  await p.getByRole('dialog').locator('.tp-person', { hasText: bot }).locator('.tp-person-main').click()
-  await composer(p).waitFor()
-}
-/** A group of ann, bob and bots, made by ann. */
-async function group(ann: Page, title: string, ...members: [search: string, name: string][]): Promise<void> {
-  await begin(ann, 'New group')
-  const box = ann.getByRole('dialog')
-  await box.locator('input[maxlength="128"]').fill(title)
-  for (const [search, name] of members) {
-    await box.getByRole('searchbox').fill(search)
-    await box.locator('.tp-person', { hasText: name }).first().locator('.tp-person-main').click()
-  }
-  await box.getByRole('button', { name: /Create with/ }).click()
-  await composer(ann).waitFor()
-}
-const openFirst = (p: Page, title: string) => p.locator('[data-conversation]', { hasText: title }).first().click()
 const draft = (p: Page) => p.locator('.tp-text.is-streaming').last()
 
 describe.skipIf(noBrowser)('bots on the page', () => {
@@ -192,7 +148,16 @@ describe.skipIf(noBrowser)('bots on the page', () => {
       await w.locator('.tp-botbar').waitFor()
       expect(await w.locator('.tp-text.is-streaming').count()).toBe(0)
       await until('nothing to be unread', async () => (await w.title()) === 'Troupe', 60_000)
+      await w.locator('.tp-msg-name', { hasText: 'Assistant' }).locator('.tp-tag', { hasText: /^AI$/ }).first().waitFor()
     }
+    // It is said wherever one meets it.
+    await ann.locator('.tp-header-who').click()
+    const member = ann.locator('.tp-panel .tp-person', { hasText: 'Assistant' })
+    await member.locator('.tp-tag', { hasText: /^AI$/ }).waitFor()
+    expect(await ann.locator('.tp-panel .tp-person', { hasText: 'Bob' }).locator('.tp-tag').count()).toBe(0)
+    await member.locator('.tp-person-main').click()
+    await ann.getByRole('dialog', { name: 'Profile' }).locator('h3 .tp-tag', { hasText: /^AI$/ }).waitFor()
+    await shot(ann, 'assistant-profile')
   })
 
   test('are looked after by administrators', async () => {
@@ -200,12 +165,7 @@ describe.skipIf(noBrowser)('bots on the page', () => {
     const admin = await Admin.of(server)
     await ready(server, admin.token, 'echo')
     const root = await open()
-    await root.goto(server.url)
-    if (await root.locator('#tab-in').count()) await root.locator('#tab-in').click()
-    await root.locator('[name=username]').fill('root')
-    await root.locator('[name=password]').fill('a long password')
-    await root.locator('[name=password]').press('Enter')
-    await root.locator('[data-connection=online]').waitFor()
+    await signIn(root, server.url, 'root')
     const menu = async (): Promise<boolean> => {
       await root.getByRole('button', { name: 'Profile and status' }).click()
       if (await root.getByRole('menuitem', { name: 'Bots' }).isVisible().catch(() => false)) return true

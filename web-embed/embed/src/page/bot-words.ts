@@ -2,12 +2,14 @@ import { speaker } from './words'
 
 // What is said of bots to administrators.
 const en = {
+  bots: 'Bots',
   'bots.all': 'All bots', 'bots.none': 'No bots', 'bots.remote': 'elsewhere', 'bots.builtIn': 'built in',
   'bots.lag': 'Lag', 'bots.lagIs': '{n} · {s} s', 'bots.crashes': 'Crashes', 'bots.crashesN': '{n} crashes', 'bots.errors': 'Given up', 'bots.tokens': 'Tokens', 'bots.tokensToday': 'Tokens today',
   'bots.isolation': 'Kept apart by {how}', 'bots.models': 'a model answers', 'bots.noModels': 'no model is set up', 'bots.waits': 'Version {version} waits for approval.', 'bots.new': 'new', 'bots.approve': 'Approve it', 'bots.restart': 'Restart', 'bots.enable': 'Switch on', 'bots.disable': 'Switch off', 'bots.disableSure': 'Really switch {name} off',
   'bots.since': 'Running since', 'bots.done': 'Events done', 'bots.again': 'Given again', 'bots.starts': 'Starts', 'bots.memory': 'Memory', 'bots.circuit': 'Circuit breaker', 'bots.scopes': 'May', 'bots.commands': 'Commands', 'bots.events': 'What happened', 'bots.logs': 'Its last lines', 'bots.noLogs': 'It wrote nothing.', 'bots.choose': 'Choose a bot to see how it is.', 'bots.waiting': '{n} waiting for your approval.',
 }
 const zh: typeof en = {
+  bots: '机器人',
   'bots.all': '全部机器人', 'bots.none': '没有机器人', 'bots.remote': '远程', 'bots.builtIn': '内置',
   'bots.lag': '积压', 'bots.lagIs': '{n} 条 · {s} 秒', 'bots.crashes': '崩溃', 'bots.crashesN': '崩溃 {n} 次', 'bots.errors': '已放弃', 'bots.tokens': 'Token', 'bots.tokensToday': '今日 token',
   'bots.isolation': '隔离方式：{how}', 'bots.models': '模型可用', 'bots.noModels': '尚未配置模型', 'bots.waits': '版本 {version} 等待批准。', 'bots.new': '新增', 'bots.approve': '批准', 'bots.restart': '重启', 'bots.enable': '启用', 'bots.disable': '停用', 'bots.disableSure': '确定停用 {name}',

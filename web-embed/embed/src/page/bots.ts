@@ -1,4 +1,5 @@
 import type { Account } from '@troupe/client/account'
+import { asker } from './ask'
 
 /** A bot as administrators see it (docs/bots.md): its process, and how it stands to sessions. */
 export interface AdminBot {
@@ -19,21 +20,9 @@ export interface LogLine { n: number; at: string; level?: string; text: string }
 
 /** What administrators ask of bots, as whoever is signed in. */
 export function botsOf(account: Account) {
-  const ask = async (method: string, path: string, body?: object): Promise<any> => {
-    for (let again = false; ; again = true) {
-      const token = await account.getToken({ reason: again ? 'rejected' : 'initial' })
-      const res = await fetch('/api/v2' + path, {
-        method, cache: 'no-store', headers: { Authorization: 'Bearer ' + token, ...(body && { 'Content-Type': 'application/json' }) }, ...(body && { body: JSON.stringify(body) }),
-      })
-      const data = await res.json().catch(() => ({}))
-      if (res.ok) return data
-      if (res.status !== 401 || again) throw Object.assign(new Error(data.detail ?? data.title ?? res.statusText), { code: data.code ?? 'INTERNAL' })
-    }
-  }
+  const ask = asker(account)
   const bot = (id: string) => '/admin/bots/' + encodeURIComponent(id)
   return {
-    /** Whether there is anything to ask: administrators alone have bots to look after. */
-    admin: (): Promise<boolean> => ask('GET', '/users/me').then(u => !!u.admin, () => false),
     list: (): Promise<AdminBots> => ask('GET', '/admin/bots'),
     logs: (id: string, after: number): Promise<{ items: LogLine[]; last: number }> => ask('GET', bot(id) + '/logs?after=' + after),
     act: (id: string, what: 'restart' | 'enable' | 'disable' | 'approve', body?: object): Promise<AdminBot> => ask('POST', bot(id) + '/' + what, body),

@@ -16,7 +16,7 @@ const en = {
   'error.closed': 'New accounts are made by an administrator', 'error.limited': 'Too many tries. Wait {n} seconds, please.', 'error.offline': 'The server cannot be reached', 'error.disabled': 'This account is disabled',
   'error.other': 'That did not work: {text}',
   account: 'Settings', signOut: 'Sign out', signOutTitle: 'Sign out here?', signOutText: 'What is kept in this browser is removed. Messages that were not sent are lost.', waiting: '{n} are waiting.',
-  close: 'Close', cancel: 'Cancel', bots: 'Bots', 'error.old': 'The present password is wrong',
+  close: 'Close', cancel: 'Cancel', 'error.old': 'The present password is wrong',
 }
 const zh: typeof en = {
   tagline: '与人交谈，井然有序，不丢一条。',
@@ -34,7 +34,7 @@ const zh: typeof en = {
   'error.closed': '账号由管理员创建', 'error.limited': '尝试次数过多，请 {n} 秒后再试。', 'error.offline': '无法连接服务器', 'error.disabled': '该账号已停用',
   'error.other': '操作未成功：{text}',
   account: '设置', signOut: '退出登录', signOutTitle: '在此退出登录？', signOutText: '保存在此浏览器中的内容会被清除，未发送的消息将丢失。', waiting: '还有 {n} 条待发送。',
-  close: '关闭', cancel: '取消', bots: '机器人', 'error.old': '当前密码不正确',
+  close: '关闭', cancel: '取消', 'error.old': '当前密码不正确',
 }
 export type Word = keyof typeof en
 export type Words = (w: Word, v?: Record<string, string | number>) => string

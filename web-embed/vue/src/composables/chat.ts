@@ -83,6 +83,7 @@ export type Dialog =
   | { t: 'add-friend' }
   | { t: 'invite'; conversation: Id }
   | { t: 'links'; conversation: Id }
+  | { t: 'held'; conversation: Id }
   | { t: 'announcement'; conversation: Id; text: string; mayEdit: boolean }
   | { t: 'confirm'; title: string; text?: string; yes: string; danger?: boolean; done: () => void | Promise<void> }
   | { t: 'prompt'; title: string; label: string; value: string; max: number; multiline?: boolean; yes: string; done: (value: string) => void | Promise<void> }

@@ -1,10 +1,11 @@
 import { ref, shallowRef, type Ref } from 'vue'
 
 /** What plays sound, one at a time; when one ends, the next unheard one after it begins. */
-export interface Voice { key: string; seq: number; heard(): boolean; play(): void; pause(): void }
+export interface Sound { key: string; pause(): void }
+export interface Voice extends Sound { seq: number; heard(): boolean; play(): void }
 
 const voices = new Map<string, Voice>()
-const playing = shallowRef<Voice | null>(null)
+const playing = shallowRef<Sound | null>(null)
 export const speed: Ref<number> = ref(1)
 const speeds = [1, 1.5, 2]
 
@@ -14,7 +15,7 @@ export const player = {
     voices.delete(key)
     if (playing.value?.key === key) playing.value = null
   },
-  started(v: Voice) {
+  started(v: Sound) {
     if (playing.value && playing.value.key !== v.key) playing.value.pause()
     playing.value = v
   },
@@ -27,8 +28,6 @@ export const player = {
     }
     next?.play()
   },
-  /** Something else is heard now. */
-  hush() { playing.value?.pause() },
   faster() { speed.value = speeds[(speeds.indexOf(speed.value) + 1) % speeds.length]! },
 }
 

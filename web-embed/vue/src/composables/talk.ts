@@ -11,6 +11,8 @@ export interface Talk {
   readonly isGroup: ComputedRef<boolean>
   readonly mayWrite: ComputedRef<boolean>
   readonly mayReact: ComputedRef<boolean>
+  /** Decides on what moderation holds back. */
+  readonly mayJudge: ComputedRef<boolean>
   readonly replyTo: ShallowRef<Message | null>
   readonly editing: ShallowRef<Message | null>
   /** Ids of what is selected; null: nothing can be selected now. */
@@ -57,6 +59,7 @@ export function makeTalk(id: Id): Talk {
     isGroup: computed(() => view.value?.kind === 'group' || view.value?.kind === 'muc'),
     mayReact: computed(() => !chat.readonly.value && features.value.reactions && !!view.value && !view.value.gone
       && (view.value.canWrite || view.value.whyNot === 'read-only')),
+    mayJudge: computed(() => !chat.readonly.value && isAdmin.value && talk.isGroup.value && !view.value?.gone),
     replyTo: shallowRef(null), editing: shallowRef(null), flash: ref(null), streaming: ref(null),
     toggle(of) {
       const next = new Set(selected.value ?? [])

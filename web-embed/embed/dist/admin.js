@@ -1,0 +1,1 @@
+import{t as e}from"./ask.js";import{t}from"./bot-words.js";import{t as n}from"./held-words.js";async function r(r){return(await e(r)(`GET`,`/users/me`).catch(()=>({}))).admin?e=>[{key:`bots`,label:t(e)(`bots`),icon:`spark`},{key:`held`,label:n(e)(`held`),icon:`clock`}]:null}export{r as adminMenu};

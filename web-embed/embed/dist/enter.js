@@ -1,1 +1,0 @@
-var e=e=>e.isComposing||e.keyCode===229;function t(t,n){return t.key!==`Enter`||e(t)?!1:t.ctrlKey||t.metaKey?!0:t.altKey||n.touch?!1:n.enter===`send`?!t.shiftKey:t.shiftKey}export{t as n,e as t};
