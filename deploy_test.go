@@ -227,6 +227,5 @@ func merged(all ...map[string]string) map[string]string {
 
 // coming are settings of several nodes that deploy/ names and that serve does not have yet.
 var coming = map[string]string{
-	"TROUPE_MONGO": "the store", "TROUPE_REDIS": "streams and placement", "TROUPE_NODE_LISTEN": "placement",
-	"TROUPE_NODE_ADVERTISE": "placement", "TROUPE_NODE_CERT": "placement", "TROUPE_NODE_KEY": "placement", "TROUPE_NODE_CA": "placement",
+	"TROUPE_MONGO": "the store", "TROUPE_FILES_DIR": "the store", "TROUPE_REDIS": "nothing without the store", "TROUPE_SECRETS": "nothing without the store",
 }

@@ -31,6 +31,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	binaryDir = dir
 	built := filepath.Join(dir, "troupe")
 	build := exec.Command("go", "build", "-o", built, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -41,10 +42,13 @@ var binary = sync.OnceValues(func() (string, error) {
 	return built, err
 })
 
+// binaryDir is where binary built it, "" where no test asked for it.
+var binaryDir string
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(built))
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
 	}
 	os.Exit(code)
 }

@@ -13,6 +13,11 @@ new() { [ ! -s "$1" ]; }
 for name in mongo_root mongo_troupe redis_password; do
 	if new $name; then random > $name; fi
 done
+# What signs logins, and is this installation's name: all nodes have the same.
+if new installation.json; then
+	printf '{"installation":"%s","signing":["%s"],"refresh":"%s"}\n' \
+		"$(openssl rand -hex 10)" "$(openssl rand -base64 32)" "$(openssl rand -base64 32)" > installation.json
+fi
 if new mongo_key; then openssl rand -base64 512 | tr -d '\n' > mongo_key; fi
 echo "mongodb://troupe:$(cat mongo_troupe)@mongo1,mongo2,mongo3/troupe?replicaSet=rs0&authSource=troupe" > mongo_uri
 
@@ -30,4 +35,4 @@ fi
 
 # The programs in the containers run as other users than yours, and get these as they lie here.
 # Nobody else on this machine reads them: the directory is yours alone.
-chmod 644 mongo_uri redis_password mongo_root mongo_troupe mongo_key node_ca.crt node.crt node.key
+chmod 644 installation.json mongo_uri redis_password mongo_root mongo_troupe mongo_key node_ca.crt node.crt node.key
