@@ -62,6 +62,8 @@ func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time
 		func() error { return s.eraseDevices(ctx, id) },
 		func() error { return s.RemoveSubjects(ctx, id) },
 		func() error { return s.eraseLogins(ctx, id, now) },
+		func() error { return s.eraseContacts(ctx, id) },
+		func() error { return s.remove(ctx, inStandings, id) },
 	} {
 		if err := step(); err != nil {
 			return err

@@ -20,3 +20,15 @@ func TestUsers(t *testing.T) {
 		return s
 	})
 }
+
+func TestErasure(t *testing.T) {
+	storetest.Erasure(t, func(t *testing.T) storetest.Everything {
+		s := openIn(t, vfs.NewMem())
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	})
+}
