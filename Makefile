@@ -49,6 +49,7 @@ bench:
 	./troupe load --spawn --settle 30s --connections 19000 idle
 	./troupe load --spawn history
 	./troupe load --spawn files
+	cd web-embed && npm run --silent bench -w @troupe/e2e
 
 generate:
 	go generate ./...
