@@ -39,7 +39,7 @@ func plugin(args []string) error {
 
 // newBots makes the host of bots, and the way to models; nothing is started.
 func (s *server) newBots() (err error) {
-	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version()}, desk.Needs{
+	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version(), Locale: s.cfg.BotsLocale}, desk.Needs{
 		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botSpending{s},
 		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Owns: s.node.Owns, Log: s.log,
 	})

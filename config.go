@@ -56,6 +56,7 @@ type Config struct {
 
 	Bots        string                     // of those that come along: all, off, or names with commas
 	BotSettings map[string]json.RawMessage // of each bot
+	BotsLocale  string                     // of the installation
 	BotRead     string                     // directories that bots may read, with commas
 	Plugins     plugins.Config             // where other bots are, and how all are kept apart
 

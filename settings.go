@@ -119,6 +119,7 @@ func settings(c *Config) []setting {
 		botSettings("bot-config", "settings of bots, a JSON `OBJECT` {BOT: {SETTING: VALUE}} or a file with one; in the file a YAML mapping: see docs/bots.md", &c.BotSettings),
 		text("plugins", "", "`DIRECTORY` of further bots, ID/VERSION/manifest.yaml; none: plugins in the data directory", &c.Plugins.Dir),
 		text("bot-isolation", "auto", "`auto`: bots have neither network nor sight of files as far as this machine allows; require: they do not run otherwise; or off", &c.Plugins.Isolation, "auto", "off", "require"),
+		text("bots-locale", "", "`LANGUAGE` of what bots say to whom nothing else is known of, like zh-CN; none: en, and Chinese to who writes Chinese", &c.BotsLocale),
 		text("bot-cgroup", "auto", "`auto`: bots are bounded by the cgroup that systemd delegated to this server, where it did; off, or the DIRECTORY of one", &c.Plugins.Cgroup),
 		text("bot-read", "", "`DIRECTORIES`, with commas, that bots may read besides the system's and their own, like those of an interpreter", &c.BotRead),
 		text("model-url", "", "`ADDRESS` of an OpenAI-compatible API that bots may ask, like https://api.openai.com/v1 or http://127.0.0.1:11434/v1: see docs/assistant.md", &c.ModelURL),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -50,8 +51,13 @@ func (c *Config) whichBots() []string {
 	return split(c.Bots)
 }
 
+var goodLocale = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$`)
+
 // checkBots looks whether there are the bots that are to run.
 func (c *Config) checkBots(refuse func(name, format string, args ...any)) {
+	if c.BotsLocale != "" && !goodLocale.MatchString(c.BotsLocale) {
+		refuse("bots-locale", "%q is no language, like en or zh-CN", c.BotsLocale)
+	}
 	known := slices.Sorted(maps.Keys(builtInBots()))
 	for _, name := range c.whichBots() {
 		if !slices.Contains(known, name) {

@@ -31,7 +31,11 @@ func (s *Session) judged(r *request) bool {
 
 // trial is what Robots are asked about a message, as it stands in the session now.
 func (s *Session) trial(r *request, m *protocol.MsgSend, edit bool) *Trial {
-	return &Trial{Session: s.info, Bots: s.bots, Sender: r.who, Message: m, Edit: edit}
+	t := &Trial{Session: s.info, Bots: s.bots, Sender: r.who, Message: m, Edit: edit}
+	if me := s.members[r.who.User]; me != nil {
+		t.Role = me.Role
+	}
+	return t
 }
 
 // rule asks what becomes of a message, away from every mailbox. nil: it stays as it is.

@@ -40,6 +40,7 @@ type Trial struct {
 	Session *protocol.SessionInfo
 	Bots    []protocol.UserID
 	Sender  *protocol.Identity
+	Role    protocol.Role // the sender's in the session
 	Message *protocol.MsgSend
 	Edit    bool // of a message that is there already
 }

@@ -74,7 +74,7 @@ func (s *Session) send(r *request, m *protocol.MsgSend) {
 		s.accept(r, m, key, hash, m.Content, nil)
 	case known != nil:
 		s.again(r, m, known, hash)
-	case perhaps || len(m.Content.Forwarded) > 0 || s.node.checksFiles(m.Content):
+	case perhaps || len(m.Content.Forwarded) > 0 || s.node.checksFiles(m.Content) || s.presses(m):
 		s.ask(r, m, key, hash, perhaps, s.judged(r))
 	case s.judged(r):
 		s.ask(r, m, key, hash, false, true)
@@ -145,7 +145,7 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 	if len(m.Content.Forwarded) > 0 || judged {
 		away = s.node.aside
 	}
-	trial := s.trial(r, m, false)
+	trial, presses := s.trial(r, m, false), s.presses(m)
 	away(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
@@ -160,6 +160,9 @@ func (s *Session) ask(r *request, m *protocol.MsgSend, key [16]byte, hash [8]byt
 		}
 		if err == nil && sent.Seq == 0 && s.node.checksFiles(m.Content) {
 			err = s.node.files.Readable(ctx, r.who.User, m.Content.FileNames())
+		}
+		if err == nil && sent.Seq == 0 && presses {
+			err = s.node.offered(ctx, s.id, m)
 		}
 		var ruling *Ruling
 		if err == nil && sent.Seq == 0 && judged {

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -356,7 +357,7 @@ func (w *wish) handoff(ctx context.Context, m *botv1.Handoff) (*botv1.Result, er
 	if m.To == "bot" || was {
 		return &botv1.Result{}, nil
 	}
-	say := words(p.d.localeOf(w.event.GetText()))
+	say := words(cmp.Or(w.event.GetLocale(), p.d.locale()))
 	ask := []string{m.User}
 	if m.User == "" {
 		if ask, err = w.heads(ctx); err != nil {

@@ -518,6 +518,28 @@ func TestABotThatIsAwayHearsLaterThatItWasTakenOut(t *testing.T) {
 	})
 }
 
+func TestAnEventSaysWhatLanguageItsSenderSpeaks(t *testing.T) {
+	for installation, want := range map[string][]string{
+		"":   {"en", "zh-CN", "fr", "zh-TW", "en"},
+		"de": {"de", "de", "fr", "zh-TW", "de"}, // nothing is guessed
+	} {
+		cfg := quick
+		cfg.Locale = installation
+		s := newStage(t, cfg)
+		c := s.caller(aBot("echo"))
+		id := s.create(protocol.SessionType_GROUP, "yan", "b_echo")
+		for i, said := range []struct{ user, text, data string }{
+			{"ann", "hello", ""}, {"ann", "你好", ""}, {"ann", "你好", `{"troupe":{"locale":"fr"}}`}, {"yan", "hello", ""}, {"ann", "hello", `{"troupe":{"locale":"not one"}}`},
+		} {
+			s.say(said.user, id, "@echo "+said.text, mention("b_echo"), data(protocol.ContentType_TEXT, said.data))
+			e := c.event("message")
+			if c.done(e); e.Locale != want[i] {
+				t.Errorf("installation %q, %+v: it is %q, want %q", installation, said, e.Locale, want[i])
+			}
+		}
+	}
+}
+
 func TestModeratorsRule(t *testing.T) {
 	s := newStage(t, quick)
 	bot := aBot("mod", "moderate")
@@ -538,7 +560,7 @@ func TestModeratorsRule(t *testing.T) {
 	}
 	trial := &actors.Trial{
 		Session: &protocol.SessionInfo{Session: protocol.NewSessionID(), SessionType: protocol.SessionType_GROUP, Owner: "ann"},
-		Sender:  &protocol.Identity{User: "ann"},
+		Sender:  &protocol.Identity{User: "ann"}, Role: protocol.Role_OWNER,
 		Message: &protocol.MsgSend{Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: "a bad word"}},
 	}
 	if !s.desks.Judges(trial.Session, nil, "ann") || s.desks.Judges(trial.Session, nil, "b_mod") {
@@ -547,7 +569,7 @@ func TestModeratorsRule(t *testing.T) {
 	for verdict, want := range map[string]string{"allow": "", "reject": "rejected", "hold": "held", "rewrite": "rewritten", "shrug": ""} {
 		asked := answer(&botv1.Verdict{Verdict: verdict, Text: "a *** word", Reason: "rude"})
 		got, err := s.desks.Rule(t.Context(), trial)
-		if m := <-asked; m.Text != "a bad word" || m.Sender.Role != "owner" || m.DeadlineMs < 1 || m.DeadlineMs > 300 {
+		if m := <-asked; m.Text != "a bad word" || m.Sender.Role != "owner" || m.Sender.Name != "ann" || m.DeadlineMs < 1 || m.DeadlineMs > 300 {
 			t.Errorf("it was asked %v", m)
 		}
 		switch {

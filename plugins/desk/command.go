@@ -31,7 +31,7 @@ func (l *lane) command(ctx context.Context, e *protocol.Entry, said said, name, 
 	if cmd == nil {
 		return nil, false, nil
 	}
-	locale := l.p.d.localeOf(e.Content.Text)
+	locale := l.p.d.localeOf(ctx, e)
 	say := words(locale)
 	if l.group() && handle == "" {
 		same, err := l.p.d.alsoHere(ctx, l, name)

@@ -39,7 +39,7 @@ type Config struct {
 
 	Keys      int64  // bytes of keys and values of one plugin; default 10 MiB
 	Schedules int    // of one plugin; default 1,000
-	Locale    string // of the installation: zh-CN or en; default en
+	Locale    string // of the installation, like zh-CN; "": en, and who writes Chinese is answered in it
 	Version   string // of the host
 }
 
@@ -67,7 +67,6 @@ func (c Config) withDefaults() Config {
 	def(&c.Moderate, 300*time.Millisecond)
 	def(&c.Keys, 10<<20)
 	def(&c.Schedules, 1000)
-	def(&c.Locale, "en")
 	return c
 }
 

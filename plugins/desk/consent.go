@@ -75,7 +75,7 @@ func (l *lane) askConsent(ctx context.Context, at int64) error {
 	if !l.group() || l.consent() != "" || !(p.granted("read.all") || p.granted("moderate")) {
 		return nil
 	}
-	say := words(p.d.cfg.Locale)
+	say := words(p.d.locale())
 	var rows []map[string]string
 	if p.granted("read.all") {
 		rows = append(rows, map[string]string{"label": "•", "value": say.readAll})
@@ -164,7 +164,7 @@ func (l *lane) ownAction(ctx context.Context, e, target *protocol.Entry, action 
 		if !strings.HasPrefix(target.ClientMsgId, "desk.consent.") {
 			return nil // a bot's card that looks like ours
 		}
-		say := words(l.p.d.cfg.Locale)
+		say := words(l.p.d.locale())
 		allowed := action == actAllow
 		ok, err := l.decide(ctx, e, allowed)
 		if !ok || err != nil {
@@ -186,7 +186,7 @@ func (l *lane) ownAction(ctx context.Context, e, target *protocol.Entry, action 
 
 // setConsent serves /consent NAME on and off.
 func (l *lane) setConsent(ctx context.Context, e *protocol.Entry, what string) error {
-	say := words(l.p.d.localeOf(e.Content.Text))
+	say := words(l.p.d.localeOf(ctx, e))
 	if what != "on" && what != "off" {
 		return l.whisper(ctx, e, "usage", fmt.Sprintf(say.usage, "/consent "+l.handle()+" on|off"))
 	}
@@ -204,7 +204,7 @@ func (l *lane) decide(ctx context.Context, e *protocol.Entry, allowed bool) (boo
 		return false, err
 	}
 	if err != nil || role == protocol.Role_MEMBER {
-		return false, l.whisper(ctx, e, "denied", words(l.p.d.localeOf(e.Content.Text)).notOwner)
+		return false, l.whisper(ctx, e, "denied", words(l.p.d.localeOf(ctx, e)).notOwner)
 	}
 	return true, l.change(ctx, func(s *State) {
 		s.By, s.Consent = e.Sender, consentDenied
@@ -245,7 +245,7 @@ func (l *lane) comeBack(ctx context.Context, e *protocol.Entry) error {
 	}
 	_, err := l.p.d.say(ctx, l.p.host(l.bot), &protocol.MsgSend{
 		Session: l.session, ClientMsgId: "desk.bot." + strconv.FormatInt(e.Seq, 10),
-		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: words(l.p.d.localeOf(e.Content.Text)).bot},
+		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: words(l.p.d.localeOf(ctx, e)).bot},
 	})
 	if err != nil && lasting(err) {
 		return nil

@@ -153,7 +153,7 @@ func (p *plug) farewell(bot protocol.UserID, session protocol.SessionID, e *prot
 	if c == nil && (e == nil || known) {
 		return
 	}
-	ev := &botv1.Event{Kind: "removed", Session: session, To: bot, CreatedAt: p.d.now(), Locale: p.d.cfg.Locale, Traceparent: trace()}
+	ev := &botv1.Event{Kind: "removed", Session: session, To: bot, CreatedAt: p.d.now(), Locale: p.d.locale(), Traceparent: trace()}
 	if e != nil {
 		ev.Id, ev.Seq, ev.Sender, ev.CreatedAt = "gone."+hashed(e.MessagerecvId, bot), e.Seq, p.d.people.of(ctx, e.Sender), e.CreatedAt
 	}

@@ -145,11 +145,11 @@ func (l *lane) hand(ctx context.Context, e *protocol.Entry, kind string) *hand {
 	ev := &botv1.Event{
 		Id: protocol.DeliveryID(e.MessagerecvId, l.bot), Kind: kind, Session: l.session, SessionType: typeWord(l.typ),
 		Seq: e.Seq, Message: e.MessagerecvId, To: l.bot, Sender: l.person(ctx, e.Sender), CreatedAt: e.CreatedAt,
-		Locale: l.p.d.cfg.Locale, Traceparent: trace(),
+		Locale: l.p.d.localeOf(ctx, e), Traceparent: trace(),
 		Late: l.p.d.now()-e.CreatedAt > l.p.d.cfg.MaxAge.Milliseconds(),
 	}
 	if c := e.Content; c != nil {
-		ev.Text, ev.Content, ev.Locale = c.Text, contentJSON(c), l.p.d.localeOf(c.Text)
+		ev.Text, ev.Content = c.Text, contentJSON(c)
 		for _, f := range c.FileNames() {
 			if f != c.Thumb {
 				ev.Files = append(ev.Files, &botv1.File{File: f, Name: c.Name, Mime: c.Mime, Size: c.Size})
@@ -237,7 +237,7 @@ func (l *lane) message(ctx context.Context, e *protocol.Entry) (*hand, error) {
 			return nil, l.ownAction(ctx, e, target, said.Action)
 		}
 		if l.tooOld(e) {
-			return nil, l.whisper(ctx, e, "late", words(l.p.d.localeOf(c.Text)).late)
+			return nil, l.whisper(ctx, e, "late", words(l.p.d.localeOf(ctx, e)).late)
 		}
 		h := l.hand(ctx, e, "action")
 		h.event.Action, h.event.Values = said.Action, said.values()
@@ -352,6 +352,7 @@ type said struct {
 	Values  json.RawMessage `json:"values"`
 	Command string          `json:"command"`
 	Args    json.RawMessage `json:"args"`
+	Locale  string          `json:"locale"` // of the client
 }
 
 func (s said) values() string {

@@ -140,7 +140,7 @@ func (c *loops) mute(session protocol.SessionID, seq int64, pair [2]protocol.Use
 		faces := c.d.people.all(ctx, pair[:])
 		_, err := c.d.say(ctx, p.host(bot), &protocol.MsgSend{
 			Session: session, ClientMsgId: "desk.loop." + strconv.FormatInt(seq, 10),
-			Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: fmt.Sprintf(words(c.d.cfg.Locale).loop, nameOr(faces[0].Name, pair[0]), nameOr(faces[1].Name, pair[1]))},
+			Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: fmt.Sprintf(words(c.d.locale()).loop, nameOr(faces[0].Name, pair[0]), nameOr(faces[1].Name, pair[1]))},
 		})
 		if err != nil {
 			c.d.need.Log.Error("saying that bots are muted", "session", session, "err", err)

@@ -53,12 +53,9 @@ func (d *Desks) Rule(ctx context.Context, t *actors.Trial) (*actors.Ruling, erro
 	defer cancel()
 	var ruling *actors.Ruling
 	content := t.Message.GetContent()
-	person := &botv1.Person{User: t.Sender.User, Kind: t.Sender.Kind}
-	if person.Kind == "" {
-		person.Kind = "human"
-	}
-	if t.Session.Owner == person.User { // an owner may write more links than a stranger
-		person.Role = "owner"
+	person := d.people.of(ctx, t.Sender.User)
+	if person.Role = roleWord(t.Role); t.Sender.Kind != "" {
+		person.Kind = t.Sender.Kind
 	}
 	for _, p := range d.judging() {
 		l, as, judges := p.judge(t.Session.Session, t.Session.SessionType, t.Bots, t.Sender.User)

@@ -104,7 +104,7 @@ func (p *plug) due(ctx context.Context) {
 // remind gives one schedule's event, unless it is in hand.
 func (p *plug) remind(ctx context.Context, s *Schedule) {
 	ev := &botv1.Event{
-		Id: s.event(), Kind: s.Kind, To: s.Bot, Body: s.Body, CreatedAt: s.At, Locale: p.d.cfg.Locale, Traceparent: trace(),
+		Id: s.event(), Kind: s.Kind, To: s.Bot, Body: s.Body, CreatedAt: s.At, Locale: p.d.locale(), Traceparent: trace(),
 		Late: p.d.now()-s.At > p.d.cfg.MaxAge.Milliseconds(),
 	}
 	_, ev.Action, _ = strings.Cut(s.ID, ".")

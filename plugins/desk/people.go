@@ -17,8 +17,8 @@ type people struct {
 }
 
 type face struct {
-	name, kind string
-	at         time.Time
+	name, kind, locale string
+	at                 time.Time
 }
 
 const (
@@ -31,8 +31,30 @@ func (c *people) of(ctx context.Context, user protocol.UserID) *botv1.Person {
 	return c.all(ctx, []protocol.UserID{user})[0]
 }
 
+// locale is the one that a person's profile says, in its field locale; "": none.
+func (c *people) locale(ctx context.Context, user protocol.UserID) string {
+	return c.faces(ctx, []protocol.UserID{user})[user].locale
+}
+
 // all gives persons in the order of ids. Who is not known has no name.
 func (c *people) all(ctx context.Context, ids []protocol.UserID) []*botv1.Person {
+	found := c.faces(ctx, ids)
+	persons := make([]*botv1.Person, len(ids))
+	for i, id := range ids {
+		f := found[id]
+		persons[i] = &botv1.Person{User: id, Name: f.name, Kind: f.kind}
+		if f.kind == "" {
+			persons[i].Kind = "human"
+			if protocol.IsBot(id) {
+				persons[i].Kind = "bot"
+			}
+		}
+	}
+	return persons
+}
+
+// faces gives those of ids that are known.
+func (c *people) faces(ctx context.Context, ids []protocol.UserID) map[protocol.UserID]face {
 	now := c.d.need.Now()
 	found := make(map[protocol.UserID]face, len(ids))
 	var ask []protocol.UserID
@@ -55,23 +77,12 @@ func (c *people) all(ctx context.Context, ids []protocol.UserID) []*botv1.Person
 			c.by = map[protocol.UserID]face{}
 		}
 		for _, p := range profiles {
-			f := face{p.Nickname, p.Kind, now}
+			f := face{p.Nickname, p.Kind, p.Fields["locale"], now}
 			c.by[p.UserId], found[p.UserId] = f, f
 		}
 		c.mu.Unlock()
 	}
-	persons := make([]*botv1.Person, len(ids))
-	for i, id := range ids {
-		f := found[id]
-		persons[i] = &botv1.Person{User: id, Name: f.name, Kind: f.kind}
-		if f.kind == "" {
-			persons[i].Kind = "human"
-			if protocol.IsBot(id) {
-				persons[i].Kind = "bot"
-			}
-		}
-	}
-	return persons
+	return found
 }
 
 func (c *people) forget() {

@@ -70,7 +70,7 @@ func (d *Desks) getCommands(ctx context.Context, in *struct {
 		locale, _, _ = strings.Cut(strings.TrimSpace(locale), ";")
 	}
 	if locale == "" || locale == "*" {
-		locale = d.cfg.Locale
+		locale = d.locale()
 	}
 	a := &commandsAnswer{}
 	a.Body.Items = []commandView{}

@@ -192,7 +192,7 @@ func (d *Desks) Serve(ctx context.Context, of Plugin, ch Channel) error {
 	}
 	l.push(&botv1.HostFrame{Body: &botv1.HostFrame_Welcome{Welcome: &botv1.Welcome{
 		Protocol: Protocol, Selves: selves, Config: config, Scopes: slices.Sorted(maps.Keys(scopes)),
-		ModelSocket: of.Model.Socket, ModelToken: of.Model.Token, Locale: d.cfg.Locale, HostVersion: d.cfg.Version,
+		ModelSocket: of.Model.Socket, ModelToken: of.Model.Token, Locale: d.locale(), HostVersion: d.cfg.Version,
 	}}})
 	p.attach(l, of, says, selves, scopes)
 	err = l.run(ctx)

@@ -84,7 +84,11 @@ func (crowd) Profiles(_ context.Context, ids []protocol.UserID) (all []*protocol
 		if protocol.IsBot(id) {
 			kind = "bot"
 		}
-		all = append(all, &protocol.Profile{UserId: id, Nickname: id, Kind: kind})
+		p := &protocol.Profile{UserId: id, Nickname: id, Kind: kind}
+		if id == "yan" {
+			p.Fields = map[string]string{"locale": "zh-TW"}
+		}
+		all = append(all, p)
 	}
 	return all, nil
 }

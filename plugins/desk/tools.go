@@ -172,6 +172,28 @@ func (h *heard) all() string {
 	return h.text.String()
 }
 
+// maxShown is how many letters of an argument stand on the card that asks about it.
+const maxShown = 400
+
+// shown writes an argument for who allows it: whole where it is short, else its beginning and
+// its end, and how much is between.
+func shown(v any, say *language) string {
+	text, ok := v.(string)
+	if !ok {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return "?"
+		}
+		text = string(raw)
+	}
+	letters := []rune(text)
+	if len(letters) <= maxShown {
+		return text
+	}
+	const end = maxShown / 4
+	return string(letters[:maxShown-end]) + fmt.Sprintf(say.more, len(letters)-maxShown) + string(letters[len(letters)-end:])
+}
+
 // askFor posts a card on which the asker allows a tool.
 func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, error) {
 	p := w.l.p
@@ -181,7 +203,7 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 	_ = json.Unmarshal([]byte(raw), &given) // we wrote it
 	for _, a := range t.cmd.Args {
 		if v, ok := given[a.Name]; ok {
-			rows = append(rows, map[string]string{"label": a.Name, "value": cutText(fmt.Sprint(v), 200)})
+			rows = append(rows, map[string]string{"label": a.Name, "value": shown(v, say)})
 		}
 	}
 	content := card(say.toolTitle, fmt.Sprintf(say.toolText, p.nameOf(w.bot), t.cmd.Name, t.p.nameOf(t.bot)), map[string]any{
@@ -215,7 +237,7 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 // again, nothing is done twice.
 func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool) error {
 	d := l.p.d
-	say := words(d.localeOf(target.Content.GetText()))
+	say := words(d.localeOf(ctx, e))
 	wish, err := d.need.Store.BotWish(ctx, target.MessagerecvId)
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
@@ -239,7 +261,7 @@ func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool)
 			err := p.errand(ctx, &botv1.Event{
 				Id: protocol.DeliveryID(e.MessagerecvId, wish.Target), Kind: "command", Session: wish.Session, SessionType: typeWord(l.typ), Seq: e.Seq,
 				Message: e.MessagerecvId, To: wish.Target, Sender: l.person(ctx, e.Sender), Command: wish.Command, Args: wish.Args,
-				Hops: wish.Hops, CreatedAt: e.CreatedAt, Locale: d.cfg.Locale, Traceparent: trace(),
+				Hops: wish.Hops, CreatedAt: e.CreatedAt, Locale: d.localeOf(ctx, e), Traceparent: trace(),
 			})
 			switch {
 			case err == nil:

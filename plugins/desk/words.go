@@ -1,8 +1,12 @@
 package desk
 
 import (
+	"context"
+	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // language is all that the desk itself says to people.
@@ -19,6 +23,7 @@ type language struct {
 	interrupted                      string
 	toolTitle, toolText, run, cancel string
 	notAsker, toolGone, toolFailed   string
+	more                             string
 }
 
 var english = language{
@@ -36,7 +41,7 @@ var english = language{
 	interrupted: "[interrupted]",
 	toolTitle:   "May this be done?", toolText: "%s wants to run /%s of %s", run: "Run", cancel: "Do not",
 	notAsker: "Only who asked the bot decides that.", toolGone: "This was decided already, or its time is over.",
-	toolFailed: "/%s was not done: the bot could not do it.",
+	toolFailed: "/%s was not done: the bot could not do it.", more: " […%d more letters…] ",
 }
 
 var chinese = language{
@@ -54,7 +59,7 @@ var chinese = language{
 	interrupted: "[已中断]",
 	toolTitle:   "是否执行？", toolText: "%s 想执行 %[3]s 的命令 /%[2]s", run: "执行", cancel: "不执行",
 	notAsker: "只有提问者可以决定。", toolGone: "已经决定过，或已过期。",
-	toolFailed: "/%s 没有执行：机器人无法完成。",
+	toolFailed: "/%s 没有执行：机器人无法完成。", more: " […另有 %d 字…] ",
 }
 
 func words(locale string) *language {
@@ -64,11 +69,30 @@ func words(locale string) *language {
 	return &english
 }
 
-// localeOf guesses whose language a text is in; without Chinese in it, it is the
-// installation's.
-func (d *Desks) localeOf(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-		return "zh-CN"
+// locale is the installation's; en where it says nothing.
+func (d *Desks) locale() string {
+	if d.cfg.Locale == "" {
+		return "en"
 	}
 	return d.cfg.Locale
+}
+
+var goodLocale = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$`)
+
+// localeOf is the language of who said e: what the client says in content.data.troupe.locale, what
+// the profile says in its field locale, the installation's. Where that says nothing, it is
+// told by the letters: Chinese ones are zh-CN.
+func (d *Desks) localeOf(ctx context.Context, e *protocol.Entry) string {
+	if c := e.Content; c != nil {
+		if said := troupeOf(c).Locale; goodLocale.MatchString(said) {
+			return said
+		}
+	}
+	if own := d.people.locale(ctx, e.Sender); goodLocale.MatchString(own) {
+		return own
+	}
+	if d.cfg.Locale == "" && strings.ContainsFunc(e.GetContent().GetText(), func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+		return "zh-CN"
+	}
+	return d.locale()
 }

@@ -352,6 +352,49 @@ func TestWhatIsNoFrameEndsTheWebSocket(t *testing.T) {
 	}
 }
 
+func TestAFrameThatIsTooLargeEndsTheWebSocketAndSaysSo(t *testing.T) {
+	i := start(t)
+	i.cfg.Frame = 1000
+	var said lockedText
+	i.Log = slog.New(slog.NewTextHandler(&said, nil))
+	_, token, _, err := i.Add(t.Context(), Wish{ID: "far", Way: Socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws, err := i.dial(t, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ws.Write(t.Context(), websocket.MessageText, []byte(`{"describe":{"id":"`+strings.Repeat("x", 1000)+`"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ws.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+		t.Errorf("it ends with %v", err)
+	}
+	for end := time.Now().Add(time.Minute); !strings.Contains(said.String(), "TOO_LARGE: a frame of it has more than 1000 bytes"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the log says %q", said.String())
+		}
+	}
+}
+
+type lockedText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // far is a bot's own web server.
 type far struct {
 	*httptest.Server

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (c *Center) connect(w http.ResponseWriter, r *http.Request, b *Bot) {
 		before.stop()
 	}
 	c.Log.Info("a remote bot is there", "bot", b.ID, "from", r.RemoteAddr)
-	ch := &socket{ws: ws}
+	ch := &socket{ws: ws, most: c.cfg.Frame}
 	ch.read, ch.cut = context.WithCancel(context.Background())
 	defer ch.cut()
 	err = c.Desks.Serve(ctx, plugin(b), ch)
@@ -97,6 +98,7 @@ func (c *Center) connect(w http.ResponseWriter, r *http.Request, b *Bot) {
 // socket is a channel over a WebSocket: one frame as JSON in one text message.
 type socket struct {
 	ws   *websocket.Conn
+	most int64 // bytes of a frame
 	read context.Context
 	cut  context.CancelFunc // of read: it ends the connection as well
 }
@@ -113,6 +115,9 @@ func (s *socket) Send(ctx context.Context, f *botv1.HostFrame) error {
 // Recv fills desk.Channel. What is no frame ends the channel, and says so.
 func (s *socket) Recv() (*botv1.BotFrame, error) {
 	kind, text, err := s.ws.Read(s.read)
+	if errors.Is(err, websocket.ErrMessageTooBig) { // it was told so, by 1009
+		return nil, fmt.Errorf("TOO_LARGE: a frame of it has more than %d bytes", s.most)
+	}
 	if err != nil {
 		return nil, err
 	}
