@@ -16,7 +16,7 @@ import (
 
 // cluster is what only an installation of several nodes has.
 type cluster struct {
-	Troubles int           // how many things go wrong
+	Troubles int           // how many things go wrong; 0: each kind once
 	Faults   string        // which kinds, with commas; "": all
 	Sentinel bool          // Redis is a master and a replica under three Sentinels
 	Mongo    string        // the address (host:port) of a MongoDB to use; "": a FerretDB is started
@@ -24,6 +24,7 @@ type cluster struct {
 	Ferret   string        // FerretDB's program
 	Dump     string        // the program that reads the database
 	Patience time.Duration // a device leaves a connection on which nothing is answered for so long
+	Leaves   time.Duration // what a node may take to stop; 0: not judged
 	Answers  time.Duration // every session acknowledges again within this time, whatever happens
 }
 
@@ -120,7 +121,7 @@ func (i *installation) add(name string, p papers) error {
 }
 
 func (i *installation) String() string {
-	return fmt.Sprintf("%d nodes, %d troubles", len(i.nodes), i.r.Cluster.Troubles)
+	return fmt.Sprintf("%d nodes, things that go wrong", len(i.nodes))
 }
 
 // places are those of the nodes that clients are told of.

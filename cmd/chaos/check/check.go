@@ -126,7 +126,7 @@ func All(h *history.History) *Report {
 	r := newRun(h)
 	for _, check := range []func(*run){
 		durable, noInvention, once, contiguous, oneOrder, senderFIFO, linearizable,
-		fenced, committedOnly, readYourAck, resumeComplete, honestRefusal, messageIDs, receipts, unread, answered, recovery, drained, answersAgain,
+		fenced, committedOnly, readYourAck, resumeComplete, honestRefusal, messageIDs, receipts, unread, answered, recovery, drained, leaves, answersAgain,
 	} {
 		check(r)
 	}

@@ -95,13 +95,40 @@ func drained(r *run) {
 	}
 }
 
+// leaves: a node that is asked to stop is gone in the time that is promised.
+func leaves(r *run) {
+	for _, took := range stops(r.Events) {
+		if r.Leaves > 0 && took > time.Duration(r.Leaves) {
+			r.say("live", "", 0, "a node took %v to stop, %v are allowed", took.Round(time.Millisecond), time.Duration(r.Leaves))
+		}
+	}
+}
+
+// stops are the times from SIGTERM to the end of a node.
+func stops(events []*history.Event) (took []time.Duration) {
+	asked := map[string]int64{}
+	for _, e := range events {
+		switch {
+		case e.What == history.Fault && e.Verb == history.Stop:
+			asked[e.Node] = e.T
+		case e.What == history.Left && asked[e.Node] > 0:
+			took = append(took, time.Duration(e.T-asked[e.Node]))
+			delete(asked, e.Node)
+		}
+	}
+	return took
+}
+
 // Trouble is one thing that happened to an installation, and what came of it.
 type Trouble struct {
-	What     string        `json:"what"`
-	Node     string        `json:"node,omitempty"`
-	Lasted   time.Duration `json:"lasted"`
-	Answered time.Duration `json:"answered"` // from its begin, or its end where nothing can be acknowledged before, until every session had acknowledged something asked after it
-	Slowest  time.Duration `json:"slowest"`  // the longest that a send asked while it lasted took until its answer
+	What   string        `json:"what"`
+	Node   string        `json:"node,omitempty"`
+	Lasted time.Duration `json:"lasted"`
+	// Answered is the longest that a session took to acknowledge something again: from when
+	// it was first asked to after the begin, or after the end where nothing can be
+	// acknowledged before.
+	Answered time.Duration `json:"answered"`
+	Waited   time.Duration `json:"waited"` // the longest that somebody waited for a message sent meanwhile, over all tries
 	Session  string        `json:"session,omitempty"`
 	Never    bool          `json:"never,omitempty"` // a session that was asked never answered again
 }
@@ -136,25 +163,31 @@ func (r *run) troubles() (all []Trouble) {
 			from = f.mended
 		}
 		t := Trouble{What: f.Verb, Node: f.Node, Lasted: time.Duration(f.mended - f.T)}
-		asked, answered := map[string]bool{}, map[string]int64{}
+		asked, answered := map[string]int64{}, map[string]int64{}
 		for _, o := range r.ops {
 			if o.Verb != history.Send || o.T < from || o.fail() {
 				continue
 			}
-			asked[o.Session] = true
-			if t := answered[o.Session]; o.ok() && (t == 0 || o.end.T < t) {
-				answered[o.Session] = o.end.T
+			if _, ok := asked[o.Session]; !ok {
+				asked[o.Session] = o.T
 			}
-			if o.ok() && o.T <= f.mended {
-				t.Slowest = max(t.Slowest, time.Duration(o.end.T-o.T))
+			if was, ok := answered[o.Session]; o.ok() && (!ok || o.end.T < was) {
+				answered[o.Session] = o.end.T
 			}
 		}
 		for _, s := range slices.Sorted(maps.Keys(asked)) {
 			end, ok := answered[s]
-			if !ok {
+			took := time.Duration(end - asked[s])
+			switch {
+			case !ok:
 				t.Never, t.Session = true, s
-			} else if took := time.Duration(end - from); took > t.Answered {
-				t.Answered, t.Session = took, cmp.Or(t.Session, s)
+			case took > t.Answered && !t.Never:
+				t.Answered, t.Session = took, s
+			}
+		}
+		for _, ops := range r.sends {
+			if i := slices.IndexFunc(ops, (*operation).ok); i >= 0 && ops[0].T >= f.T && ops[0].T <= f.mended {
+				t.Waited = max(t.Waited, time.Duration(ops[i].end.T-ops[0].T))
 			}
 		}
 		all = append(all, t)
@@ -183,12 +216,11 @@ func printTroubles(w io.Writer, all []Trouble) {
 		kinds[t.What] = append(kinds[t.What], t)
 	}
 	for _, what := range slices.Sorted(maps.Keys(kinds)) {
-		var answered, lasted []time.Duration
+		var answered, waited, lasted time.Duration
 		for _, t := range kinds[what] {
-			answered, lasted = append(answered, t.Answered), append(lasted, t.Lasted)
+			answered, waited, lasted = max(answered, t.Answered), max(waited, t.Waited), max(lasted, t.Lasted)
 		}
-		slices.Sort(answered)
-		fmt.Fprintf(w, "  %-38s %2d times, up to %5.1f s; every session answers again after %.2f s, at most %.2f s\n", what, len(answered),
-			slices.Max(lasted).Seconds(), answered[len(answered)/2].Seconds(), answered[len(answered)-1].Seconds())
+		fmt.Fprintf(w, "  %-40s %2d ×, up to %4.1f s: all sessions answer after %4.2f s, longest wait %5.2f s\n", what, len(kinds[what]),
+			lasted.Seconds(), answered.Seconds(), waited.Seconds())
 	}
 }

@@ -64,10 +64,19 @@ func TestWhatSeveralNodesMayNotDo(t *testing.T) {
 			asked.Node, told.Node, told.What, told.Seq = "n1", "n1", history.Info, 0
 			s.add(history.Event{What: history.Mend, Verb: "kill", Node: "n1"})
 		}, ""},
+		"a node takes too long to stop": {func(s *story) {
+			s.Leaves = 15
+			s.add(history.Event{What: history.Fault, Verb: history.Stop, Node: "n1"})
+			s.add(history.Event{What: history.Kill, Node: "n2"})
+			s.add(history.Event{What: history.Left, Node: "n1"})
+			s.add(history.Event{What: history.Mend, Verb: history.Stop, Node: "n1"})
+		}, "live"},
 		"a session answers too late": {func(s *story) {
 			s.Answers = 1000
-			s.trouble("kill", "n2", 2000, false)
-			s.do("ann.1", history.Send, "c1", "hello", 2)
+			s.trouble("kill", "n2", 10, false)
+			_, told := s.do("ann.1", history.Send, "c1", "hello", 2)
+			s.now += 2000
+			told.T = s.now
 		}, "live"},
 		"not so where nothing can be acknowledged meanwhile": {func(s *story) {
 			s.Answers = 1000
@@ -98,11 +107,11 @@ func TestWhatSeveralNodesMayNotDo(t *testing.T) {
 
 func TestARecoveryIsMeasuredFromWhereItCanBegin(t *testing.T) {
 	s := atNodes()
-	began := s.trouble("cut", "n1", 500, false).T
-	_, told := s.do("bob.1", history.Send, "c1", "hi", 3)
+	s.trouble("cut", "n1", 500, false)
+	asked, told := s.do("bob.1", history.Send, "c1", "hi", 3)
 	p := All(&s.History)
-	if len(p.Troubles) != 1 || p.Troubles[0].Answered != time.Duration(told.T-began) || p.Troubles[0].Lasted != 510 {
-		t.Errorf("troubles %+v, want one of 510 ns, answered after %d ns", p.Troubles, told.T-began)
+	if len(p.Troubles) != 1 || p.Troubles[0].Answered != time.Duration(told.T-asked.T) || p.Troubles[0].Lasted != 510 {
+		t.Errorf("troubles %+v, want one of 510 ns, answered after %d ns", p.Troubles, told.T-asked.T)
 	}
 	var out strings.Builder
 	p.Print(&out)

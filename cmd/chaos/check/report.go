@@ -35,12 +35,13 @@ type Report struct {
 	Snapshots     int             `json:"snapshots"` // connections that began with a list
 	Recovery      []time.Duration `json:"recovery"`  // from the start of each process to ready
 	Troubles      []Trouble       `json:"troubles,omitempty"`
+	Stops         []time.Duration `json:"stops,omitempty"` // from SIGTERM to the end
 
 	Violations []Violation `json:"violations"`
 }
 
 func (r *run) report() *Report {
-	p := &Report{Seed: r.Seed, Sessions: len(r.Dump.Sessions), Violations: r.found, Recovery: recoveries(r.Events), Troubles: r.troubles()}
+	p := &Report{Seed: r.Seed, Sessions: len(r.Dump.Sessions), Violations: r.found, Recovery: recoveries(r.Events), Troubles: r.troubles(), Stops: stops(r.Events)}
 	for _, e := range r.Events {
 		switch {
 		case e.What == history.Kill:
@@ -168,6 +169,10 @@ func (p *Report) Print(w io.Writer) {
 		sorted := slices.Sorted(slices.Values(p.Recovery))
 		fmt.Fprintf(w, "  ready after    median %v, slowest %v of %d starts\n",
 			sorted[n/2].Round(time.Millisecond), sorted[n-1].Round(time.Millisecond), n)
+	}
+	if n := len(p.Stops); n > 0 {
+		sorted := slices.Sorted(slices.Values(p.Stops))
+		fmt.Fprintf(w, "  gone after     median %v, slowest %v of %d stops\n", sorted[n/2].Round(time.Millisecond), sorted[n-1].Round(time.Millisecond), n)
 	}
 	printTroubles(w, p.Troubles)
 	count := map[string]int{}

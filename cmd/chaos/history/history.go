@@ -24,6 +24,7 @@ const (
 	Ready = "ready" // and answered that it is ready
 	Fault = "fault" // something else begins that may go wrong: Verb says what
 	Mend  = "mend"  // and it is over
+	Left  = "left"  // a node that was asked to stop is gone
 )
 
 // The verbs of operations.
@@ -121,6 +122,7 @@ type History struct {
 	Homes   []Home   `json:"homes"`
 	Dump    Dump     `json:"dump"`
 	Allowed int64    `json:"allowed"` // nanoseconds a restarted server may take to be ready
+	Leaves  int64    `json:"leaves"`  // nanoseconds that a node may take to stop; 0: not judged
 	Answers int64    `json:"answers"` // nanoseconds after which every session answers again, whatever happened; 0: not judged
 }
 
