@@ -1,6 +1,6 @@
 # Go alone is needed for `make run`. `make test` also uses Node, and by apt gets
 # what else it misses.
-.PHONY: run build test check bench generate generated web typescript dist webtest browsers chaos fuzz needs format vet
+.PHONY: run build test check bench generate generated web typescript dist webtest browsers chaos cluster fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
 RACE = ./actors/... ./gateway/... ./internal/mongostore/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
@@ -88,6 +88,15 @@ web: web-embed/node_modules/.package-lock.json typescript
 chaos:
 	go run ./cmd/chaos
 	go run ./cmd/chaos -prove
+
+# Three real nodes, Redis and FerretDB: each kind of thing that goes wrong, a new
+# installation for each family of them, as FerretDB gets slow with what it has.
+cluster:
+	go run ./cmd/chaos -nodes 3 -rate 20 -faults node
+	go run ./cmd/chaos -nodes 3 -rate 20 -faults network
+	go run ./cmd/chaos -nodes 3 -rate 20 -faults redis
+	go run ./cmd/chaos -nodes 3 -rate 20 -faults sentinel -sentinel -troubles 3
+	go run ./cmd/chaos -nodes 3 -rate 20 -faults mongo
 
 FUZZTIME ?= 30s
 fuzz:
