@@ -49,7 +49,7 @@ type Cluster struct {
 	// Out is called when the others have given this node up. It should end the process.
 	Out func(why error)
 
-	Wait    time.Duration // for an answer from another node, before BUSY; default 8 s
+	Wait    time.Duration // for an answer from another node, before BUSY, or INTERNAL where it may have been done; default 8 s
 	Pending int           // requests at one node that have no answer yet; default 20,000
 }
 
@@ -299,7 +299,9 @@ func (c *cluster) review(now time.Time) {
 		c.stats.Busy.Add(1)
 		busy := protocol.Errorf(protocol.Code_BUSY, "session %s is not to be reached now, ask again", e.session)
 		busy.RetryAfterMs = 500
-		c.node.decline(e.m, busy)
+		var out mail
+		c.node.settle(e.m, e.definite(answer{err: busy}, e.given), &out)
+		out.send(c.node, nil)
 	}
 }
 

@@ -16,6 +16,16 @@ type errand struct {
 	m       any
 	to      string // the node that has it; "": it waits for one that takes it
 	since   time.Time
+	given   int // to how many nodes that did not say that they leave it: one of them may do it, or have done it
+}
+
+// definite makes of an error that says that nothing was done one that does not, where a
+// node that has the errand as well may have done it.
+func (e *errand) definite(a answer, given int) answer {
+	if given > 0 && (a.err != nil && protocol.Code_BUSY.Is(a.err) || a.frame != nil && protocol.Code(a.frame.Errcode) == protocol.Code_BUSY) {
+		return answer{number: a.number, err: protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done")}
+	}
+	return a
 }
 
 // tellSession tells a session something, wherever the session is.
@@ -67,6 +77,8 @@ func (c *cluster) send(id protocol.SessionID, m any) bool {
 		} else if !c.peers.Send(to, appendAsk(nil, e, c.view.Load().Version), false) {
 			c.drop(e)
 			break
+		} else {
+			e.given++
 		}
 		c.mu.Unlock()
 		c.stats.Forwarded.Add(1)
@@ -129,6 +141,7 @@ func (c *cluster) place(e *errand, v *places) {
 			delete(c.waiting, e.session)
 		}
 		e.to = to
+		e.given++
 		c.at[to]++
 		c.stats.Again.Add(1)
 	default:
@@ -149,7 +162,7 @@ func (c *cluster) settle(all []answer) {
 		}
 		c.mu.Unlock()
 		if e != nil {
-			c.node.settle(e.m, a, &out)
+			c.node.settle(e.m, e.definite(a, e.given-1), &out) // besides the one that says so
 		}
 	}
 	out.send(c.node, &burst)
@@ -161,6 +174,7 @@ func (c *cluster) refused(from string, numbers []uint64) {
 	c.mu.Lock()
 	for _, number := range numbers {
 		if e := c.pending[number]; e != nil && e.to == from {
+			e.given--
 			c.rest(e)
 		}
 	}
