@@ -40,6 +40,9 @@ type Config struct {
 	Memory    int64         // bytes the Go runtime tries to stay under; 0: from the machine
 	Drain     time.Duration // a stop takes at most this long
 
+	Mongo    userctr.Secret // the database where everything is, with what is secret in its address; "": it is in Data
+	FilesDir string         // of Files: a directory that all nodes see; "": it is in Data
+
 	Redis userctr.Secret // of several nodes: its address, with what is secret in it; "": this one is alone
 	Node  nodeConfig     // how nodes reach each other
 
@@ -94,7 +97,7 @@ func (c *Config) settle() {
 	c.Links.Data, c.Links.Off = filepath.Join(c.Data, previewsDir), c.Previews == "off"
 	c.Users.Data = c.Data
 	c.Files.S3.Secret = string(c.S3Secret)
-	c.Files.Data = filepath.Join(c.Data, filesDir)
+	c.Files.Data, c.Files.Shared = filepath.Join(c.Data, filesDir), c.FilesDir
 	c.Review.Secret, c.Review.Within, c.Review.Egress = string(c.ReviewSecret), c.Files.Reviews.Within, c.Egress
 	c.Review.Answer = c.Files.MaxImage*4/3 + 64<<10 // a picture in base64, and what is said beside it
 	if c.Review.URL == "" {
@@ -147,6 +150,7 @@ func (c *Config) check(from map[string]origin) error {
 			refuse("review-url", "%v", err)
 		}
 	}
+	c.checkShared(refuse)
 	c.checkNodes(refuse)
 	c.checkModel(refuse)
 	c.checkBots(refuse)

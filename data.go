@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/troupe-im/troupe/filectr"
+	"github.com/troupe-im/troupe/internal/mongostore"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/plugins"
 	"github.com/troupe-im/troupe/userctr"
@@ -22,6 +26,9 @@ const storeDir = "store"
 
 // filesDir is the file centre's part: contents, and uploads under way.
 const filesDir = "files"
+
+// nodeFile is the name of the node whose the data directory is, where there may be others.
+const nodeFile = "node"
 
 // previewsDir has the pictures of link previews. They can be had again, so no backup has them.
 const previewsDir = "previews"
@@ -57,10 +64,15 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	}
 	if d.blobs, err = openBlobs(&c.Files); err == nil {
 		files := c.Files
+		if c.shared() {
+			files.Node, err = nodeName(c.Data)
+		}
 		files.Key = users.Derive("links of files")
 		files.Apps, files.Admins = appLimits{users}, users
-		d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
-		users.UseAvatars(d.files)
+		if err == nil {
+			d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
+			users.UseAvatars(d.files)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -68,10 +80,50 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	return d, nil
 }
 
+// openStore opens MongoDB where it is set, else the store in the data directory.
 func openStore(c *Config, log *slog.Logger) (store, error) {
-	opts := c.Store
-	opts.Log = log
-	return pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
+	if !c.shared() {
+		opts := c.Store
+		opts.Log = log
+		return pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
+	}
+	if used, err := os.Stat(filepath.Join(c.Data, storeDir)); err == nil && used.IsDir() {
+		log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB; `troupe migrate` brings it there", "dir", filepath.Join(c.Data, storeDir))
+	}
+	lock, err := pebblestore.LockDirectory(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mongoWithin)
+	defer cancel()
+	s, err := mongostore.Open(ctx, mongostore.Options{URI: string(c.Mongo), Log: log})
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return &inMongo{s, lock}, nil
+}
+
+// mongoWithin is how long a start waits for MongoDB.
+const mongoWithin = 30 * time.Second
+
+// inMongo is a store that is not in the data directory, and the lock of that: its admin
+// socket and uploads are one process's.
+type inMongo struct {
+	*mongostore.Store
+	lock io.Closer
+}
+
+func (e *inMongo) Close() error { return errors.Join(e.Store.Close(), e.lock.Close()) }
+
+// nodeName gives the name of the node whose data directory this is, and makes it at the first start.
+func nodeName(dir string) (string, error) {
+	path := filepath.Join(dir, nodeFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte(rand.Text())
+		err = writeDurably(path, text)
+	}
+	return strings.TrimSpace(string(text)), err
 }
 
 // openBlobs opens what keeps files' contents: a bucket where one is set, else a directory.
@@ -80,6 +132,9 @@ func openBlobs(c *filectr.Config) (filectr.Blobs, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		return filectr.NewBucket(ctx, c.S3)
+	}
+	if c.Shared != "" {
+		return filectr.NewSharedDirectory(filepath.Join(c.Shared, filectr.BlobsDir))
 	}
 	return filectr.NewDirectory(filepath.Join(c.Data, filectr.BlobsDir))
 }

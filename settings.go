@@ -45,6 +45,8 @@ func settings(c *Config) []setting {
 		text("log-format", "text", "`text` or json", &c.LogFormat, "text", "json"),
 		size("memory", "0", "`BYTES` the Go runtime tries to stay under; 0: three quarters of what the machine gives us", &c.Memory),
 		text("secrets", "", "`FILE` with the installation's secrets, where several nodes share them; none: secrets.json in data, which is made when it is missing", &u.Secrets),
+		hidden("mongo", "`ADDRESS` of the MongoDB that keeps everything, like mongodb://user:password@host/troupe?replicaSet=rs0; none: it is kept in data: see docs/mongodb.md", &c.Mongo),
+		text("files-dir", "", "`DIRECTORY` that all nodes see, of files' contents (unless they are in S3) and of uploads under way; with mongo only", &c.FilesDir),
 		hidden("redis", "`ADDRESS` of the Redis over which several nodes of one installation find and reach each other, like redis://user:password@host:6379: see docs/cluster.md", &c.Redis),
 		text("node-listen", "127.0.0.1:0", "`HOST:PORT` for the other nodes; port 0: any", &c.Node.Listen),
 		text("node-advertise", "", "`HOST:PORT` where other nodes reach this one, when that is not node-listen", &c.Node.Advertise),

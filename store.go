@@ -6,6 +6,7 @@ import (
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/filectr/preview"
+	"github.com/troupe-im/troupe/internal/mongostore"
 	"github.com/troupe-im/troupe/internal/pebblestore"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/search"
@@ -40,4 +41,7 @@ type store interface {
 	Close() error
 }
 
-var _ store = (*pebblestore.Store)(nil)
+var (
+	_ store = (*pebblestore.Store)(nil)
+	_ store = (*mongostore.Store)(nil)
+)

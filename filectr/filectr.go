@@ -27,9 +27,9 @@ import (
 type Config struct {
 	Data string // the directory of files, and of uploads under way; it has to be given
 	// Shared is a directory that all nodes of an installation see: contents, unless they are in S3,
-	// and uploads in parts are there instead of in Data. "": this is the only node.
+	// and uploads in parts are there instead of in Data. "": there is none.
 	Shared string
-	Node   string // names this node where there are others: the same after a restart, and nobody else's
+	Node   string // names this node where there may be others: the same after a restart, and nobody else's
 	Key    []byte // signs links; 32 bytes that only this installation knows
 	// Turn says of several nodes whether it is this one that sweeps; nil: it is.
 	Turn func() bool
@@ -150,7 +150,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	switch u, err := url.Parse(cfg.Origin); {
 	case cfg.Data == "":
 		return nil, errors.New("filectr: no data directory was given")
-	case (cfg.Shared == "") != (cfg.Node == ""):
+	case cfg.Shared != "" && cfg.Node == "":
 		return nil, errors.New("filectr: a shared directory is of nodes with names")
 	case len(cfg.Key) < 32:
 		return nil, errors.New("filectr: the key of links has less than 32 bytes")
@@ -176,11 +176,11 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	}
 	resumable := map[string]bool{}
 	for _, r := range left {
-		if r.Resumable {
-			resumable[r.ID] = true
+		if r.Node != cfg.Node { // another node's, which is at it
 			continue
 		}
-		if r.Node != cfg.Node { // another node's, which is at it
+		if r.Resumable {
+			resumable[r.ID] = true
 			continue
 		}
 		if err := store.Release(context.Background(), r.ID); err != nil {

@@ -355,10 +355,13 @@ func (c *Center) expire() error {
 	return c.givenUp()
 }
 
+// longest is how long an upload in parts to another node's own directory may take.
+const longest = 7 * 24 * time.Hour
+
 // givenUp gives room back that uploads of other nodes have taken and that nobody knows of any
 // more: a node that ends for good gives nothing back.
 func (c *Center) givenUp() error {
-	if c.cfg.Shared == "" {
+	if c.cfg.Node == "" {
 		return nil
 	}
 	all, err := c.store.Reservations(context.Background())
@@ -370,7 +373,11 @@ func (c *Center) givenUp() error {
 			continue
 		}
 		if r.Resumable {
-			if _, err := os.Stat(c.resumable(r.ID + ".json")); err == nil {
+			_, err := os.Stat(c.resumable(r.ID + ".json"))
+			switch {
+			case c.cfg.Shared == "" && c.now().Before(r.Created.Add(longest)):
+				continue // its node has it
+			case err == nil:
 				continue // expire has its own time for it
 			}
 		}

@@ -161,15 +161,16 @@ func (d *draft) mark(m actors.Mark) {
 // projection is what commits bring to other places than their own. Doing it again
 // changes nothing, and what is older than what is there is left alone.
 type projection struct {
-	fresh    bool                  // rows of members are new, most likely
-	commits  []mongo.WriteModel    // of older commits, rewritten; and of those that are done with
-	members  []versioned           // rows
-	links    []versioned           //
-	marks    []markRow             //
-	sessions []versioned           // last: what they say of the others is true then
-	made     []versioned           // of sessions that are new
-	refer    map[string][]referDoc // by session
-	unsigned map[string][]int64
+	fresh    bool               // rows of members are new, most likely
+	commits  []mongo.WriteModel // of older commits, rewritten; and of those that are done with
+	members  []versioned        // rows
+	links    []versioned        //
+	marks    []markRow          //
+	sessions []versioned        // last: what they say of the others is true then
+	made     []versioned        // of sessions that are new
+	refer    []referral
+	unsigned []stirred
+	left     []string // avatars that sessions name no more
 }
 
 // versioned is a row that a newer one is not replaced by.
@@ -232,17 +233,12 @@ func (p *projection) add(row *sessionRow, c *commitDoc) {
 		p.links = append(p.links, versioned{l.ID, c.N, l})
 	}
 	if len(c.Rest.Refer) > 0 {
-		if p.refer == nil {
-			p.refer = map[string][]referDoc{}
-		}
-		p.refer[c.Session] = append(p.refer[c.Session], c.Rest.Refer...)
+		p.refer = append(p.refer, referral{c.Session, c.N, c.Rest.Refer})
 	}
 	if len(c.Rest.Unsigned) > 0 {
-		if p.unsigned == nil {
-			p.unsigned = map[string][]int64{}
-		}
-		p.unsigned[c.Session] = append(p.unsigned[c.Session], c.Rest.Unsigned...)
+		p.unsigned = append(p.unsigned, stirred{c.Session, c.N, c.Rest.Unsigned})
 	}
+	p.left = append(p.left, c.Rest.Left...)
 }
 
 // apply brings one commit to its places, and gives the session's row behind it.
@@ -280,6 +276,9 @@ func (s *Store) project(ctx context.Context, p *projection) error {
 	}
 	if len(p.refer) > 0 {
 		steps = append(steps, func() error { return s.refer(ctx, p.refer) })
+	}
+	if len(p.left) > 0 {
+		steps = append(steps, func() error { return s.avatarsLeft(ctx, p.left) })
 	}
 	if len(p.unsigned) > 0 {
 		steps = append(steps, func() error { return s.unsign(ctx, p.unsigned) })

@@ -20,3 +20,19 @@ func TestUsage(t *testing.T) {
 func TestRemote(t *testing.T) {
 	storetest.Remote(t, func(t *testing.T) remote.Store { return open(t) })
 }
+
+func TestFiles(t *testing.T) {
+	storetest.Files(t, func(t *testing.T) storetest.FileStore { return open(t) })
+}
+
+func TestAvatars(t *testing.T) {
+	storetest.Avatars(t, func(t *testing.T) storetest.AvatarStore { return open(t) })
+}
+
+func TestBots(t *testing.T) {
+	storetest.Bots(t, func(t *testing.T) storetest.BotStore { return open(t) })
+}
+
+func TestSearch(t *testing.T) {
+	storetest.Search(t, func(t *testing.T) storetest.Searched { return open(t) })
+}

@@ -216,7 +216,7 @@ func sparse(collection, field string) index {
 // that names its own. What is kept is right because of those that are unique, and of _id;
 // the others make queries fast.
 func (s *Store) makeIndexes(ctx context.Context) error {
-	all := slices.Concat(peopleIndexes(), journalIndexes())
+	all := slices.Concat(peopleIndexes(), journalIndexes(), botIndexes(), searchIndexes())
 	if s.plain { // it makes no use of the others
 		all = slices.DeleteFunc(all, func(i index) bool { return !i.unique })
 	}

@@ -55,6 +55,9 @@ func (s *Store) draw(ctx context.Context, w *work, row *sessionRow) bool {
 	}
 	w.row = row
 	d := draft{s: s, ctx: ctx, row: row, epoch: row.Epoch, exists: row.exists(), head: row.Head, members: row.Members, tried: w.tried}
+	if !row.Dead {
+		d.avatar = row.Avatar
+	}
 	d.doc = &commitDoc{ID: commitID(w.session, row.N+1), Session: w.session, N: row.N + 1, Token: s.token()}
 	for _, a := range w.appends {
 		if a.Err = d.append(a); a.Err == nil {
@@ -92,6 +95,7 @@ type draft struct {
 	head    int64
 	members int64
 	tried   int
+	avatar  string // that the session names
 
 	rest     restDoc
 	in       map[protocol.UserID]bool // who of those that were asked about is a member
@@ -156,6 +160,14 @@ func (d *draft) append(a *actors.Append) error {
 	rewrites()
 	if info != nil {
 		d.rest.Info = info
+		is := a.Info.Avatar
+		if a.Info.Dead {
+			is = ""
+		}
+		if d.avatar != "" && d.avatar != is {
+			d.rest.Left = append(d.rest.Left, d.avatar)
+		}
+		d.avatar = is
 	}
 	d.addMembers(a)
 	d.addLinks(a)

@@ -93,6 +93,7 @@ type restDoc struct {
 	Members  []memberRow  `bson:"m,omitempty"`
 	Links    []linkRow    `bson:"l,omitempty"`
 	Refer    []referDoc   `bson:"f,omitempty"`
+	Left     []string     `bson:"a,omitempty"` // avatars that the session names no more
 	Unsigned []int64      `bson:"u,omitempty"` // blocks of the log whose words are others now
 }
 
@@ -298,29 +299,3 @@ func infoRow(info *protocol.SessionInfo) ([]byte, error) {
 
 // keyed makes text that clients choose the name of a field: without dots and dollars.
 func keyed(text string) string { return fmt.Sprintf("d%x", text) }
-
-// sessionBytes is a session as keys of rows have it: 1 for a p2p session else 0, and the
-// ten bytes of its id.
-func sessionBytes(id protocol.SessionID) []byte {
-	b := make([]byte, 1, 11)
-	if id[0] == 'p' {
-		b[0] = 1
-	}
-	var n, bits uint
-	for _, c := range []byte(id[2:]) {
-		v := uint(c - 'a')
-		if c <= '7' {
-			v = uint(c-'2') + 26
-		}
-		if n, bits = n<<5|v, bits+5; bits >= 8 {
-			bits -= 8
-			b = append(b, byte(n>>bits))
-		}
-	}
-	return b
-}
-
-// blockID names a block of a session's log.
-func blockID(session protocol.SessionID, block int64) string {
-	return fmt.Sprintf("%s/%012d", session, block)
-}

@@ -217,6 +217,9 @@ func (s *Store) nextVersion(ctx context.Context, had []*userDoc, row *userRow) e
 		ID: userID(is.User, is.Version+1), Mark: s.token(), User: is.User, Version: is.Version + 1,
 		Live: true, Guest: is.Guest, Under: is.Under, Row: row,
 	}
+	if err := s.avatarLeft(ctx, is.Row.Avatar, row.Avatar); err != nil {
+		return err
+	}
 	terms := userctr.SearchTerms(next.user())
 	if !slices.Equal(terms, userctr.SearchTerms(is.user())) {
 		next.Under = next.Mark

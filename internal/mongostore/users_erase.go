@@ -64,6 +64,7 @@ func (s *Store) EraseUser(ctx context.Context, id protocol.UserID, now time.Time
 		func() error { return s.eraseLogins(ctx, id, now) },
 		func() error { return s.eraseContacts(ctx, id) },
 		func() error { return s.remove(ctx, inStandings, id) },
+		func() error { return s.eraseAvatars(ctx, id) },
 	} {
 		if err := step(); err != nil {
 			return err

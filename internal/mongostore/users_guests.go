@@ -61,6 +61,9 @@ func (s *Store) RemoveGuest(ctx context.Context, id protocol.UserID) error {
 			return err
 		}
 	}
+	if err := s.avatarLeft(ctx, had[0].Row.Avatar, ""); err != nil {
+		return err
+	}
 	for _, d := range slices.Backward(had) { // else an older version would be the newest for a moment
 		if err := s.remove(ctx, inUsers, d.ID); err != nil {
 			return err

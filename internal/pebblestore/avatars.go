@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -44,4 +45,4 @@ func named(info *protocol.SessionInfo) string {
 }
 
 // avatarLeft notes an avatar that a holder's row names no more.
-func (t *tx) avatarLeft(was, is string) { rows.AvatarLeft(change{t}, was, is) }
+func (t *tx) avatarLeft(was, is string) { rows.AvatarLeft(change{t}, was, is, time.Time{}) }

@@ -6,6 +6,7 @@ package pebblestore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -121,6 +122,16 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// LockDirectory takes a directory for this process, though no store of this package is in it.
+// It fails while another process has it.
+func LockDirectory(dir string) (io.Closer, error) {
+	lock, err := pebble.LockDirectory(dir, vfs.Default)
+	if err != nil {
+		return nil, fmt.Errorf("pebblestore: %s is in use by another process (or cannot be locked): %w", dir, err)
+	}
+	return lock, nil
 }
 
 // open verifies what is there, then opens it with Pebble.

@@ -90,10 +90,11 @@ func (s *Store) Avatar(ctx context.Context, path string) (a *filectr.Avatar, err
 
 func noAvatar() error { return protocol.NotFound("nothing is behind this path") }
 
-// AvatarLeft notes an avatar that a holder's row names no more.
-func AvatarLeft(t Tx, was, is string) {
+// AvatarLeft notes an avatar that a holder's row names no more: since a time, or, where the
+// row is not part of the change, is about to name no more.
+func AvatarLeft(t Tx, was, is string, at time.Time) {
 	if code, ok := protocol.ChosenAvatar(was); ok && was != is {
-		t.Put(avatarIdleKey(0, code), nil)
+		t.Put(avatarIdleKey(nanos(at), code), nil)
 	}
 }
 
@@ -148,8 +149,16 @@ func (s *Store) RemoveAvatar(ctx context.Context, path string, now time.Time) er
 // RemoveAvatar ends the avatar with a code, whoever names it; its contents are doubtful since now.
 func RemoveAvatar(in Tx, code string, now time.Time) error {
 	t := &tx{in}
+	err := t.scanPrefix([]byte{tableAvatarIdle}, func(key, _ []byte) error {
+		if string(key[1+8:]) == code {
+			t.delete(key)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	row, err := getRow[avatarRow](t, rowKey(tableAvatar, code), "avatar", code)
-	t.delete(avatarIdleKey(0, code))
 	if protocol.Code_NOT_FOUND.Is(err) {
 		return nil
 	}
@@ -161,7 +170,6 @@ func RemoveAvatar(in Tx, code string, now time.Time) error {
 		return err
 	}
 	t.delete(rowKey(tableAvatar, code))
-	t.delete(avatarIdleKey(row.Created, code))
 	for _, sum := range a.Sums() {
 		t.delete(blobKey(sum, code))
 	}
