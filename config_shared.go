@@ -20,7 +20,7 @@ func (c *Config) checkShared(refuse func(name, format string, args ...any)) {
 		return
 	}
 	if c.Users.Secrets == "" {
-		refuse("secrets", "each node would make its own, and no token of one be good at another: copy one node's secrets.json (or one of `troupe migrate`) to where all of them read it")
+		refuse("secrets", "each node would make its own, and no token of one be good at another: copy one node's secrets.json to where all of them read it")
 	}
 	if c.FilesDir == "" && c.Files.S3.Endpoint == "" {
 		refuse("files-dir", "files of one node are not there for another: name a directory that all nodes see, or keep them in S3 (s3-endpoint)")

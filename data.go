@@ -88,7 +88,7 @@ func openStore(c *Config, log *slog.Logger) (store, error) {
 		return pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
 	}
 	if used, err := os.Stat(filepath.Join(c.Data, storeDir)); err == nil && used.IsDir() {
-		log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB; `troupe migrate` brings it there", "dir", filepath.Join(c.Data, storeDir))
+		log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB, and nothing of it was brought there", "dir", filepath.Join(c.Data, storeDir))
 	}
 	lock, err := pebblestore.LockDirectory(c.Data)
 	if err != nil {
