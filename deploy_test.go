@@ -40,7 +40,7 @@ func TestWhatDeployNamesTheProgramHas(t *testing.T) {
 	known := variables(settings(new(Config)))
 	for _, file := range append(deployFiles(t), "docs/operate.md") {
 		for _, name := range variable.FindAllString(read(t, file), -1) {
-			if !slices.Contains(known, name) && foreign[name] == "" && coming[strings.TrimSuffix(name, "_FILE")] == "" {
+			if !slices.Contains(known, name) && foreign[name] == "" {
 				t.Errorf("%s: there is no variable %s", file, name)
 			}
 		}
@@ -99,9 +99,7 @@ func (d deployed) check(t *testing.T) error {
 		args = append(args, local(a))
 	}
 	for name, value := range d.env {
-		if coming[strings.TrimSuffix(name, "_FILE")] == "" {
-			environ = append(environ, name+"="+local(value))
-		}
+		environ = append(environ, name+"="+local(value))
 	}
 	l, err := loadConfig(args, environ, nil)
 	if err != nil {
@@ -223,9 +221,4 @@ func merged(all ...map[string]string) map[string]string {
 		maps.Copy(m, one)
 	}
 	return m
-}
-
-// coming are settings of several nodes that deploy/ names and that serve does not have yet.
-var coming = map[string]string{
-	"TROUPE_MONGO": "the store", "TROUPE_FILES_DIR": "the store", "TROUPE_REDIS": "nothing without the store", "TROUPE_SECRETS": "nothing without the store",
 }
