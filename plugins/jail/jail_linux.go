@@ -205,6 +205,9 @@ func hide(s *Spec) error {
 	shown := map[string]int{}
 	for _, dir := range s.Show {
 		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if errors.Is(err, unix.EACCES) && dir == s.Dir && s.Path != "" { // a script is found there by its interpreter, a binary is open already
+			return fmt.Errorf("show %s: a script is started as nobody where the server is root's, and nobody may not pass through a directory above it: chmod o+x that one, or keep plugins elsewhere (--plugins)", dir)
+		}
 		if errors.Is(err, unix.EACCES) {
 			continue
 		}
