@@ -216,7 +216,7 @@ func (s *Session) maySend(r *request, m *protocol.MsgSend) error {
 		return err
 	}
 	if m.ReplyTo != "" {
-		if session, seq, err := protocol.ParseMessageID(m.ReplyTo); err != nil || session != s.id || seq > s.head || seq < s.members[r.who.User].Floor {
+		if session, seq, err := protocol.ParseMessageID(m.ReplyTo); err != nil || session != s.id || seq > s.given || seq < s.members[r.who.User].Floor { // what is durable is seen a moment before it is the head
 			return protocol.BadRequest("msg_send.replyTo: %.80q is no message of this session", m.ReplyTo)
 		}
 	}

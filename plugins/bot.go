@@ -80,8 +80,21 @@ func newBot(h *Host, id string) *bot {
 	return &bot{host: h, id: id, log: log, journal: newJournal(log, h.cfg.Now), wake: make(chan struct{}, 1), bad: map[string]bool{}}
 }
 
-// enter changes the state, which is logged and kept.
+// enter changes the state, which is logged as loud as it is, and kept.
 func (b *bot) enter(s State, version, why string) {
+	level := slog.LevelInfo
+	switch s {
+	case Degraded, NeedsApproval:
+		level = slog.LevelWarn
+	case Broken, Quarantined:
+		level = slog.LevelError
+	case Discovered, Verified, Starting, Handshaken, Described:
+		level = slog.LevelDebug
+	}
+	b.change(level, s, version, why)
+}
+
+func (b *bot) change(level slog.Level, s State, version, why string) {
 	b.mu.Lock()
 	if b.state == s && b.why == why {
 		b.mu.Unlock()
@@ -93,15 +106,6 @@ func (b *bot) enter(s State, version, why string) {
 		b.events = slices.Delete(b.events, 0, len(b.events)-keptEvents)
 	}
 	b.mu.Unlock()
-	level := slog.LevelInfo
-	switch s {
-	case Degraded, NeedsApproval:
-		level = slog.LevelWarn
-	case Broken, Quarantined:
-		level = slog.LevelError
-	case Discovered, Verified, Starting, Handshaken, Described:
-		level = slog.LevelDebug
-	}
 	b.log.Log(context.Background(), level, "a bot is "+string(s), "version", version, "why", why)
 }
 

@@ -3,6 +3,7 @@ package plugins
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strings"
 	"time"
@@ -115,6 +116,6 @@ func (b *bot) crashed(f *found, up time.Duration, err error) {
 	case circuit == Open:
 		b.enter(Quarantined, f.Version, fmt.Sprintf("it crashed %d times within %v and is tried again in %v: %v", openAt, openWithin, wait.Round(time.Second), err))
 	default:
-		b.enter(Stopped, f.Version, fmt.Sprintf("it ended, and is started again in %v: %v", wait.Round(100*time.Millisecond), err))
+		b.change(slog.LevelWarn, Stopped, f.Version, fmt.Sprintf("it ended, and is started again in %v: %v", wait.Round(100*time.Millisecond), err))
 	}
 }

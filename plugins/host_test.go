@@ -281,6 +281,10 @@ func TestAMemoryHogDiesAlone(t *testing.T) {
 	})
 	h.nothingLeft(t, s.PID)
 	eventually(t, 5*time.Second, "it runs again", func() bool { s, _ := h.StatusOf("good"); return s.State == plugins.Ready })
+	s, _ = h.StatusOf("good")
+	if text := fmt.Sprint(s.Events); !strings.Contains(text, "out of memory") && !strings.Contains(text, "pthread_create failed") {
+		t.Errorf("its changes do not say why: %s", text)
+	}
 	lines, _, _ := h.Logs("good", 0)
 	if said := fmt.Sprint(lines); !strings.Contains(said, "out of memory") && !strings.Contains(said, "pthread_create failed") { // with cgo a thread may be what there was no room for
 		t.Errorf("its log of %d lines does not say why", len(lines))

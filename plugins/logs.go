@@ -44,6 +44,7 @@ type journal struct {
 	last    time.Time
 	dropped int
 	dump    int           // lines since a process began to say how it dies; 0: it did not
+	cause   string        // the first of them
 	news    chan struct{} // closed by the next line
 }
 
@@ -66,6 +67,9 @@ func (j *journal) add(text string) {
 	}
 	j.mu.Lock()
 	dying := dies(text)
+	if dying && j.dump == 0 {
+		j.cause = line.Text
+	}
 	if j.dump > 0 || dying {
 		if j.dump++; j.dump > dumpLines {
 			j.mu.Unlock()
@@ -112,6 +116,15 @@ func (j *journal) over() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.dump = 0
+}
+
+// died gives the first line in which a process said how it dies, once; "": it said none.
+func (j *journal) died() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	cause := j.cause
+	j.cause = ""
+	return cause
 }
 
 // dies says whether a Go program begins to say how it dies with a line.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -209,7 +210,10 @@ func (b *bot) lost(r *running, err error) bool {
 	if r.group.Starved() {
 		err = fmt.Errorf("it took more memory than its limit: %w", err)
 	}
-	b.enter(Stopped, r.found.Version, "it ended: "+err.Error())
+	if said := b.journal.died(); said != "" {
+		err = fmt.Errorf("%.200s: %w", said, err)
+	}
+	b.change(slog.LevelDebug, Stopped, r.found.Version, "it ended: "+err.Error()) // crashed says more
 	b.over(r)
 	b.cleanUp(r)
 	if why := r.sight.whyRefused(); why != "" {

@@ -73,7 +73,7 @@ func Serve(b *Bot) {
 		os.Exit(1)
 	}
 	stderr := os.Stderr
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	log := slog.New(slog.NewJSONHandler(stderr, nil)) // which the host reads
 	lifeline(os.Getenv(botv1.LifelineKey), log)
 	var once sync.Once
 	serve := func(stream botv1.Bot_ConnectServer) error {
