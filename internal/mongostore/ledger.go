@@ -47,6 +47,9 @@ type ledger struct {
 	cache      map[string]*value // rows as they are after applied
 	marked     int64             // what marks has of applied
 	seen       []seen            // see tidy
+	old        int64             // changes up to this one may go
+	forgot     int64             // and up to this one are gone
+	tidied     time.Time
 }
 
 // wish is a change that somebody waits for.
