@@ -24,6 +24,7 @@ type cluster struct {
 	Ferret   string        // FerretDB's program
 	Dump     string        // the program that reads the database
 	Patience time.Duration // a device leaves a connection on which nothing is answered for so long
+	Lag      time.Duration // after which all nodes know what one has acknowledged
 	Leaves   time.Duration // what a node may take to stop; 0: not judged
 	Answers  time.Duration // every session acknowledges again within this time, whatever happens
 }

@@ -43,6 +43,7 @@ func main() {
 	flag.BoolVar(&cfg.Cluster.Sentinel, "sentinel", false, "of several nodes: Redis is a master and a replica under three Sentinels")
 	flag.StringVar(&cfg.Cluster.Mongo, "mongo", "", "of several nodes: HOST:PORT of a MongoDB to use, where nothing but this run has a database called troupe")
 	flag.StringVar(&cfg.Cluster.MongoSet, "mongo-options", "", "of its URI, like ?directConnection=true")
+	flag.DurationVar(&cfg.Cluster.Lag, "lag", 5*time.Second, "of several nodes: after this time all of them know what one has acknowledged")
 	flag.DurationVar(&cfg.Cluster.Leaves, "leaves", 10*time.Second, "of several nodes: what a node may take to stop; 0: not judged")
 	flag.DurationVar(&cfg.Cluster.Answers, "answers", 5*time.Second, "of several nodes: within this time every session acknowledges again, whatever happens; 0: not judged")
 	keep := flag.Bool("keep", false, "keep the history of a good run too")

@@ -28,7 +28,7 @@ func TestNothingAcknowledgedIsLostAmongThreeNodes(t *testing.T) {
 		Seed: time.Now().UnixNano(), Every: 500 * time.Millisecond, Rate: 15, Users: 8, Strangers: 2, Nodes: 3,
 		Dir: dir + "/history", Allowed: 60 * time.Second, // a test leans on no machine's speed: how soon is for make cluster
 		Log:     &log,
-		Cluster: cluster{Patience: 20 * time.Second, Faults: "kill -9 of a node,rolling restart,Redis is flushed"},
+		Cluster: cluster{Patience: 20 * time.Second, Lag: 30 * time.Second, Faults: "kill -9 of a node,rolling restart,Redis is flushed"},
 	}
 	if err := cfg.build(t.Context(), dir); err != nil {
 		if strings.Contains(err.Error(), "FerretDB") && !strings.Contains(need, "ferretdb") {

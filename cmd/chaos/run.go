@@ -68,6 +68,7 @@ func play(ctx context.Context, cfg config) (*check.Report, error) {
 		return nil, err
 	}
 	if cfg.Nodes > 1 {
+		r.history.Lag = int64(cfg.Cluster.Lag)
 		r.history.Answers, r.history.Leaves = int64(cfg.Cluster.Answers), int64(cfg.Cluster.Leaves)
 		r.site, err = newInstallation(r)
 	} else {

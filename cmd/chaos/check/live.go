@@ -211,7 +211,8 @@ func (r *run) ownWithoutAnswer(client string, e *history.Entry) bool {
 
 // honestRefusal is I13: who does not get a replay gets a list with every
 // session he was in all the time, each head at least at what was acknowledged
-// before he connected, so that he can see what he missed.
+// before he connected, so that he can see what he missed; or, of several nodes, what was
+// acknowledged a while before, as a list is kept up to date by what nodes tell each other.
 func honestRefusal(r *run) {
 	changing := map[[2]string]bool{} // session and user
 	for _, o := range r.ops {
@@ -237,7 +238,7 @@ func honestRefusal(r *run) {
 			i := slices.IndexFunc(e.Rows, func(row history.Row) bool { return row.Session == session })
 			if i < 0 {
 				r.say("I13", session, 0, "%s was given a list without it", e.Client)
-			} else if due := r.ackedBefore(session, e.Began); e.Rows[i].Head < due {
+			} else if due := r.ackedBefore(session, e.Began-r.Lag); e.Rows[i].Head < due {
 				r.say("I13", session, due, "acknowledged before %s connected, whose list ends at %d", e.Client, e.Rows[i].Head)
 			}
 		}

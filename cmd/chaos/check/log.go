@@ -227,10 +227,10 @@ func contiguous(r *run) {
 			r.say("I4", s.Session, s.Head, "this is the stored head, the log ends at %d", next-1)
 		}
 	}
-	told := map[[2]string]int64{} // the highest head by client and session
+	told := map[[3]string]int64{} // the highest head by client, session and node: another node may be behind (see Lag)
 	for _, e := range r.Events {
 		for session, head := range headsTold(e) {
-			at := [2]string{e.Client, session}
+			at := [3]string{e.Client, session, e.Node}
 			if e.Verb != history.Sync { // an answer to sync comes another way than the user's own list
 				if head < told[at] {
 					r.say("I4", session, head, "%s was told this head after %d", e.Client, told[at])

@@ -123,6 +123,7 @@ type History struct {
 	Dump    Dump     `json:"dump"`
 	Allowed int64    `json:"allowed"` // nanoseconds a restarted server may take to be ready
 	Leaves  int64    `json:"leaves"`  // nanoseconds that a node may take to stop; 0: not judged
+	Lag     int64    `json:"lag"`     // nanoseconds after which all nodes know what one has acknowledged
 	Answers int64    `json:"answers"` // nanoseconds after which every session answers again, whatever happened; 0: not judged
 }
 
