@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -136,6 +137,7 @@ type Trouble struct {
 type fault struct {
 	*history.Event
 	mended int64
+	next   int64 // when the one after it begins
 }
 
 // faults pairs what began with its end.
@@ -144,7 +146,10 @@ func (r *run) faults() (all []fault) {
 		if e.What != history.Fault {
 			continue
 		}
-		f := fault{e, e.T}
+		if n := len(all); n > 0 {
+			all[n-1].next = e.T
+		}
+		f := fault{e, e.T, math.MaxInt64}
 		for _, m := range r.Events[i:] {
 			if m.What == history.Mend && m.Verb == e.Verb && m.Node == e.Node {
 				f.mended = m.T
@@ -165,7 +170,7 @@ func (r *run) troubles() (all []Trouble) {
 		t := Trouble{What: f.Verb, Node: f.Node, Lasted: time.Duration(f.mended - f.T)}
 		asked, answered := map[string]int64{}, map[string]int64{}
 		for _, o := range r.ops {
-			if o.Verb != history.Send || o.T < from || o.fail() {
+			if o.Verb != history.Send || o.T < from || o.T >= f.next || o.fail() {
 				continue
 			}
 			if _, ok := asked[o.Session]; !ok {
