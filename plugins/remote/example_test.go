@@ -35,10 +35,10 @@ func theBotOfTheDocs(secret string) *http.ServeMux {
 			return
 		}
 		var frame struct {
-			Event struct{ ID, Text string }
+			Event struct{ ID, Kind, Text string }
 		}
 		json.Unmarshal(body, &frame)
-		if frame.Event.ID != "" {
+		if frame.Event.Kind == "message" { // it is also told that it was added, and more
 			answer := map[string]any{"event": frame.Event.ID, "post": map[string]any{"text": "You said: " + frame.Event.Text}}
 			json.NewEncoder(w).Encode(map[string]any{"frames": []any{map[string]any{"call": answer}}})
 		}
