@@ -2,6 +2,8 @@ import type { Frame, Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import { faults, noBrowser, open, when } from './browser.js'
 import { Admin, Host, register, rest, Server, signed, until, type App } from './host.js'
+import { Model } from './model.js'
+import { ready, shot } from './people.js'
 
 /** A page that takes the loader in, as docs/embed.md says it. */
 const page = (server: Server, app: App, more = '', attributes = 'data-layout="launcher"'): string => `<!doctype html><html lang="en"><meta charset="utf-8"><title>A shop</title>
@@ -19,9 +21,10 @@ const launcher = (p: Page) => p.locator('troupe-launcher button')
 const composer = (f: Frame) => f.locator('textarea').first()
 
 interface World { server: Server; admin: Admin; host: Host; app: App; ann: Awaited<ReturnType<typeof register>> }
-async function world(more: object = {}): Promise<World> {
-  const server = await Server.start()
+async function world(more: object = {}, env: Record<string, string> = {}, bots: readonly string[] = []): Promise<World> {
+  const server = await Server.start(env)
   const admin = await Admin.of(server)
+  for (const bot of bots) await ready(server, admin.token, bot)
   const ann = await register(server.url, 'ann', 'Ann Lee')
   const host = await Host.start()
   const app = await admin.app([host.origin], { members: [ann.id], guests: true, ...more })
@@ -217,6 +220,34 @@ describe.skipIf(noBrowser)('the chat in a page of somebody else', () => {
       const names = await Promise.all(members.map(async (m: any) => (await rest(server.url, 'GET', '/users/' + m.user, undefined, ann.token)).nickname))
       return names.includes('Ms. Li')
     })
+  })
+
+  test('has a visitor without a name talk to an assistant, and press what a bot asks', async () => {
+    const model = await Model.start()
+    const { server, host, app } = await world({ members: ['b_assistant', 'b_poll'] }, { TROUPE_MODEL_URL: model.url, TROUPE_MODEL: 'scripted' }, ['assistant', 'poll'])
+    host.pages['/'] = page(server, app)
+    const p = await open()
+    await p.goto(host.origin)
+    await launcher(p).click()
+    const f = await frame(p)
+    const say = async (text: string): Promise<void> => { await composer(f).fill(text); await composer(f).press('Enter') }
+    await say('Hello')
+    await f.locator('[data-client-id][data-status="sent"], [data-client-id][data-status="delivered"], [data-client-id][data-status="read"]').first().waitFor()
+    await composer(f).pressSequentially('@Assi')
+    await f.getByRole('option', { name: 'Assistant' }).waitFor()
+    await composer(f).press('Enter')
+    await composer(f).pressSequentially('do you deliver on Sundays?')
+    await composer(f).press('Enter')
+    await say('/poll "When?" Saturday Sunday')
+    const card = f.locator('.tp-card', { hasText: 'When?' })
+    await card.getByRole('button', { name: /Sunday/ }).click()
+    await f.locator('.tp-card', { hasText: /1 vote\b/ }).waitFor()
+    await shot(p, 'guest-bots')
+    const answer = await model.nth(1)
+    expect(answer.question).toContain('do you deliver on Sundays?')
+    answer.say('Yes, ', 'until ', 'noon.')
+    answer.end()
+    await f.locator('.tp-msg', { hasText: 'Yes, until noon.' }).waitFor()
   })
 
   test('outlives a page swap beside the body, and comes back into its place in the page', async () => {
