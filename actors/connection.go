@@ -202,8 +202,8 @@ func (b *bucket) takeN(n, rate, burst float64) time.Duration {
 }
 
 func (c *connection) answers(m *answers) {
-	c.inFlight -= len(m.frames)
-	if c.closed {
+	c.inFlight -= len(m.frames) + m.silent
+	if c.closed || len(m.frames) == 0 {
 		return
 	}
 	var room [4]Outgoing

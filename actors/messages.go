@@ -18,12 +18,14 @@ type request struct {
 	drawn  bool    // a session_set whose avatar's picture was made just now
 	notice *notice // not nil: the installation itself speaks, and no right is asked for
 	tries  int     // how often a newer activation of the session was in the way
+	unsure bool    // it may have been done already, see ErrUnknown
 }
 
 // answers are answering frames for a connection (or the desk), in order.
 type answers struct {
 	frames []*protocol.Frame
 	burst  *Burst
+	silent int // requests that get no answer
 }
 
 // committed tells a session what became of its appends, in order.

@@ -155,3 +155,31 @@ func TestWhatStreamsLostIsReadFromTheLog(t *testing.T) {
 		t.Errorf("her row is %v, want 2 unread", h)
 	}
 }
+
+func TestRequestsAndContactsThatStreamsLostAreReadAgain(t *testing.T) {
+	one := newStage(t, actors.Config{})
+	streams := &deaf{Local: pushctr.NewLocal()}
+	n := actors.New(actors.Config{Rate: -1}, one.store, streams, anybody{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	t.Cleanup(func() { n.Drain(context.Background(), 0) })
+	s := &stage{t: t, node: n}
+	ann, bob, cid := s.dial("ann", "1"), s.dial("bob", "1"), s.dial("cid", "1")
+	befriend := func(from *client, to protocol.UserID) string {
+		return from.must(&protocol.Frame{Body: &protocol.Frame_RequestSend{RequestSend: &protocol.RequestSend{Kind: protocol.RequestKind_FRIEND_REQUEST, Target: to}}}).GetRequestSendReply().Request.Id
+	}
+	known := befriend(ann, "bob") // bob hears of it
+	bob.wait("a request", func(f *protocol.Frame) bool { return f.GetRequestUpdate().GetRequest().GetId() == known })
+	streams.lose.Store(true)
+	unknown := befriend(cid, "bob")
+	bob.must(&protocol.Frame{Body: &protocol.Frame_RequestAnswer{RequestAnswer: &protocol.RequestAnswer{Request: known, CallBackType: 2}}})
+	streams.lose.Store(false)
+	n.Lost()
+	bob.wait("the request he did not hear of", func(f *protocol.Frame) bool { return f.GetRequestUpdate().GetRequest().GetId() == unknown })
+	ann.wait("what became of hers", func(f *protocol.Frame) bool {
+		r := f.GetRequestUpdate().GetRequest()
+		return r.GetId() == known && r.GetCallBackType() == 2
+	})
+	ann.wait("her friend", func(f *protocol.Frame) bool {
+		c := f.GetContactUpdate()
+		return c.GetContact().GetUser() == "bob" && c.Contact.Friend && c.ContactsVersion == 1
+	})
+}

@@ -176,6 +176,10 @@ func (s *Session) refused(p *pending) {
 	if p.failed != nil {
 		p.failed()
 	}
+	if errors.Is(p.Err, ErrUnknown) {
+		s.unsure(p)
+		return
+	}
 	if s.overtaken(p) {
 		return
 	}
@@ -193,7 +197,35 @@ func (s *Session) refused(p *pending) {
 	}
 }
 
+// unsure serves an append of which nobody knows whether it is stored. A message is sent
+// once more, when the session is loaded again: its client message id tells. Whoever asked
+// for anything else is told that something went wrong, and nothing of what became of it.
+func (s *Session) unsure(p *pending) {
+	if p.req == nil {
+		return
+	}
+	for _, r := range append([]*request{p.req}, p.also...) {
+		switch {
+		case r.frame.GetMsgSend() == nil:
+			s.fail(r, protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done"))
+		case s.state == leaving:
+			s.silent(r)
+		default:
+			r.unsure = true
+			s.redo = append(s.redo, r)
+		}
+	}
+}
+
+// silent gives a request up without an answer: none would be true. Its client asks
+// again under the same client message id.
+func (s *Session) silent(r *request) { s.node.tell(r.from, &answers{silent: 1}) }
+
 func (s *Session) fail(r *request, err error) {
+	if r.unsure && protocol.Code_BUSY.Is(err) { // which means that it was not done
+		s.silent(r)
+		return
+	}
 	s.node.tell(r.from, &answers{frames: []*protocol.Frame{protocol.Fail(r.frame, err)}})
 }
 

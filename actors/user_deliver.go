@@ -34,7 +34,7 @@ func (n *Node) Lost() {
 // lost says that events may be missing.
 type lost struct{}
 
-// lost reads every row again, and finds the sessions that the user has come into. The
+// lost reads every row again, the requests and contacts, and finds the sessions that the user has come into. The
 // next heartbeat names the heads that moved.
 func (u *User) lost() {
 	if u.state != active {
@@ -59,6 +59,7 @@ func (u *User) lost() {
 			}
 		}))
 	})
+	u.requestsLost()
 	u.presenceLost()
 }
 

@@ -133,11 +133,34 @@ func (c *Center) setAdmin(ctx context.Context, by string, id protocol.UserID, ad
 	}
 	c.log.Info("an administrator was made or unmade", "user", id, "by", by, "admin", admin)
 	u, err = c.change(ctx, id, func(u *User) error { u.Admin = admin; return nil })
-	return u, true, err
+	if err == nil && !admin && by != ByOperator {
+		err = c.stillOne(ctx, id, auditGranted, func(u *User) error { u.Admin = true; return nil })
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return u, true, nil
+}
+
+// stillOne undoes what took the rights of administrator id, and fails with CONFLICT, where nobody is left who has them:
+// on another node another took those of the others at the same moment. Of two who look behind
+// their own change one sees the other's at least, and where both do, both undo theirs.
+func (c *Center) stillOne(ctx context.Context, id protocol.UserID, undone string, undo func(*User) error) error {
+	last := c.notLast(ctx, id)
+	if !protocol.Code_CONFLICT.Is(last) {
+		return last
+	}
+	if _, err := c.change(ctx, id, undo); err != nil {
+		return err
+	}
+	if err := c.Record(ctx, Record{Action: undone, By: ByServer, About: id}); err != nil {
+		return err
+	}
+	return last
 }
 
 // notLast fails with CONFLICT where there is no administrator but id. Who asks holds
-// unmaking until id is none; the data directory has one process, so that is enough.
+// unmaking until id is none, which is enough in one process; of several nodes see stillOne.
 func (c *Center) notLast(ctx context.Context, id protocol.UserID) error {
 	another := false
 	err := c.store.EachUser(ctx, "", func(u *User) bool {

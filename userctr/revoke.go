@@ -115,6 +115,7 @@ func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID,
 	}
 	c.unmaking.Lock()
 	defer c.unmaking.Unlock()
+	unmakes := false
 	switch u, err := c.User(ctx, id); {
 	case err != nil:
 		return err
@@ -126,6 +127,7 @@ func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID,
 		if err := c.notLast(ctx, id); err != nil {
 			return err
 		}
+		unmakes = true
 	}
 	what := auditEnabled
 	if disabled {
@@ -136,7 +138,10 @@ func (c *Center) SetDisabled(ctx context.Context, by string, id protocol.UserID,
 	}
 	c.log.Info("a user was disabled or enabled", "user", id, "by", by, "disabled", disabled)
 	if disabled {
-		return c.Shut(ctx, id)
+		if err := c.Shut(ctx, id); err != nil || !unmakes {
+			return err
+		}
+		return c.stillOne(ctx, id, auditEnabled, func(u *User) error { u.Disabled = u.Gone; return nil })
 	}
 	_, err := c.change(ctx, id, func(u *User) error { u.Disabled = u.Gone; return nil })
 	return err

@@ -87,6 +87,52 @@ func TestFiftyUsesOfOneRefreshTokenOnTwoNodesAreOneFamily(t *testing.T) {
 	}
 }
 
+func TestOfAdministratorsWhoUnmakeEachOtherOnTwoNodesOneIsLeft(t *testing.T) {
+	all, dir := nodes(t, 2), t.TempDir()
+	var centers []*userctr.Center
+	for _, s := range all {
+		c, err := userctr.New(userctr.Config{Data: dir}, s, time.Now, quiet())
+		must(t, err)
+		centers = append(centers, c)
+	}
+	admins := []string{"u_0", "u_1"}
+	for _, how := range []string{"unmade", "disabled"} {
+		for round := range 4 {
+			for _, id := range admins {
+				u, err := all[0].User(t.Context(), id)
+				if protocol.Code_NOT_FOUND.Is(err) {
+					u = person(id, "")
+					err = all[0].AddUser(t.Context(), u, "")
+				}
+				must(t, err)
+				u.Admin, u.Disabled = true, false
+				must(t, all[0].UpdateUser(t.Context(), u))
+			}
+			atOnceOf(2, all, func(i int, _ *Store) {
+				var err error
+				if by, whom := admins[i], admins[1-i]; how == "unmade" {
+					_, err = centers[i].SetAdmin(t.Context(), by, whom, false)
+				} else {
+					err = centers[i].SetDisabled(t.Context(), by, whom, true)
+				}
+				if err != nil && !protocol.Code_CONFLICT.Is(err) {
+					t.Error(err)
+				}
+			})
+			left := 0
+			must(t, all[0].EachUser(t.Context(), "", func(u *userctr.User) bool {
+				if u.Admin && !u.Disabled {
+					left++
+				}
+				return true
+			}))
+			if left == 0 {
+				t.Fatalf("in round %d nobody is left who is no longer %s", round, how)
+			}
+		}
+	}
+}
+
 func TestATokenThatIsSweptWhileItIsUsedHasNoSecondChild(t *testing.T) {
 	all := nodes(t, 2)
 	token := func(i int) *userctr.Refresh {

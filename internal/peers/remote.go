@@ -123,7 +123,7 @@ func (r *Remote) Close() {
 		defer func() { _ = recover() }() // it lets go of what its own goroutines still use
 		r.remote.Shutdown(true)
 	}()
-	timer := time.NewTimer(time.Second)
+	timer := time.NewTimer(500 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-ended:

@@ -1,0 +1,101 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-im/troupe/internal/protocol"
+)
+
+// requestsLost reads again what waits for the user, and which version its contacts are of.
+// What became of requests and contacts meanwhile its connections are told as if it had just
+// been; a contact of whom nothing is kept any more is missing with the next list.
+func (u *User) requestsLost() {
+	held := make(map[string]*protocol.Request, len(u.requests))
+	for id, r := range u.requests {
+		held[id] = r
+	}
+	rows := make([]*HomeRow, 0, len(u.rows))
+	for _, r := range u.rows {
+		rows = append(rows, &HomeRow{Info: r.info, Member: r.member})
+	}
+	version := u.version
+	u.node.aside(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		now, err := u.node.readRequests(ctx, u.id, rows)
+		if err != nil {
+			u.node.log.Error("reading what waits for a user", "user", u.id, "err", err)
+			return
+		}
+		var news []*protocol.Request
+		for id, r := range now.requests {
+			if was := held[id]; was == nil || !proto.Equal(was, r) {
+				news = append(news, r)
+			}
+		}
+		for id := range held { // it does not wait any more
+			if now.requests[id] == nil {
+				if r, err := u.node.journal.Request(ctx, id); err == nil && r.CallBackType != waiting {
+					news = append(news, u.node.dress([]*protocol.Request{r})...)
+				}
+			}
+		}
+		var contacts []*protocol.ContactUpdate
+		if now.version > version {
+			contacts, err = u.node.contactsSince(ctx, u.id, version)
+			if err != nil {
+				u.node.log.Error("reading a user's contacts", "user", u.id, "err", err)
+			}
+		}
+		u.node.tell(u.pid, done(func() { u.found(news, contacts, now.version) }))
+	})
+}
+
+// found tells the connections what was read again.
+func (u *User) found(news []*protocol.Request, contacts []*protocol.ContactUpdate, version int64) {
+	if u.state != active {
+		return
+	}
+	for _, r := range news {
+		if was := u.requests[r.Id]; was != nil && proto.Equal(was, r) || was == nil && r.CallBackType != waiting && r.From != u.id && receiver(r) != u.id {
+			continue // it came meanwhile, or is of a group and of nobody's concern any more
+		}
+		u.noteRequest(r)
+		u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_RequestUpdate{RequestUpdate: &protocol.RequestUpdate{Request: r}}}), nil)
+	}
+	if version <= u.version {
+		return
+	}
+	u.version = version
+	for _, m := range contacts {
+		u.noteContact(m)
+		u.acquainted(m.Contact.User, m.Contact.Blocked && !m.Gone)
+		u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_ContactUpdate{ContactUpdate: m}}), nil)
+	}
+}
+
+// contactsSince gives the contacts that changed after a version of the list, in the order in
+// which they did.
+func (n *Node) contactsSince(ctx context.Context, user protocol.UserID, version int64) (news []*protocol.ContactUpdate, err error) {
+	const page = 500
+	for after := ""; ; {
+		rows, _, err := n.journal.ContactsOf(ctx, user, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if after = r.Other; r.Version > version {
+				news = append(news, &protocol.ContactUpdate{Contact: n.looksOf(r.Other).view(r), Gone: !r.Kept(), ContactsVersion: r.Version})
+			}
+		}
+		if len(rows) < page {
+			break
+		}
+	}
+	slices.SortFunc(news, func(a, b *protocol.ContactUpdate) int { return cmp.Compare(a.ContactsVersion, b.ContactsVersion) })
+	return news, nil
+}
