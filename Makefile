@@ -3,11 +3,11 @@
 .PHONY: run build test check bench generate generated web typescript dist webtest browsers chaos cluster fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
-RACE = ./actors/... ./gateway/... ./internal/mongostore/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
+RACE = ./actors/... ./gateway/... ./internal/mongostore/... ./internal/peers/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
 # It opens hundreds of damaged stores, one after the other: under the race detector
 # that takes minutes and shows nothing. It runs without.
 SLOW = ADamagedFileIsNamed
-REST = $$(go list ./... | grep -v -E '^github.com/troupe-im/troupe/(actors|gateway|internal/mongostore|internal/redisstreams|plugins|pushctr|userctr)(/|$$)')
+REST = $$(go list ./... | grep -v -E '^github.com/troupe-im/troupe/(actors|gateway|internal/mongostore|internal/peers|internal/redisstreams|plugins|pushctr|userctr)(/|$$)')
 
 run: build
 	./troupe serve

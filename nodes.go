@@ -166,6 +166,25 @@ func (s *server) followOthers(ctx context.Context) {
 	}
 }
 
+// stopHousekeeping waits until housekeeping has ended. Where the store is elsewhere that
+// may take long, and no longer than ctx: another node takes it up.
+func (s *server) stopHousekeeping(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		s.housekeeping.Wait()
+		close(ended)
+	}()
+	if !s.cfg.shared() {
+		<-ended
+		return
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.log.Warn("housekeeping has not ended in time")
+	}
+}
+
 // kick closes the connections of a login that has ended, at all nodes.
 func (s *server) kick(user protocol.UserID, login string, code protocol.Code) {
 	s.node.Changed(changedLogin, login)

@@ -204,6 +204,7 @@ func (s *server) stop(ctx context.Context) error {
 		s.stopNotices()
 	}
 	s.stopBots(ctx)
+	s.stopKeeping() // it ends meanwhile
 	if s.node != nil {
 		s.node.Drain(ctx, retryIn)
 	}
@@ -220,8 +221,7 @@ func (s *server) stop(ctx context.Context) error {
 	if s.private != nil {
 		all = append(all, s.private.Close(), os.Remove(s.cfg.Data+"/"+adminSocket))
 	}
-	s.stopKeeping()
-	s.housekeeping.Wait()
+	s.stopHousekeeping(ctx)
 	if s.streams != nil {
 		all = append(all, s.streams.Close())
 	}

@@ -122,6 +122,8 @@ type Node struct {
 	ended        bool
 	busy         sync.WaitGroup // work under way
 	stop         chan struct{}
+	life         context.Context // of work that nobody waits for: it ends with the node
+	die          context.CancelFunc
 	stopping     atomic.Bool
 	sweeper      sync.WaitGroup
 
@@ -150,6 +152,7 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
 		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
 	}
+	n.life, n.die = context.WithCancel(context.Background())
 	n.nextConn.Store(firstConnection())
 	n.friends = friendsIn{journal}
 	if f, ok := journal.(Friends); ok {
@@ -289,7 +292,7 @@ func (n *Node) tell(pid *actor.PID, message any) { n.root.Send(pid, message) }
 
 // background is the context of work that nobody waits for with a deadline of their own.
 func (n *Node) background() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 10*time.Second)
+	return context.WithTimeout(n.life, 10*time.Second)
 }
 
 // Kick closes the connections of user that were made with login ("": all of them), of
@@ -339,6 +342,7 @@ func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
 		cluster.quiet(ctx)
 	}
 	close(n.stop)
+	n.die() // a slow store holds up nobody who goes
 	n.sweeper.Wait()
 	n.committer.close()
 	for _, c := range n.all() {

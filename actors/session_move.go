@@ -53,7 +53,7 @@ const maxOvertaken = 8
 
 // overtaken has what asked for p served again where that was refused because of a newer
 // activation: nothing of it is stored, and that one may be at another node. False: nobody
-// asked, or one node alone is no reason to expect such a thing.
+// asked, that was so too often, or one node alone is no reason to expect such a thing.
 func (s *Session) overtaken(p *pending) bool {
 	if p.req == nil || s.node.cluster.Load() == nil {
 		return false
