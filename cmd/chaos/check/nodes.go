@@ -170,10 +170,10 @@ func (r *run) troubles() (all []Trouble) {
 		t := Trouble{What: f.Verb, Node: f.Node, Lasted: time.Duration(f.mended - f.T)}
 		asked, answered := map[string]int64{}, map[string]int64{}
 		for _, o := range r.ops {
-			if o.Verb != history.Send || o.T < from || o.T >= f.next || o.fail() {
+			if o.Verb != history.Send || o.T < from || o.fail() {
 				continue
 			}
-			if _, ok := asked[o.Session]; !ok {
+			if _, ok := asked[o.Session]; !ok && o.T < f.next {
 				asked[o.Session] = o.T
 			}
 			if was, ok := answered[o.Session]; o.ok() && (!ok || o.end.T < was) {
@@ -186,6 +186,7 @@ func (r *run) troubles() (all []Trouble) {
 			switch {
 			case !ok:
 				t.Never, t.Session = true, s
+			case end > f.next: // what came of it then is the next one's
 			case took > t.Answered && !t.Never:
 				t.Answered, t.Session = took, s
 			}
