@@ -166,7 +166,7 @@ func TestNothingIsLostOrDoubledByWhatAWireDoes(t *testing.T) {
 		return f
 	})
 	writer := &writer{t: t, s: s, id: room, name: "ann", acked: map[string]int64{}}
-	for i := range 25 {
+	for i := range 15 {
 		writer.say(fmt.Sprint("m", i))
 	}
 	w.on(nil)
