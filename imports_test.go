@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"plugins/sdk/template", "plugins/remote", "plugins", "plugins/bots", "plugins/desk", "plugins/sdk", "internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/redisstreams", "internal/peers", "internal/chat", "internal/load", "plugins/model"},
+	"": {"plugins/sdk/template", "plugins/remote", "plugins", "plugins/bots", "plugins/desk", "plugins/sdk", "internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/mongostore", "internal/redisstreams", "internal/peers", "internal/chat", "internal/load", "plugins/model"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
