@@ -63,7 +63,7 @@ func TestAnOutageIsAnsweredBusyAndGoesBy(t *testing.T) {
 	ann.refused(react(room, 1, "x", false), protocol.Code_NOT_FOUND)
 	j.away.Store(false)
 	for i := range 3 {
-		ann.send(room, fmt.Sprint(i), "hello")
+		ann.sends(room, fmt.Sprint(i), "hello") // BUSY until the session has claimed its log
 	}
 	if got := ann.history(room); len(got) != 3 {
 		t.Errorf("the log has %d entries, want 3", len(got))
