@@ -32,6 +32,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   audit …          list, export, verify: what was done, and that nothing of it was changed
   files …          check, put: the contents of files, in the data directory or a bucket
   backup DIR       copy everything that is kept into DIR, while the server runs or not
+  secrets new FILE make what all nodes of an installation of several share
   chat             chat from this terminal
   load             drive a running server, and check and measure it
   version          print the version
@@ -128,6 +129,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.userAdd(ctx, args)
 	case "notice":
 		return p.notice(ctx, args)
+	case "secrets":
+		return p.secrets(args)
 	case "backup":
 		return p.backup(ctx, args)
 	case "chat":
@@ -154,7 +157,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprintln(p.out, help)
 		return nil
 	}
-	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "health", "config check", "user add", "notice", "backup", "chat", "load", "version", "help")
+	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "health", "config check", "user add", "notice", "backup", "secrets new", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

@@ -41,7 +41,7 @@ func loadSecrets(dir, path string) (*secrets, error) {
 	if path == "" {
 		path = filepath.Join(dir, SecretsFile)
 	} else if _, err := os.Stat(path); err != nil { // that several nodes share: none makes its own
-		return nil, fmt.Errorf("userctr: the secrets: %w", err)
+		return nil, fmt.Errorf("userctr: the secrets that all nodes share: %w; \"troupe secrets new FILE\" makes them, for all nodes once", err)
 	}
 	text, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,6 +90,15 @@ func readSecret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is open to everybody on this machine (mode %04o): chmod 600 it", path, mode)
 	}
 	return os.ReadFile(path)
+}
+
+// NewSecrets makes the secrets of an installation whose nodes share them, as a file that does
+// not exist yet; only its owner may read it.
+func NewSecrets(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s is there already", path)
+	}
+	return makeSecrets(filepath.Dir(path), path)
 }
 
 // makeSecrets writes the file as a whole or not at all, and never over another.
