@@ -44,6 +44,9 @@ func TestEveryDeviceSeesAMessageOnceAndTheSendersConnectionItsAnswer(t *testing.
 	s := newStage(t, actors.Config{})
 	phone, laptop, bob := s.dial("ann", "phone"), s.dial("ann", "laptop"), s.dial("bob", "b1")
 	id := phone.p2p("bob")
+	for _, c := range []*client{phone, laptop, bob} {
+		c.hears(t, id)
+	}
 	phone.send(id, "c1", "one")
 	laptop.push(1)
 	bob.push(1)
