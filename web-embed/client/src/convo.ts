@@ -113,6 +113,7 @@ export class Convo implements Conversation {
 
   /** Takes the row as the server has it. */
   adopt(h: SessionHead): void {
+    const had = this.known_ ? this.head : 0
     if (this.#epoch && h.epoch && this.#epoch !== h.epoch) this.forget()
     if (this.h && !this.gone && h.headSeq < this.head) { // it was read before the newest came
       const { last, unread, mentioned, updatedAt, headSeq } = this.h
@@ -132,6 +133,7 @@ export class Convo implements Conversation {
       if (this.lines.size) void this.repair()
       else if (this.head - this.seg.high > far) this.#dropSegment()
     }
+    if (had && this.head > had) this.#received(200 + 40 * (this.core.told++ % 50), this.head) // came while one was away; not all at once
     this.save()
     this.touch()
   }
@@ -622,10 +624,10 @@ export class Convo implements Conversation {
   get readUntold(): boolean { return this.read > this.#readTold }
 
   /** Says, not too often, that this device has everything. */
-  #received(): void { this.core.later('recv' + this.id, 200, () => void this.tellReceived(), true) }
+  #received(ms = 200, seq = 0): void { this.core.later('recv' + this.id, ms, () => void this.tellReceived(seq), true) }
 
-  async tellReceived(): Promise<void> {
-    const seq = this.seen
+  async tellReceived(least = 0): Promise<void> {
+    const seq = Math.max(this.seen, least)
     if (!this.core.leads || seq <= this.#recvTold || !this.known_ || !this.core.online || (this.h?.last && this.h.last.seq <= this.#recvTold)) return
     try {
       await this.core.ask('msg_recv', { session: this.id, seq })

@@ -42,6 +42,7 @@ export class Core implements TroupeClient, Conversations {
   /** Conversations whose read mark the server is to be told. */
   readonly marks = new Set<Convo>()
   myId: Id
+  told = 0 // how often it was put off to say what came while one was away
   device = ''
   #wire: Wire
   #tabs: Tabs | null = null

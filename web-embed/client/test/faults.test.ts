@@ -268,3 +268,20 @@ test('a last message that was lost is noticed by the next sign of life', async (
   await until('it to be fetched', () => texts(at).length === 1)
   expect(ann.conversations.list().value[0]!.unread).toBe(1)
 })
+
+test('who was away says that it received what came meanwhile', async () => {
+  const server = await Server.start()
+  const ann = await online(server, 'ann'), bob = await online(server, 'bob')
+  const [a, b] = await pair(ann, bob)
+  const at = a.timeline()
+  await a.send('First').sent
+  await until('the first tick', () => messages(at)[0]?.status === 'delivered')
+  bob.disconnect()
+  await server.kill() // what would be given again is forgotten: a list tells of it
+  await server.again()
+  await until('ann to be back', () => ann.state === 'online')
+  await a.send('While you were away').sent
+  bob.connect()
+  await until('the second tick', () => messages(at)[1]?.status === 'delivered')
+  expect(b.view.value!.unread).toBe(2)
+})
