@@ -225,7 +225,7 @@ func (s *Session) load() {
 	s.node.off(func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
-		stored, sent, err := s.read1(ctx)
+		stored, sent, newest, err := s.read1(ctx)
 		var pair *Pair
 		if err == nil {
 			pair, err = s.readPair(ctx, stored.Members)
@@ -234,12 +234,12 @@ func (s *Session) load() {
 			if pair != nil && s.keptAt == at {
 				s.keep(pair)
 			}
-			s.loaded(stored, sent, err)
+			s.loaded(stored, sent, newest, err)
 		}))
 	})
 }
 
-func (s *Session) loaded(stored *Stored, sent *window, err error) {
+func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, err error) {
 	switch {
 	case !s.node.Owns(s.id):
 		s.depart()
@@ -267,6 +267,7 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 		s.adopt(stored)
 		s.sent = sent
 		s.append(&pending{Append: Append{Claim: true}})
+		s.tellNewest(newest)
 		if s.offers() {
 			s.offer(nil)
 		}
@@ -275,6 +276,15 @@ func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	s.disband()
 	s.unstash()
 	s.vanish()
+}
+
+// tellNewest says of several nodes what the log ends with: a node that died may have made
+// entries durable that it told nobody of. Who has heard all passes over it, the others see
+// that something is missing, and read it.
+func (s *Session) tellNewest(e *protocol.Entry) {
+	if e != nil && s.node.cluster.Load() != nil {
+		s.publish([]*Event{s.push(&pending{entry: e})}, nil)
+	}
 }
 
 // adopt takes the stored state as its own.

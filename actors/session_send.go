@@ -12,24 +12,25 @@ import (
 
 // read1 loads the session and the window of what was sent in it. Small logs fill
 // the window's filter at once, larger ones in the background (fill).
-func (s *Session) read1(ctx context.Context) (*Stored, *window, error) {
+func (s *Session) read1(ctx context.Context) (*Stored, *window, *protocol.Entry, error) {
 	stored, err := s.node.journal.Load(ctx, s.id)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	newest, err := s.node.journal.Backward(ctx, s.id, stored.Head, stored.Head, 1, 1)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	var last *protocol.Entry
 	for _, e := range newest {
-		stored.Info.UpdatedAt = max(stored.Info.UpdatedAt, e.CreatedAt)
+		last, stored.Info.UpdatedAt = e, max(stored.Info.UpdatedAt, e.CreatedAt)
 	}
 	w := newWindow()
 	const atOnce = 4096 // entries: some milliseconds
 	from := max(1, stored.Head-atOnce+1)
 	if plantedForgetful {
 		w.complete = true
-		return stored, w, nil
+		return stored, w, last, nil
 	}
 	err = s.node.journal.SentKeys(ctx, s.id, from, stored.Head, func(key [16]byte, sent Sent) {
 		w.add(key, &known{Sent: sent})
@@ -38,7 +39,7 @@ func (s *Session) read1(ctx context.Context) (*Stored, *window, error) {
 	if !w.complete {
 		s.node.off(func() { s.fill(w, from-1) })
 	}
-	return stored, w, err
+	return stored, w, last, err
 }
 
 // fill adds the older part of a large log to the filter, away from the mailbox.
