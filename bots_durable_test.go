@@ -160,9 +160,7 @@ func TestAnEventThatCrashesItsBotIsNotTriedAnewByEachServer(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "manifest.yaml"), []byte(manifest), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := s.command("bot", "approve", "fragile"); err != nil {
-		t.Fatalf("bot approve: %v\n%s", err, out)
-	}
+	soon(t, "the plugin to be found and approved", func() bool { _, err := s.command("bot", "approve", "fragile"); return err == nil })
 	ready := func() bool {
 		out, err := s.command("bot", "ps")
 		return err == nil && strings.Contains(out, "  ready  ")
