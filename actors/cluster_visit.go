@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-im/troupe/internal/peers"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -198,7 +199,7 @@ func (c *cluster) heard(from string, record []byte) {
 	if what != recordOut {
 		return
 	}
-	_ = readFields(fields, func(field protowire.Number, _ uint64, text []byte) {
+	_ = peers.Fields(fields, func(field protowire.Number, _ uint64, text []byte) {
 		if field == 1 && string(text) == c.self.ID {
 			c.out(fmt.Errorf("node %s says so", from)) // one that is cut off from Redis learns it from others alone
 		}

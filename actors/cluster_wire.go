@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/troupe-im/troupe/internal/peers"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -125,35 +126,6 @@ func (w *writer) frame(field protowire.Number, f *protocol.Frame) {
 	}
 }
 
-// readFields calls each with every field of b that is a number or bytes.
-func readFields(b []byte, each func(field protowire.Number, n uint64, text []byte)) error {
-	for len(b) > 0 {
-		field, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		var number uint64
-		var text []byte
-		switch kind {
-		case protowire.VarintType:
-			number, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			text, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(field, kind, b)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		if kind == protowire.VarintType || kind == protowire.BytesType {
-			each(field, number, text)
-		}
-	}
-	return nil
-}
-
 // recordOf is what a record is, and its fields; 0: it cannot be read.
 func recordOf(record []byte) (what uint64, fields []byte) {
 	what, n := protowire.ConsumeVarint(record)
@@ -186,7 +158,7 @@ func appendWho(b []byte, who *protocol.Identity) []byte {
 
 func readWho(b []byte) (*protocol.Identity, error) {
 	who := &protocol.Identity{}
-	err := readFields(b, func(field protowire.Number, n uint64, text []byte) {
+	err := peers.Fields(b, func(field protowire.Number, n uint64, text []byte) {
 		switch field {
 		case whoUser:
 			who.User = string(text)
@@ -289,7 +261,7 @@ func readAsk(b []byte) (*ask, error) {
 	var other, link, speaksTo, user, then, verdict, reason string
 	r, seqs := &request{}, []int64(nil)
 	var inner error
-	err := readFields(b, func(field protowire.Number, n uint64, text []byte) {
+	err := peers.Fields(b, func(field protowire.Number, n uint64, text []byte) {
 		switch field {
 		case askNumber:
 			a.number = n
@@ -414,13 +386,13 @@ func appendAnswers(b []byte, all []answer) []byte {
 // readAnswers reads what appendAnswers appended, without what the record is. What it
 // cannot read of them is answered as an internal error.
 func readAnswers(b []byte) (all []answer, err error) {
-	err = readFields(b, func(field protowire.Number, _ uint64, text []byte) {
+	err = peers.Fields(b, func(field protowire.Number, _ uint64, text []byte) {
 		if field != answersOne {
 			return
 		}
 		var a answer
 		var e protocol.Error
-		if readFields(text, func(field protowire.Number, n uint64, text []byte) {
+		if peers.Fields(text, func(field protowire.Number, n uint64, text []byte) {
 			switch field {
 			case answerNumber:
 				a.number = n
@@ -458,7 +430,7 @@ func appendRefusal(b []byte, numbers ...uint64) []byte {
 }
 
 func readRefusal(b []byte) (numbers []uint64, err error) {
-	err = readFields(b, func(field protowire.Number, n uint64, _ []byte) {
+	err = peers.Fields(b, func(field protowire.Number, n uint64, _ []byte) {
 		if field == askNumber {
 			numbers = append(numbers, n)
 		}
@@ -486,7 +458,7 @@ func appendDraft(b []byte, d *Draft) []byte {
 
 func readDraft(b []byte) (*Draft, error) {
 	d := &Draft{}
-	err := readFields(b, func(field protowire.Number, n uint64, text []byte) {
+	err := peers.Fields(b, func(field protowire.Number, n uint64, text []byte) {
 		switch field {
 		case draftSession:
 			d.Session = string(text)

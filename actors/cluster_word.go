@@ -3,6 +3,7 @@ package actors
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/troupe-im/troupe/internal/peers"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -60,7 +61,7 @@ func (n *Node) told(word []byte) {
 	switch what {
 	case wordKick:
 		k := &kick{}
-		if readFields(fields, func(field protowire.Number, number uint64, text []byte) {
+		if peers.Fields(fields, func(field protowire.Number, number uint64, text []byte) {
 			switch field {
 			case kickUser:
 				k.user = string(text)
@@ -83,7 +84,7 @@ func (n *Node) told(word []byte) {
 		}
 	case wordStale:
 		var kind, id string
-		if readFields(fields, func(field protowire.Number, _ uint64, text []byte) {
+		if peers.Fields(fields, func(field protowire.Number, _ uint64, text []byte) {
 			switch field {
 			case staleKind:
 				kind = string(text)

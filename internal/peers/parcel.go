@@ -63,7 +63,7 @@ func (c *parcel) append(b []byte) []byte {
 // readParcel keeps parts of b.
 func readParcel(b []byte) (*parcel, error) {
 	c := &parcel{}
-	err := fields(b, func(field protowire.Number, n uint64, text []byte) {
+	err := Fields(b, func(field protowire.Number, n uint64, text []byte) {
 		switch field {
 		case fieldFrom:
 			c.from = string(text)
@@ -98,7 +98,7 @@ func appendWord(b []byte, from string, record []byte) []byte {
 }
 
 func readWord(b []byte) (from string, record []byte, err error) {
-	err = fields(b, func(field protowire.Number, _ uint64, text []byte) {
+	err = Fields(b, func(field protowire.Number, _ uint64, text []byte) {
 		switch field {
 		case fieldFrom:
 			from = string(text)
@@ -115,8 +115,9 @@ func readWord(b []byte) (from string, record []byte, err error) {
 	return from, record, nil
 }
 
-// fields calls each with every field of b that is a number or bytes.
-func fields(b []byte, each func(field protowire.Number, n uint64, text []byte)) error {
+// Fields calls each with every field of b, which is in protobuf's encoding, that is a number or
+// bytes. Those of other kinds are passed over.
+func Fields(b []byte, each func(field protowire.Number, n uint64, text []byte)) error {
 	for len(b) > 0 {
 		field, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
