@@ -256,8 +256,9 @@ func (l *lane) load(ctx context.Context) (err error) {
 			}
 		}()
 	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if info != nil && !l.met {
 		l.typ, l.met = info.SessionType, true
 	}
@@ -265,9 +266,16 @@ func (l *lane) load(ctx context.Context) (err error) {
 	if c.Seq > head && head > 0 { // an older backup was put back
 		c.Seq, c.Ahead, fresh = head, nil, true
 	}
-	l.state, l.low, l.read, l.head, l.dirty, l.loaded = state, c.Seq, max(0, c.Seq), head, fresh, true
+	l.state, l.low, l.read, l.head, l.loaded = state, c.Seq, max(0, c.Seq), head, true
 	for _, seq := range c.Ahead {
 		l.ahead[seq] = true
+	}
+	first, gone := l.cursor(), l.gone
+	p.mu.Unlock()
+	// It is durable before the bot hears of the session: who knows that it came in is
+	// told that it was taken out, and walkGone finds that by the cursor.
+	if fresh && !gone {
+		p.put(ctx, []*Cursor{first})
 	}
 	return nil
 }
