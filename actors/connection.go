@@ -206,8 +206,7 @@ func (c *connection) answers(m *answers) {
 	if c.closed || len(m.frames) == 0 {
 		return
 	}
-	var room [4]Outgoing
-	out := room[:0]
+	out := make([]Outgoing, 0, len(m.frames))
 	for _, f := range m.frames {
 		out = append(out, Outgoing{Frame: f})
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,7 +28,8 @@ func (s *Store) Commit(batch []*actors.Append) error {
 		return err
 	}
 	defer t.abandon()
-	c := committer{tx: t, heads: make(map[sessionKey]head, len(batch)), before: make(map[sessionKey]head, len(batch))}
+	c := committer{tx: t, commitRoom: commitRooms.Get().(*commitRoom)}
+	defer c.free()
 	for _, a := range batch {
 		c.rewrites = c.rewrites || len(a.Rewrites) > 0
 		c.looks = c.looks || !a.Vouched
@@ -60,13 +62,35 @@ type refusal struct{ error }
 // committer writes Appends into one change, each as a whole or not at all.
 type committer struct {
 	*tx
-	heads    map[sessionKey]head // of sessions changed so far
-	before   map[sessionKey]head // of the same, as they were
-	was      rewritten           // rows of older entries that are rewritten
-	stirred  []sessionKey        // sessions with a full block whose words are others now
-	rewrites bool                // an Append of the batch rewrites: entries must be found before they are applied
-	looks    bool                // an Append of the batch looks for client message ids: the same
-	scratch  []byte
+	*commitRoom
+	was      rewritten    // rows of older entries that are rewritten
+	stirred  []sessionKey // sessions with a full block whose words are others now
+	rewrites bool         // an Append of the batch rewrites: entries must be found before they are applied
+	looks    bool         // an Append of the batch looks for client message ids: the same
+}
+
+// commitRoom is what a commit works in. Later ones use it again.
+type commitRoom struct {
+	heads   map[sessionKey]head // of sessions changed so far
+	before  map[sessionKey]head // of the same, as they were
+	rows    []byte              // of entries
+	scratch []byte
+}
+
+var commitRooms = sync.Pool{New: func() any {
+	return &commitRoom{heads: map[sessionKey]head{}, before: map[sessionKey]head{}}
+}}
+
+// free gives the room back, unless it is larger than most commits need.
+func (c *committer) free() {
+	const most = 1 << 20 // bytes of rows: some 4,000 messages
+	if cap(c.rows) > most || len(c.heads) > most>>8 {
+		return
+	}
+	clear(c.heads)
+	clear(c.before)
+	c.rows = c.rows[:0]
+	commitRooms.Put(c.commitRoom)
 }
 
 func (c *committer) head(k sessionKey) (h head, found bool, err error) {
@@ -177,13 +201,13 @@ type encoded struct {
 func (c *committer) encode(a *actors.Append, old []oldEntry) (r encoded, err error) {
 	r.entries = make([][]byte, len(a.Entries))
 	for i, e := range a.Entries {
-		if r.entries[i], c.scratch, err = entryRow(e, sentAs(a, i).Hash, c.scratch); err != nil {
+		if r.entries[i], err = c.entryRow(e, sentAs(a, i).Hash); err != nil {
 			return r, err
 		}
 	}
 	r.rewrites = make([][]byte, len(a.Rewrites))
 	for i, e := range a.Rewrites {
-		if r.rewrites[i], c.scratch, err = entryRow(e, [8]byte(old[i].row[9:entryHeader]), c.scratch); err != nil {
+		if r.rewrites[i], err = c.entryRow(e, [8]byte(old[i].row[9:entryHeader])); err != nil {
 			return r, err
 		}
 	}
@@ -191,6 +215,15 @@ func (c *committer) encode(a *actors.Append, old []oldEntry) (r encoded, err err
 		r.info, err = infoRow(a.Info)
 	}
 	return r, err
+}
+
+// entryRow makes the row of e, which is good until the commit ends.
+func (r *commitRoom) entryRow(e *protocol.Entry, hash [8]byte) (row []byte, err error) {
+	from := len(r.rows)
+	if r.rows, r.scratch, err = entryRow(r.rows, e, hash, r.scratch); err != nil {
+		return nil, err
+	}
+	return r.rows[from:len(r.rows):len(r.rows)], nil
 }
 
 // checkEntries refuses entries that are not the next ones, or were sent before.

@@ -65,11 +65,11 @@ func userHash(user protocol.UserID) [8]byte {
 	return [8]byte(sum[:8])
 }
 
-// entryRow makes the row of e. scratch may be nil and comes back for the next call.
-func entryRow(e *protocol.Entry, hash [8]byte, scratch []byte) (row, again []byte, err error) {
+// entryRow appends the row of e to rows. scratch may be nil and comes back for the next call.
+func entryRow(rows []byte, e *protocol.Entry, hash [8]byte, scratch []byte) (with, again []byte, err error) {
 	scratch, err = proto.MarshalOptions{}.MarshalAppend(scratch[:0], e)
 	if err != nil {
-		return nil, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, err)
+		return rows, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, err)
 	}
 	var flags byte
 	if e.Kind == protocol.Kind_MESSAGE {
@@ -90,24 +90,23 @@ func entryRow(e *protocol.Entry, hash [8]byte, scratch []byte) (row, again []byt
 	if e.Quiet {
 		flags |= flagQuiet
 	}
-	row = make([]byte, 0, entryHeader+len(scratch))
-	row = append(row, flags)
+	with = append(rows, flags)
 	sender := userHash(e.Sender)
-	row = append(row, sender[:]...)
-	row = append(row, hash[:]...)
+	with = append(with, sender[:]...)
+	with = append(with, hash[:]...)
 	for b := scratch; len(b) > 0; {
 		number, _, n := protowire.ConsumeField(b)
 		if n < 0 {
-			return nil, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, protowire.ParseError(n))
+			return rows, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, protowire.ParseError(n))
 		}
 		switch number {
 		case 1, 2, 3: // session, seq, messagerecv_id
 		default:
-			row = append(row, b[:n]...)
+			with = append(with, b[:n]...)
 		}
 		b = b[n:]
 	}
-	return row, scratch, nil
+	return with, scratch, nil
 }
 
 // parseEntry makes the entry of a key and its row.

@@ -27,7 +27,7 @@ func TestAnEntryRowHasAllOfTheEntry(t *testing.T) {
 		}
 	}
 	k, _ := parseSession(someRoom)
-	row, _, err := entryRow(e, [8]byte{1}, nil)
+	row, _, err := entryRow(nil, e, [8]byte{1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestAClosedStoreRefusesWrites(t *testing.T) {
 // FuzzRows gives any bytes to what reads rows: it may refuse them, not panic.
 func FuzzRows(f *testing.F) {
 	k, _ := parseSession(otherRoom)
-	row, _, _ := entryRow(entry(otherRoom, 3), [8]byte{}, nil)
+	row, _, _ := entryRow(nil, entry(otherRoom, 3), [8]byte{}, nil)
 	f.Add(row)
 	f.Add(head{1, 2, 3, 4}.row())
 	f.Add(memberRow(&actors.MemberRow{User: "ann", Order: 1 << 40, Inviter: "bob"}))

@@ -18,10 +18,7 @@ const (
 func classOf(r rune) class {
 	switch {
 	case r < utf8.RuneSelf:
-		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
-			return letter
-		}
-		return gap
+		return ascii[r]
 	case 0x3040 <= r && r <= 0x30ff, 0x3400 <= r && r <= 0x9fff, 0xac00 <= r && r <= 0xd7a3, 0x20000 <= r && r <= 0x3ffff:
 		return ideo
 	case unicode.IsLetter(r), unicode.IsDigit(r), unicode.IsMark(r):
@@ -31,6 +28,16 @@ func classOf(r rune) class {
 	}
 	return gap
 }
+
+// ascii are the classes of folded ASCII.
+var ascii = func() (all [utf8.RuneSelf]class) {
+	for c := range all {
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			all[c] = letter
+		}
+	}
+	return all
+}()
 
 // everyday are characters so frequent in Chinese that they are in most blocks: alone they are no gram. A
 // search for one of them soon has its page. Changing them changes version.
@@ -52,8 +59,9 @@ func telling(r rune) bool {
 	return r > 0x30ff
 }
 
-// grams calls add with the hash of every gram of a folded text.
-func grams(text []byte, add func(uint64)) {
+// appendGrams appends the hash of every gram of a folded text to to. One that comes twice
+// in the text may be there twice.
+func appendGrams(to []uint64, text []byte) []uint64 {
 	var a, b rune // the two runes of the same class before
 	var before class
 	n := 0 // how many of them there are
@@ -69,20 +77,21 @@ func grams(text []byte, add func(uint64)) {
 		}
 		switch {
 		case c == symbol:
-			add(mix(uint64(r)))
+			to = append(to, mix(uint64(r)))
 		case c == ideo:
 			if n >= 1 {
-				add(mix(uint64(b)<<21 | uint64(r)))
+				to = append(to, mix(uint64(b)<<21|uint64(r)))
 			}
 			if telling(r) {
-				add(mix(uint64(r)))
+				to = append(to, mix(uint64(r)))
 			}
 		case c == letter && n >= 2:
-			add(mix(uint64(a)<<42 | uint64(b)<<21 | uint64(r)))
+			to = append(to, mix(uint64(a)<<42|uint64(b)<<21|uint64(r)))
 		}
 		a, b = b, r
 		n++
 	}
+	return to
 }
 
 // mix spreads a number over 64 bits (splitmix64's finish); 0 is none's.

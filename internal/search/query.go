@@ -47,7 +47,7 @@ func parse(text string) (*terms, error) {
 		return nil, protocol.BadRequest("q: %d words at most", maxWords)
 	}
 	for _, w := range t.words {
-		grams(w, func(h uint64) { t.grams = append(t.grams, h) })
+		t.grams = appendGrams(t.grams, w)
 	}
 	slices.Sort(t.grams)
 	t.grams = slices.Compact(t.grams)

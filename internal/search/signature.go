@@ -14,7 +14,8 @@ const (
 // signer makes signatures; it keeps its room from one to the next.
 type signer struct {
 	folder
-	seen  []uint64 // different grams
+	said  []uint64 // grams of one text
+	seen  []uint64 // different grams of all texts
 	table []uint64 // where they are by hash, 0: nobody; its length is a power of two
 }
 
@@ -52,7 +53,10 @@ func (s *signer) sign(messages []Message) []byte {
 		newest = max(newest, m.CreatedAt)
 		said(m.Content, func(_ field, text []byte) bool {
 			s.fold(text, false)
-			grams(s.text, s.add)
+			s.said = appendGrams(s.said[:0], s.text)
+			for _, h := range s.said {
+				s.add(h)
+			}
 			return true
 		})
 	}
