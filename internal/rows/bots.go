@@ -13,7 +13,7 @@ import (
 // Tables of bots. Words in a key are as rowKey makes them.
 const (
 	tableBotBytes    = 0x7a // plugin → bytes of its keys and values 8
-	tableBotWish     = 0x7d // message → desk.Wish
+	tableBotWish     = 0x7d // a card's client message id → desk.Wish
 	tableBotTries    = 0x92 // plugin 0, event → desk.Tries
 	tableBotDead     = 0x8b // plugin 0, event → desk.DeadLetter
 	tableBotKey      = 0x8c // plugin 0, room 0, key → version 8, expires 8, value
@@ -73,13 +73,13 @@ func (s *Store) DropBotDead(ctx context.Context, plugin, event string) error {
 }
 
 // PutBotWish fills desk.Store.
-func (s *Store) PutBotWish(ctx context.Context, message string, w *desk.Wish) error {
-	return s.update(ctx, func(t *tx) error { return putRow(t, rowKey(tableBotWish, message), w) })
+func (s *Store) PutBotWish(ctx context.Context, card string, w *desk.Wish) error {
+	return s.update(ctx, func(t *tx) error { return putRow(t, rowKey(tableBotWish, card), w) })
 }
 
 // BotWish fills desk.Store.
-func (s *Store) BotWish(ctx context.Context, message string) (*desk.Wish, error) {
-	w, err := getRow[desk.Wish](s.with(ctx), rowKey(tableBotWish, message), "wish", message)
+func (s *Store) BotWish(ctx context.Context, card string) (*desk.Wish, error) {
+	w, err := getRow[desk.Wish](s.with(ctx), rowKey(tableBotWish, card), "wish", card)
 	if err != nil {
 		return nil, err
 	}
@@ -210,4 +210,34 @@ func (s *Store) DueBotSchedules(ctx context.Context, plugin string, now time.Tim
 		return nil
 	})
 	return due, next, err
+}
+
+// LateBotSchedules fills desk.Store.
+func (s *Store) LateBotSchedules(ctx context.Context, now time.Time, limit int) (late []*desk.Schedule, err error) {
+	end := after([]byte{tableBotDue})
+	for from := []byte{tableBotDue}; from != nil && len(late) < limit; {
+		first := from
+		from = nil
+		err := s.scan(ctx, first, end, func(key, value []byte) error {
+			r := &desk.Schedule{}
+			if err := parseRow(value, r); err != nil {
+				return bad(key, err)
+			}
+			if len(late) == limit {
+				return errEnough
+			}
+			if r.At > now.UnixMilli() { // and so is all that follows of its plugin
+				from = after(rowKey(tableBotDue, r.Plugin, ""))
+				return errEnough
+			}
+			if r.Until != 0 && r.Until < now.UnixMilli() {
+				late = append(late, r)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return late, nil
 }

@@ -31,6 +31,7 @@ func Bots(t *testing.T, open func(t *testing.T) BotStore) {
 		"keys of a plugin are bounded together":      botKeysAreBounded,
 		"keys are listed by prefix in their room":    botKeysAreListed,
 		"schedules are due in their order, and move": botSchedules,
+		"schedules that are late are found":          botSchedulesThatAreLate,
 		"a wish is kept until its time is over":      botWishes,
 		"sessions that a bot is gone from are found": botsGone,
 		"tries are kept until they end":              botTries,
@@ -310,6 +311,30 @@ func botSchedules(t *testing.T, s BotStore) {
 	all, _, err := s.DueBotSchedules(background, "other", time.UnixMilli(99), 9)
 	must(t, err)
 	equal(t, "of another plugin", fmt.Sprint(len(all)), "0")
+}
+
+func botSchedulesThatAreLate(t *testing.T, s BotStore) {
+	for _, r := range []desk.Schedule{
+		{Plugin: "a", ID: "1", At: 5, Until: 10}, {Plugin: "a", ID: "2", At: 6}, {Plugin: "a", ID: "3", At: 40, Until: 9},
+		{Plugin: "b", ID: "4", At: 30}, {Plugin: "c", ID: "5", At: 7, Until: 20}, {Plugin: "c", ID: "6", At: 8, Until: 21},
+	} {
+		r.Bot, r.Session, r.Kind = "b_"+r.Plugin, "-", "command"
+		must(t, s.PutBotSchedule(background, &r, 9))
+	}
+	late := func(at int64, limit int) string {
+		t.Helper()
+		all, err := s.LateBotSchedules(background, time.UnixMilli(at), limit)
+		must(t, err)
+		var ids []string
+		for _, r := range all {
+			ids = append(ids, r.ID)
+		}
+		return fmt.Sprint(ids)
+	}
+	equal(t, "late at 10", late(10, 9), "[]")
+	equal(t, "late at 21", late(21, 9), "[1 5]")
+	equal(t, "late at 22", late(22, 9), "[1 5 6]")
+	equal(t, "two of them", late(22, 2), "[1 5]")
 }
 
 func botWishes(t *testing.T, s BotStore) {

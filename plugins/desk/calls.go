@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -272,7 +272,7 @@ func (w *wish) own(ctx context.Context, message string) error {
 		return err
 	case e == nil:
 		return protocol.NotFound("message %.80q", message)
-	case e.Sender != w.bot || hopsOf(e.ClientMsgId) == maxHops && slices.Contains([]string{"desk."}, cutText(e.ClientMsgId, 5)):
+	case e.Sender != w.bot || strings.HasPrefix(e.ClientMsgId, "desk."):
 		return protocol.Denied("message %.80q is not the bot's own", message)
 	}
 	return nil
@@ -350,8 +350,16 @@ func (w *wish) handoff(ctx context.Context, m *botv1.Handoff) (*botv1.Result, er
 	if err != nil {
 		return nil, err
 	}
-	was := false
-	if err := p.change(ctx, place{w.bot, w.session}, func(s *State) { was, s.Human = s.Human, m.To == "human" }); err != nil {
+	was := false // before; when this is done again for an event, what is said of it may be lacking
+	err = p.change(ctx, place{w.bot, w.session}, func(s *State) {
+		was = s.Human && (w.Event == "" || s.Handed != w.Event)
+		if m.To == "bot" {
+			s.Human, s.Handed = false, ""
+		} else if !s.Human {
+			s.Human, s.Handed = true, w.Event
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	if m.To == "bot" || was {
@@ -364,8 +372,12 @@ func (w *wish) handoff(ctx context.Context, m *botv1.Handoff) (*botv1.Result, er
 			return nil, err
 		}
 	}
+	of := w.Event
+	if of == "" {
+		of = fmt.Sprint(p.d.now() / 60_000)
+	}
 	_, err = p.d.say(ctx, p.host(w.bot), &protocol.MsgSend{
-		Session: w.session, ClientMsgId: "desk.human." + hashed(w.Event, w.session, fmt.Sprint(p.d.now()/60_000)),
+		Session: w.session, ClientMsgId: "desk.human." + hashed(of, w.session),
 		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: say.human},
 	})
 	if err != nil && !lasting(err) {

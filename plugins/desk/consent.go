@@ -235,20 +235,17 @@ func rowsOf(data map[string]any) []any {
 	return rows
 }
 
-// comeBack serves /bot: the bot gets messages again.
+// comeBack serves /bot: the bot gets what is said behind it again.
 func (l *lane) comeBack(ctx context.Context, e *protocol.Entry) error {
 	if !l.human() {
 		return nil
-	}
-	if err := l.change(ctx, func(s *State) { s.Human = false }); err != nil {
-		return err
 	}
 	_, err := l.p.d.say(ctx, l.p.host(l.bot), &protocol.MsgSend{
 		Session: l.session, ClientMsgId: "desk.bot." + strconv.FormatInt(e.Seq, 10),
 		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: words(l.p.d.localeOf(ctx, e)).bot},
 	})
-	if err != nil && lasting(err) {
-		return nil
+	if err != nil && !lasting(err) {
+		return err
 	}
-	return err
+	return l.change(ctx, func(s *State) { s.Human, s.Handed = false, "" }) // this last: without it all of this is done again
 }

@@ -124,9 +124,9 @@ func (d *Desks) keep() {
 			p.flush(d.ctx)
 			p.walkOn()
 			p.due(d.ctx)
-			if beat%15 == 0 {
-				p.overdue(d.ctx)
-			}
+		}
+		if beat%15 == 0 {
+			d.overdue(d.ctx)
 		}
 		d.loops.forget()
 		if beat%60 == 0 {

@@ -29,6 +29,8 @@ func (p *plug) errand(ctx context.Context, ev *botv1.Event) error {
 	s := &Schedule{Plugin: p.id, Bot: ev.To, Session: ev.Session, ID: ev.Id, Kind: ev.Kind, At: p.d.now(), Body: base64.StdEncoding.EncodeToString(body)}
 	if ev.Kind == "removed" {
 		s.Session = "-" // what waits in a session ends when a bot leaves it
+	} else if age := p.maxAge(); age != 0 {
+		s.Until = s.At + age.Milliseconds()
 	}
 	return p.d.need.Store.PutBotSchedule(ctx, s, maxIncoming)
 }
@@ -46,56 +48,73 @@ func (s *Schedule) unpack() (*botv1.Event, error) {
 	return ev, nil
 }
 
-// overdue tells people that what they allowed is not done, as the bot is away for too long.
-func (p *plug) overdue(ctx context.Context) {
-	p.mu.Lock()
-	online := p.link != nil
-	p.mu.Unlock()
-	if online {
+// overdue tells people that what they allowed is not done, as the bot is away for too long:
+// also a bot that was not seen since the server started, and may never be again.
+func (d *Desks) overdue(ctx context.Context) {
+	late, err := d.need.Store.LateBotSchedules(ctx, d.need.Now(), 256)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.need.Log.Error("reading what is late for bots", "err", err)
+		}
 		return
 	}
-	due, _, err := p.d.need.Store.DueBotSchedules(ctx, p.id, p.d.need.Now(), 256)
-	if err != nil {
-		return // the next time
-	}
-	for _, s := range due {
-		if s.Kind != "command" || !p.expired(s) {
+	for _, s := range late {
+		if d.online(s.Plugin) || !d.need.Owns(s.Session) {
 			continue
 		}
-		ev, err := s.unpack()
-		if err != nil {
-			continue // it is dropped when the bot comes
+		if ev, err := s.unpack(); err == nil { // else it is dropped when the bot comes
+			d.giveUp(s, ev, words(ev.Locale).late)
 		}
-		p.dropSchedule(s)
-		p.tell(ev, words(ev.Locale).late)
 	}
 }
 
-// expired says that nobody waits for a command any more.
-func (p *plug) expired(s *Schedule) bool {
-	age := p.maxAge()
-	return age != 0 && p.d.now()-s.At > age.Milliseconds()
+// online says whether a plugin takes what is new.
+func (d *Desks) online(plugin string) bool {
+	d.mu.RLock()
+	p := d.plugs[plugin]
+	d.mu.RUnlock()
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link != nil
 }
 
-// tell whispers to who allowed an errand what became of it.
-func (p *plug) tell(ev *botv1.Event, text string) {
-	ctx, cancel := p.d.background()
+// expired says that nobody waits for it any more.
+func (s *Schedule) expired(now int64) bool { return s.Until != 0 && s.Until < now }
+
+// giveUp ends a command that is not done, once who allowed it was told why.
+func (d *Desks) giveUp(s *Schedule, ev *botv1.Event, why string) {
+	if d.tell(ev, why) {
+		d.dropSchedule(s)
+	}
+}
+
+// tell whispers to who allowed a command what became of it; the same again is seen once.
+// False: it cannot be said now.
+func (d *Desks) tell(ev *botv1.Event, text string) bool {
+	ctx, cancel := d.background()
 	defer cancel()
-	err := p.d.need.Actors.Whisper(ctx, &protocol.MsgWhisper{
-		Session: ev.Session, WhisperId: "w." + hashed(ev.Id, "errand"), Sender: ev.To, CreatedAt: p.d.now(), ReplyTo: ev.Message,
+	err := d.need.Actors.Whisper(ctx, &protocol.MsgWhisper{
+		Session: ev.Session, WhisperId: "w." + hashed(ev.Id, "errand"), Sender: ev.To, CreatedAt: d.now(), ReplyTo: ev.Message,
 		Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: text},
 	}, ev.GetSender().GetUser())
-	if err != nil && !lasting(err) {
-		p.d.need.Log.Warn("telling who allowed a command that it was not done", "plugin", p.id, "session", ev.Session, "err", err)
+	if err == nil || lasting(err) {
+		return true
 	}
+	if d.ctx.Err() == nil {
+		d.need.Log.Warn("telling who allowed a command that it was not done", "user", ev.To, "session", ev.Session, "err", err)
+	}
+	return false
 }
 
-func (p *plug) dropSchedule(s *Schedule) {
-	ctx, cancel := p.d.background()
+func (d *Desks) dropSchedule(s *Schedule) {
+	ctx, cancel := d.background()
 	defer cancel()
-	err := p.d.need.Store.DropBotSchedule(ctx, s, s.At)
+	err := d.need.Store.DropBotSchedule(ctx, s, s.At)
 	if err != nil && !protocol.Code_NOT_FOUND.Is(err) {
-		p.d.need.Log.Error("ending a schedule", "plugin", p.id, "err", err)
+		d.need.Log.Error("ending a schedule", "plugin", s.Plugin, "err", err)
 	}
 }
 

@@ -274,8 +274,11 @@ func (l *lane) load(ctx context.Context) (err error) {
 	p.mu.Unlock()
 	// It is durable before the bot hears of the session: who knows that it came in is
 	// told that it was taken out, and walkGone finds that by the cursor.
-	if fresh && !gone {
-		p.put(ctx, []*Cursor{first})
+	if fresh && !gone && !p.put(ctx, []*Cursor{first}) {
+		p.mu.Lock()
+		l.loaded = false
+		p.mu.Unlock()
+		return protocol.Errorf(protocol.Code_BUSY, "a bot's cursor cannot be written now")
 	}
 	return nil
 }

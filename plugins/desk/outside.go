@@ -113,7 +113,7 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 		var err error
 		if ev, err = s.unpack(); err != nil {
 			p.d.need.Log.Error("an event that was kept cannot be read", "plugin", p.id, "event", s.ID, "err", err)
-			p.dropSchedule(s)
+			p.d.dropSchedule(s)
 			return
 		}
 		ev.Late = late
@@ -127,7 +127,7 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 		return
 	}
 	if settled {
-		p.dropSchedule(s)
+		p.d.dropSchedule(s)
 		return
 	}
 	if s.Kind == "command" {
@@ -135,19 +135,18 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 		why := ""
 		if p.commandOf(s.Bot, ev.Command) == nil {
 			why = say.toolGone
-		} else if p.expired(s) {
+		} else if s.expired(p.d.now()) {
 			why = say.late
 		}
 		if why != "" {
-			p.dropSchedule(s)
-			p.tell(ev, why)
+			p.d.giveUp(s, ev, why)
 			return
 		}
 	}
 	if s.Session != "-" && s.Session != "" {
 		info, err := p.d.session(ctx, p.speak(s.Bot), s.Session)
 		if protocol.Code_NOT_FOUND.Is(err) { // the bot is not in it any more
-			p.dropSchedule(s)
+			p.d.dropSchedule(s)
 			return
 		}
 		if err != nil {
@@ -162,10 +161,10 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 		}
 		p.settled.put(ev.Id, true) // mu is held
 		p.d.spawn(func() {
-			p.dropSchedule(s)
 			if err != nil && s.Kind == "command" {
-				p.tell(ev, fmt.Sprintf(words(ev.Locale).toolFailed, ev.Command))
+				p.d.tell(ev, fmt.Sprintf(words(ev.Locale).toolFailed, ev.Command))
 			}
+			p.d.dropSchedule(s)
 		})
 	}
 	p.mu.Lock()

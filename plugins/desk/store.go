@@ -55,11 +55,13 @@ type Store interface {
 	// DueBotSchedules gives those of a plugin that are due at now, the earliest first, and
 	// when the next one is (0: none).
 	DueBotSchedules(ctx context.Context, plugin string, now time.Time, limit int) (due []*Schedule, next int64, err error)
+	// LateBotSchedules gives those of all plugins whose Until is behind now, at most limit.
+	LateBotSchedules(ctx context.Context, now time.Time, limit int) ([]*Schedule, error)
 
-	// PutBotWish keeps what a person is asked about, by the message that asks, or what was
-	// decided on it.
-	PutBotWish(ctx context.Context, message string, w *Wish) error
-	BotWish(ctx context.Context, message string) (*Wish, error)
+	// PutBotWish keeps what a person is asked about, by the client message id of the card
+	// that asks, or what was decided on it.
+	PutBotWish(ctx context.Context, card string, w *Wish) error
+	BotWish(ctx context.Context, card string) (*Wish, error)
 	// SweepBotWishes ends at most limit of those whose time is over, and says how many.
 	SweepBotWishes(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -92,6 +94,7 @@ type State struct {
 	Consent   string          `json:"consent,omitempty"`   // "": not asked, asked, allowed, denied
 	By        protocol.UserID `json:"by,omitempty"`        // who decided on it
 	Human     bool            `json:"human,omitempty"`     // people took over: it gets no messages
+	Handed    string          `json:"handed,omitempty"`    // the event for which they did
 	MutedTill int64           `json:"mutedTill,omitempty"` // Unix milliseconds
 }
 
@@ -147,7 +150,8 @@ type Schedule struct {
 	Bot     protocol.UserID    `json:"bot"`
 	Session protocol.SessionID `json:"session,omitempty"`
 	ID      string             `json:"id"`
-	At      int64              `json:"at"` // Unix milliseconds
+	At      int64              `json:"at"`              // Unix milliseconds
+	Until   int64              `json:"until,omitempty"` // likewise, after which nobody waits for it any more; 0: any time will do
 	Body    string             `json:"body,omitempty"`
 	// Kind is schedule, or webhook: it came from outside. With command and removed it is an
 	// event that the desk made itself: ID is its id, Body the event.

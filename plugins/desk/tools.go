@@ -194,7 +194,8 @@ func shown(v any, say *language) string {
 	return string(letters[:maxShown-end]) + fmt.Sprintf(say.more, len(letters)-maxShown) + string(letters[len(letters)-end:])
 }
 
-// askFor posts a card on which the asker allows a tool.
+// askFor posts a card on which the asker allows a tool. What a click allows is durable before
+// somebody sees the card; when this is done again, it may have been decided already.
 func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, error) {
 	p := w.l.p
 	say := words(w.event.Locale)
@@ -213,20 +214,18 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 			{"action": actSkip, "label": say.cancel},
 		},
 	})
-	r, err := p.d.say(ctx, p.host(w.bot), &protocol.MsgSend{
-		Session: w.session, ClientMsgId: "desk.tool." + hashed(w.Event, t.name, raw), Content: content, ReplyTo: w.replyTo(""),
-	})
+	id := "desk.tool." + hashed(w.Event, t.name, raw)
+	_, err := p.d.need.Store.BotWish(ctx, id)
+	if protocol.Code_NOT_FOUND.Is(err) {
+		err = p.d.need.Store.PutBotWish(ctx, id, &Wish{
+			Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot, Command: t.cmd.Name, Args: raw,
+			Hops: w.hops(), Expires: p.d.now() + wishLife.Milliseconds(),
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
-	if r.Duplicate {
-		return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Pending: true}}}, nil
-	}
-	err = p.d.need.Store.PutBotWish(ctx, r.MessagerecvId, &Wish{
-		Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot, Command: t.cmd.Name, Args: raw,
-		Hops: w.hops(), Expires: p.d.now() + wishLife.Milliseconds(),
-	})
-	if err != nil {
+	if _, err := p.d.say(ctx, p.host(w.bot), &protocol.MsgSend{Session: w.session, ClientMsgId: id, Content: content, ReplyTo: w.replyTo("")}); err != nil {
 		return nil, err
 	}
 	return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Pending: true}}}, nil
@@ -238,7 +237,7 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool) error {
 	d := l.p.d
 	say := words(d.localeOf(ctx, e))
-	wish, err := d.need.Store.BotWish(ctx, target.MessagerecvId)
+	wish, err := d.need.Store.BotWish(ctx, target.ClientMsgId)
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
 		return l.whisper(ctx, e, "tool", say.toolGone)
@@ -281,7 +280,7 @@ func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool)
 		return err
 	}
 	wish.Click = e.MessagerecvId
-	if err := d.need.Store.PutBotWish(ctx, target.MessagerecvId, wish); err != nil {
+	if err := d.need.Store.PutBotWish(ctx, target.ClientMsgId, wish); err != nil {
 		return err
 	}
 	if why != "" {
