@@ -46,21 +46,25 @@ func FindCgroups(dir string) (*Cgroups, error) {
 	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
 		return nil, fmt.Errorf("%s is no cgroup of version 2", dir)
 	}
-	c := &Cgroups{dir: dir}
-	if dir == own { // a cgroup that has others has no processes itself
-		leaf := filepath.Join(dir, "server")
-		if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return nil, fmt.Errorf("the cgroup of this server: %w", err)
-		}
-		if err := write(leaf, "cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
-			return nil, err
-		}
+	c := &Cgroups{dir: filepath.Clean(dir)}
+	if err := c.open(own); err != nil {
+		return nil, err
 	}
-	return c, c.open()
+	return c, c.try()
 }
 
 // open has the controllers looked after in what is below, and ends what a killed server left.
-func (c *Cgroups) open() error {
+// own is where this process is.
+func (c *Cgroups) open(own string) error {
+	if c.dir == own { // a cgroup that hands its controllers on has no processes itself
+		leaf := filepath.Join(c.dir, "server")
+		if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("the cgroup of this server: %w", err)
+		}
+		if err := write(leaf, "cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
+			return err
+		}
+	}
 	text, err := os.ReadFile(filepath.Join(c.dir, "cgroup.controllers"))
 	if err != nil {
 		return err
@@ -77,6 +81,20 @@ func (c *Cgroups) open() error {
 	left, _ := filepath.Glob(filepath.Join(c.dir, "bot-*"))
 	for _, dir := range left {
 		_ = os.Remove(dir) // one that is not empty is another server's
+	}
+	return nil
+}
+
+// try starts a program in a cgroup with all bounds: else each bot would fail where the kernel
+// (before 5.7) or a filter of calls does not let a process begin in one.
+func (c *Cgroups) try() error {
+	g, err := c.Make("try", Bounds{Memory: 256 << 20, Threads: 512, CPU: 1})
+	if err != nil {
+		return err
+	}
+	defer g.End()
+	if err := try(None, Filters{}, g); err != nil {
+		return fmt.Errorf("the cgroup %s: no program can be started in one below it: %w", c.dir, err)
 	}
 	return nil
 }
@@ -106,8 +124,14 @@ func delegated(dir string) bool {
 	return false
 }
 
+// write sets one of the files that the kernel made.
 func write(dir, name, value string) error {
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0); err != nil {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(value)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("the cgroup: %s: %w", name, err)
 	}
 	return nil

@@ -39,6 +39,7 @@ type Spec struct {
 	Env     []string // all of it
 	Dir     string
 	Hide    []string   // directories and files
+	Fixed   []string   // directories in which nothing can be changed, whosever they are
 	Show    []string   // directories in hidden ones that are to be seen
 	Extra   []*os.File `json:"-"` // open in the program from 3 on
 	Data    uint64     // bytes of private memory (RLIMIT_DATA); 0: no bound
@@ -51,6 +52,7 @@ type Spec struct {
 	UID     int      // from Spaces on: who it is; the parent's own, unless that is root's
 
 	Opened, OpenedDir int // the numbers of File and Dir in the child
+	Tree              int // likewise, of Dir as a mount of its own; 0: none
 }
 
 // mark begins the arguments of a program that is to become another.

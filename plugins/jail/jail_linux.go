@@ -43,10 +43,16 @@ func command(s *Spec) (cmd *exec.Cmd, done func(), err error) {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, dir)
 		s.OpenedDir = 2 + len(cmd.ExtraFiles)
 		done = func() { dir.Close() }
+		if tree := s.tree(dir); tree != nil {
+			cmd.ExtraFiles = append(cmd.ExtraFiles, tree)
+			s.Tree = 2 + len(cmd.ExtraFiles)
+			done = func() { dir.Close(); tree.Close() }
+		}
 	}
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if s.Cgroup != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(s.Cgroup.open.Fd())
+		s.Fixed = append(s.Fixed, filepath.Dir(s.Cgroup.dir)) // a bot may be who wrote its bounds
 	}
 	if s.Level > None {
 		s.UID = Owner(s.Level)
@@ -69,12 +75,26 @@ func command(s *Spec) (cmd *exec.Cmd, done func(), err error) {
 	return cmd, done, nil
 }
 
+// tree gives dir as a mount that the program can put where it sees it: nobody finds a way there
+// by itself through directories that are root's alone. A binary needs none, as it is open; a
+// script's interpreter opens it again. nil: it needs none, or the kernel (before 5.2) has none.
+func (s *Spec) tree(dir *os.File) *os.File {
+	if s.Path == "" || s.Level < Mounts || Owner(s.Level) == os.Getuid() {
+		return nil
+	}
+	fd, err := unix.OpenTree(int(dir.Fd()), "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), dir.Name())
+}
+
 // Best tries what this machine allows, by starting a program that does nothing. The error
 // says why it is not Mounts.
 func Best() (Level, error) {
 	var all []error
 	for _, l := range []Level{Mounts, Spaces} {
-		err := try(l, Filters{})
+		err := try(l, Filters{}, nil)
 		if err == nil {
 			return l, errors.Join(all...)
 		}
@@ -83,7 +103,8 @@ func Best() (Level, error) {
 	return None, errors.Join(all...)
 }
 
-func try(l Level, f Filters) error {
+// try starts a program that does nothing, in g where it is not nil.
+func try(l Level, f Filters, g *Cgroup) error {
 	hidden, err := os.MkdirTemp("", "troupe-jail-")
 	if err != nil {
 		return err
@@ -92,7 +113,7 @@ func try(l Level, f Filters) error {
 	if err := os.Chmod(hidden, 0o755); err != nil {
 		return err
 	}
-	cmd, opened, err := Command(Spec{Level: l, Self: true, Args: []string{"troupe", mark, tried}, Hide: []string{hidden}, Dir: "/", Filters: f})
+	cmd, opened, err := Command(Spec{Level: l, Self: true, Args: []string{"troupe", mark, tried}, Hide: []string{hidden}, Dir: "/", Filters: f, Cgroup: g})
 	if err != nil {
 		return err
 	}
@@ -137,6 +158,9 @@ func become(text string) error {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
 	}
+	if s.Tree > 0 {
+		unix.CloseOnExec(s.Tree)
+	}
 	program := s.Opened
 	if s.Self {
 		var err error
@@ -152,7 +176,7 @@ func become(text string) error {
 		}
 	}
 	if s.OpenedDir > 0 {
-		if err := unix.Fchdir(s.OpenedDir); err != nil {
+		if err := s.enter(); err != nil {
 			return fmt.Errorf("go to %s: %w", s.Dir, err)
 		}
 	}
@@ -197,16 +221,28 @@ func become(text string) error {
 	return fmt.Errorf("start the program: %w", failed)
 }
 
-// hide covers s.Hide with nothing, puts s.Show back, and shows no processes but our own.
+// enter goes to s.Dir. By its path, where there is one, a program can say where it is.
+func (s *Spec) enter() error {
+	if unix.Chdir(s.Dir) == nil {
+		return nil
+	}
+	return unix.Fchdir(s.OpenedDir)
+}
+
+// hide covers s.Hide with nothing, puts s.Show back, keeps s.Fixed as it is, and shows no
+// processes but our own.
 func hide(s *Spec) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("keep mounts to ourselves: %w", err)
 	}
-	shown := map[string]int{}
+	shown, placed := map[string]int{}, true
 	for _, dir := range s.Show {
 		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if errors.Is(err, unix.EACCES) && dir == s.Dir && s.Path != "" { // a script is found there by its interpreter, a binary is open already
-			return fmt.Errorf("show %s: a script is started as nobody where the server is root's, and nobody may not pass through a directory above it: chmod o+x that one, or keep plugins elsewhere (--plugins)", dir)
+			if placed = false; s.Tree > 0 {
+				shown[dir] = s.Tree
+			}
+			continue
 		}
 		if errors.Is(err, unix.EACCES) {
 			continue
@@ -237,13 +273,28 @@ func hide(s *Spec) error {
 			if err := os.MkdirAll(show, 0o755); err != nil {
 				return fmt.Errorf("show %s: %w", show, err)
 			}
-			if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), show, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			var err error
+			if fd == s.Tree {
+				err = unix.MoveMount(fd, "", unix.AT_FDCWD, show, unix.MOVE_MOUNT_F_EMPTY_PATH)
+				placed = err == nil
+			} else {
+				err = unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), show, "", unix.MS_BIND|unix.MS_REC, "")
+			}
+			if err != nil {
 				return fmt.Errorf("show %s: %w", show, err)
 			}
 		}
 	}
+	if !placed {
+		return fmt.Errorf("show %s: a script is started as nobody where the server is root's, and nobody may not pass through a directory above it: chmod o+x that one, or keep plugins elsewhere (--plugins)", s.Dir)
+	}
 	for _, fd := range shown {
 		_ = unix.Close(fd)
+	}
+	for _, dir := range s.Fixed {
+		if err := fix(dir); err != nil {
+			return fmt.Errorf("keep %s as it is: %w", dir, err)
+		}
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		// A container that masks parts of /proc allows no new one: then there is none.
@@ -252,6 +303,19 @@ func hide(s *Spec) error {
 		}
 	}
 	return nil
+}
+
+// fix has nothing changed in dir from here. What a mount forbids, one of it forbids too.
+func fix(dir string) error {
+	var is unix.Statfs_t
+	if err := unix.Statfs(dir, &is); err != nil {
+		return err
+	}
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	kept := uintptr(is.Flags) & (unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
+	return unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|kept, "")
 }
 
 // drop gives up all that a namespace's own user may do in it, for good.

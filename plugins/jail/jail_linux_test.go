@@ -3,6 +3,7 @@ package jail_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +22,11 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "look" {
 		look()
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "write" { // and then it waits
+		say("written", os.WriteFile(os.Args[2], []byte(os.Args[3]), 0) == nil)
+		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
 	}
 	os.Exit(m.Run())
@@ -180,5 +186,102 @@ func TestAJailHasNeitherNetworkNorSightOfWhatIsHidden(t *testing.T) {
 		if c.level == jail.Mounts && !strings.Contains(said, "CapEff: 0000000000000000") {
 			t.Errorf("it has capabilities: %s", said)
 		}
+	}
+}
+
+// readableDir is a directory that everybody may pass through and read.
+func readableDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "jail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func needMounts(t *testing.T) (jail.Level, jail.Filters) {
+	t.Helper()
+	best, why := jail.Best()
+	if best < jail.Mounts {
+		t.Skipf("this machine allows %q: %v", best, why)
+	}
+	filters, _ := jail.Filtering(best)
+	return best, filters
+}
+
+func run(t *testing.T, s jail.Spec) (string, error) {
+	t.Helper()
+	cmd, opened, err := jail.Command(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestWhatIsFixedIsNotChangedByItsOwner(t *testing.T) {
+	best, _ := needMounts(t)
+	dir := readableDir(t)
+	file := filepath.Join(dir, "bound")
+	if err := os.WriteFile(file, []byte("10"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(file, jail.Owner(best), -1); err != nil {
+		t.Fatal(err)
+	}
+	for _, fixed := range [][]string{nil, {dir}} {
+		out, err := run(t, jail.Spec{Level: best, Self: true, Args: []string{"look", "write", file, "99"}, Dir: "/", Fixed: fixed})
+		if want := "written " + strconv.FormatBool(fixed == nil) + "\n"; err != nil || out != want {
+			t.Errorf("with %q fixed: %q, %v, want %q", fixed, out, err, want)
+		}
+	}
+}
+
+// Where the server is root's, its bots are nobody, and a data directory is root's alone.
+func TestAScriptRunsThoughNobodyFindsTheWayToIt(t *testing.T) {
+	best, filters := needMounts(t)
+	if os.Getuid() != 0 {
+		t.Skip("this is about root")
+	}
+	data := filepath.Join(readableDir(t), "data")
+	dir := filepath.Join(data, "plugins", "x", "1.0.0")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		filepath.Join(dir, "run"):     "#!/bin/sh\npwd\ncat \"$(dirname \"$0\")/beside\"\nls " + data + "\n",
+		filepath.Join(dir, "beside"):  "found\n",
+		filepath.Join(data, "secret"): "s",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(filepath.Join(dir, "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	spec := jail.Spec{Level: best, Filters: filters, File: file, Path: file.Name(), Args: []string{"run"}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: dir, Hide: []string{data}, Show: []string{dir}}
+	want := dir + "\nfound\n"
+	if filters.Landlock { // what is above is not even looked at
+		want += "ls: cannot open directory"
+	} else {
+		want += "plugins\n"
+	}
+	if out, err := run(t, spec); !strings.HasPrefix(out, want) || strings.Contains(out, "secret") {
+		t.Errorf("it says %q, %v, want %q", out, err, want)
+	}
+	spec.Hide = nil // then it cannot be put where it was
+	if out, err := run(t, spec); err == nil || !strings.Contains(out, "chmod o+x") {
+		t.Errorf("it says %q, %v", out, err)
 	}
 }

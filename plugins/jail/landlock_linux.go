@@ -138,12 +138,12 @@ func Filtering(l Level) (f Filters, err error) {
 	var all []error
 	if landlockABI() == 0 {
 		all = append(all, errors.New("landlock: the kernel has none, or it is switched off (lsm=landlock)"))
-	} else if err := try(l, Filters{Landlock: true}); err != nil {
+	} else if err := try(l, Filters{Landlock: true}, nil); err != nil {
 		all = append(all, fmt.Errorf("landlock: %w", err))
 	} else {
 		f.Landlock = true
 	}
-	if err := try(l, Filters{Seccomp: true}); err != nil {
+	if err := try(l, Filters{Seccomp: true}, nil); err != nil {
 		all = append(all, fmt.Errorf("seccomp: %w", err))
 	} else {
 		f.Seccomp = true
