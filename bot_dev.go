@@ -188,6 +188,11 @@ func (d *devBot) build(ctx context.Context, to string) error {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build: %w\n%s", err, out)
 		}
+		if schema, _ := d.manifest["config_schema"].(string); schema != "" && filepath.IsLocal(schema) {
+			if err := copyFile(filepath.Join(d.dir, schema), filepath.Join(to, schema)); err != nil {
+				return fmt.Errorf("config_schema: %w", err)
+			}
+		}
 		d.manifest["binaries"] = map[string]any{runtime.GOOS + "/" + runtime.GOARCH: map[string]any{"path": d.id}}
 		return nil
 	}
@@ -203,6 +208,17 @@ func (d *devBot) build(ctx context.Context, to string) error {
 		}
 	}
 	return os.CopyFS(to, withoutHidden{os.DirFS(d.dir)})
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o755)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
 }
 
 // withoutHidden is a directory without what begins with a dot, and without its manifest.
