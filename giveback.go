@@ -44,6 +44,9 @@ func giveBack(ctx context.Context, flush func() error, log *slog.Logger) {
 				log.Warn("memory: the store could not write what it holds", "err", err)
 			}
 			debug.FreeOSMemory()
+			if err := unmapProgram(); err != nil {
+				log.Debug("memory: the program stays mapped", "err", err)
+			}
 			log.Debug("memory given back", "allocated", allocated, "live", live)
 		}
 	}
