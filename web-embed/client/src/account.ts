@@ -1,11 +1,12 @@
 import type { Account, AccountOptions, ApplicationInfo, Device, Id, KeyValue, Live, LocksLike, Login, Page } from './api.js'
 import { Bell, Cell } from './live.js'
 import { TroupeError, failure } from './error.js'
-import { call, query } from './rest.js'
+import { call, claims, query } from './rest.js'
 import { newId, server, systemClock } from './env.js'
 
 export type { Account, AccountOptions, ApplicationInfo, CreateAccount, Device, KeyValue, Login } from './api.js'
 export { TroupeError } from './error.js'
+export { isFor } from './rest.js'
 
 const key = 'troupe.login'
 const early = 15_000 // ms before its end that a token is renewed
@@ -40,11 +41,8 @@ function place(keep: AccountOptions['keep']): KeyValue {
 
 /** How long a token lives, in ms, whatever this machine's clock says: it is told in the token. */
 function life(token: string, otherwise: number): number {
-  try {
-    const { iat, exp } = JSON.parse(atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')))
-    if (exp > iat) return (exp - iat) * 1000
-  } catch { /* it is no JWT */ }
-  return Math.max(0, otherwise)
+  const { iat = 0, exp = 0 } = claims(token)
+  return exp > iat ? (exp - iat) * 1000 : Math.max(0, otherwise)
 }
 
 /**

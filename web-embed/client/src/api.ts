@@ -43,7 +43,7 @@ export type Endpoint = string | { ws: string; rest: string }
 export interface ClientOptions {
   /** One server, or several that are tried in turn. In a page the default is its own origin. */
   endpoint?: Endpoint | readonly Endpoint[]
-  /** The application's id (docs/identity.md). It separates what is stored of several on one page. */
+  /** The application's id (docs/identity.md): who signs its tokens is taken. It separates what is stored of several on one page. */
   app?: string
   /**
    * Who will be signed in, where that is known: then what is stored is shown before the
@@ -51,8 +51,8 @@ export interface ClientOptions {
    */
   userId?: Id
   /**
-   * Gives an access token; `reason` says what for. It is asked only when one is needed, and
-   * once for all who need it. An error with the code `UNAUTHORIZED` ends the client; any
+   * Gives an access token, or one that a back end signed for `app`, which is traded for a login
+   * that renews itself. `reason` says what for. It is asked only when one is needed, and once for all who need it. An error with the code `UNAUTHORIZED` ends the client; any
    * other is tried again later.
    */
   getToken(why: TokenRequest): Promise<string>

@@ -260,7 +260,7 @@ export class Convo implements Conversation {
         h.unread++
         h.mentioned = !!h.mentioned || !!e.mentions?.some(u => u === this.me || u === '*')
       } else if (e.sender === this.me) this.#typed = 0
-      this.core.emit('message', this.message_(e))
+      if (!e.quiet) this.core.emit('message', this.message_(e))
       this.#received()
     } else if (e.kind === 'recall' || e.kind === 'expire') {
       if (!e.quiet && e.seq > this.#counted && e.targetSender !== this.me && e.target! > this.read && e.target! >= (h.floorSeq ?? 1)) h.unread = Math.max(0, h.unread - 1)

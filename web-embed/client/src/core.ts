@@ -11,7 +11,7 @@ import { failure, TroupeError } from './error.js'
 import { Friends } from './contacts.js'
 import { Keeper, MemoryStorage, seqKey } from './store.js'
 import { Outbox } from './outbox.js'
-import { Rest } from './rest.js'
+import { isFor, Rest } from './rest.js'
 import { Store } from './files.js'
 import type { Said, Tabs } from './tabs.js'
 import { tidy } from './content.js'
@@ -69,7 +69,7 @@ export class Core implements TroupeClient, Conversations {
   constructor(readonly o: ClientOptions) {
     this.env = environment(o)
     this.bell = new Bell(e => this.emit('error', failure(e, 'INTERNAL')))
-    this.tokens = new Tokens(o.getToken, this.env.clock)
+    this.tokens = new Tokens(o.getToken, this.env.clock, token => isFor(token, o.app) ? import('./trade.js').then(m => m.trade(this, token)) : null)
     this.rest = new Rest(this.env, this.tokens)
     this.myId = o.userId ?? ''
     this.connection = new Cell<ConnectionInfo>(this.bell, this.#info)
@@ -211,6 +211,7 @@ export class Core implements TroupeClient, Conversations {
     const end = new TroupeError('CLOSED', 'the client was destroyed')
     this.disconnect()
     this.#ended = end
+    const out = wipe ? this.tokens.signOut() : undefined
     this.tokens.end()
     this.out.stop()
     for (const t of this.#timers.values()) this.env.clock.clearTimeout(t)
@@ -230,6 +231,7 @@ export class Core implements TroupeClient, Conversations {
       k.storage.close()
     }
     this.#tabs?.close()
+    await out?.catch(() => {}) // the server ends it by itself
   }
 
   /** Opens what is stored of this user, and finds the user's other tabs. */
@@ -336,6 +338,7 @@ export class Core implements TroupeClient, Conversations {
     void this.people.ask()
     void this.presence.watch(true)
     void this.out.flush()
+    this.out.sender().catch(() => {})
     this.later('acts', 3000, ahead, true)
   }
 

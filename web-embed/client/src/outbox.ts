@@ -2,10 +2,11 @@ import type { Code, Id, Message, NewFile, Outgoing, SendOptions } from './api.js
 import type { Content, Entry } from './wire-types.js'
 import type { Convo } from './convo.js'
 import type { Core } from './core.js'
+import type { Sender } from './sender.js'
 import { Cell } from './live.js'
-import { deed, name, type Prepared } from './content.js'
+import { deed, type Prepared } from './content.js'
 import { newId } from './env.js'
-import { TroupeError, failure } from './error.js'
+import { TroupeError } from './error.js'
 
 /** A message that waits, is on its way, or was refused. Never changed, but replaced. */
 export interface Sending {
@@ -35,9 +36,6 @@ export interface Sending {
   seq?: number
 }
 
-const uploads = 2 // at a time
-const troubles = 5 // times that INTERNAL is asked again
-
 interface Watcher {
   out: Outgoing
   message: Cell<Message>
@@ -51,22 +49,25 @@ interface Watcher {
  * What was written and is not acknowledged. It is stored before it is sent, and goes out
  * again after a break unchanged and under the same id: the server stores it once. One
  * message of a conversation is under way at a time, as only so they keep their order when
- * the server asks to wait; of several conversations eight.
+ * the server asks to wait; of several conversations eight. How they go out is sender.ts, which
+ * comes with the first connection.
  */
 export class Outbox {
   #items = new Map<string, Sending>()
   #watchers = new Map<string, Watcher>()
-  #aborts = new Map<string, AbortController>()
+  readonly aborts = new Map<string, AbortController>()
+  #sender: Promise<Sender> | null = null
   #retry: unknown
   #flushing = false
   #again = false
   #told = ''
   #n = 0
-  #hold = new Map<Id, number>() // until when nothing of a conversation ("": of any) is sent
 
   constructor(readonly core: Core) {}
 
   of(conversation: Id): Sending[] { return [...this.#items.values()].filter(s => s.conversation === conversation) }
+  item(clientId: string): Sending | undefined { return this.#items.get(clientId) }
+  get #waits(): boolean { return this.all.some(s => s.state !== 'sent' && s.state !== 'failed') }
   get all(): Sending[] { return [...this.#items.values()] }
 
   add(conversation: Id, p: Prepared, o: SendOptions): Outgoing {
@@ -76,7 +77,7 @@ export class Outbox {
     const now = this.core.serverNow
     const w = this.#watch(clientId, conversation)
     if (!this.#items.has(clientId)) {
-      this.#put({
+      this.put({
         clientId, conversation, at: now, n: (this.#n = Math.max(this.#n + 1, now * 1000)), since: now, content: p.content, state: 'queued', ...(p.mentions && { mentions: p.mentions }), ...(p.files && { files: p.files }),
         ...(o.replyTo && { replyTo: o.replyTo }), ...(o.expire && { expire: o.expire }), ...(deed(p.content) && { hidden: true }),
       })
@@ -112,7 +113,7 @@ export class Outbox {
   }
 
   /** Puts an item as it is now, keeps it, and tells everybody. */
-  #put(s: Sending, told = false): void {
+  put(s: Sending, told = false): void {
     const old = this.#items.get(s.clientId)
     this.#items.set(s.clientId, s)
     if (s.state === 'sent') this.core.keepDrop('outbox', s.clientId)
@@ -150,14 +151,14 @@ export class Outbox {
 
   /** Another tab says how one of its messages stands. */
   heard(s: Sending): void {
-    this.#put(s, true)
+    this.put(s, true)
     if (this.core.leads && s.state === 'queued') void this.flush()
   }
 
   forget(clientId: string, told = false): void {
     const s = this.#items.get(clientId)
     if (!s) return
-    this.#aborts.get(clientId)?.abort()
+    this.aborts.get(clientId)?.abort()
     this.#items.delete(clientId)
     this.core.keepDrop('outbox', clientId)
     if (!told) this.core.share({ t: 'unsent', id: clientId })
@@ -170,7 +171,7 @@ export class Outbox {
     const s = this.#items.get(clientId)
     if (s?.state !== 'failed') return
     const { error: _, ...again } = s
-    this.#put({ ...again, state: 'queued', since: this.core.serverNow, troubles: 0 })
+    this.put({ ...again, state: 'queued', since: this.core.serverNow, troubles: 0 })
     void this.flush()
   }
 
@@ -185,7 +186,7 @@ export class Outbox {
   arrived(e: Entry): void {
     if (e.sender !== this.core.myId || !e.clientMsgId) return
     const s = this.#items.get(e.clientMsgId)
-    if (s && s.conversation === e.session && s.state !== 'sent') this.#put({ ...s, state: 'sent', at: e.createdAt, id: e.messagerecvId, seq: e.seq })
+    if (s && s.conversation === e.session && s.state !== 'sent') this.put({ ...s, state: 'sent', at: e.createdAt, id: e.messagerecvId, seq: e.seq })
   }
 
   /** What has its place in the log is shown from there. */
@@ -205,7 +206,7 @@ export class Outbox {
     const rows = await this.core.stored('outbox', {})
     for (const { value } of rows) {
       const s = value as Sending
-      if (!this.#items.has(s.clientId)) this.#put(s.state === 'sending' || s.state === 'uploading' ? { ...s, state: 'queued' } : s, true)
+      if (!this.#items.has(s.clientId)) this.put(s.state === 'sending' || s.state === 'uploading' ? { ...s, state: 'queued' } : s, true)
     }
     this.#items = new Map([...this.#items].sort(([, a], [, b]) => a.n - b.n))
     this.interrupted()
@@ -213,7 +214,12 @@ export class Outbox {
 
   /** What was under way is to be sent again. */
   interrupted(): void {
-    for (const s of this.all) if (s.state === 'sending' && this.core.leads) this.#put({ ...s, state: 'queued' })
+    for (const s of this.all) if (s.state === 'sending' && this.core.leads) this.put({ ...s, state: 'queued' })
+  }
+
+  /** What brings it out, loaded ahead when there is a connection. */
+  sender(): Promise<Sender> {
+    return (this.#sender ??= import('./sender.js').then(m => new m.Sender(this), e => { this.#sender = null; throw e }))
   }
 
   /** Sends what waits. */
@@ -224,106 +230,26 @@ export class Outbox {
     try {
       do {
         this.#again = false
+        if (!this.core.online || !this.#waits) return
+        const sender = await this.sender().catch(() => null)
+        if (!sender) return this.later(5000)
         await this.core.kept() // stored before it is sent
-        if (!this.core.online || !this.all.some(s => s.state !== 'sent' && s.state !== 'failed')) return
-        if (!(await this.core.mayFlush())) return this.#later(5000)
-        this.#round()
+        if (!this.core.online || !this.#waits) return
+        if (!(await this.core.mayFlush())) return this.later(5000)
+        sender.round()
       } while (this.#again)
     } finally {
       this.#flushing = false
     }
   }
 
-  #round(): void {
-    const now = this.core.serverNow, { ttlMs = 86_400_000, inFlight = 8 } = this.core.o.outbox ?? {}
-    const at = this.core.env.clock.now(), held = new Set<Id>()
-    if ((this.#hold.get('') ?? 0) > at) return
-    const busy = new Set(this.all.filter(s => s.state === 'sending').map(s => s.conversation))
-    let loads = this.all.filter(s => s.state === 'uploading').length
-    for (const s of this.all) {
-      if (s.state !== 'queued') continue
-      if (now - s.since > ttlMs) this.#put({ ...s, state: 'failed', error: { code: 'EXPIRED', message: 'it waited too long' } })
-      else if (s.files && s.content.file === undefined && !s.content.files) {
-        if (loads < uploads) { loads++; void this.#upload(s) }
-      } else if ((this.#hold.get(s.conversation) ?? 0) > at) held.add(s.conversation)
-      else if (busy.size < inFlight && !busy.has(s.conversation) && !held.has(s.conversation)) {
-        busy.add(s.conversation)
-        void this.#post(s)
-      }
-    }
-  }
-
-  async #post(s: Sending): Promise<void> {
-    const { conversation: session, clientId: clientMsgId, content, replyTo, mentions, expire } = s
-    this.#put({ ...s, state: 'sending', tried: true })
-    const fields = { session, clientMsgId, content, ...(replyTo && { replyTo }), ...(mentions && { mentions }), ...(expire && { expire }) }
-    try {
-      const f = await this.core.ask('msg_send', fields)
-      // What a moderator changed is read from the log.
-      if (f.deal) {
-        const c = this.core.convo(session)
-        c.mind(f.seq)
-        void c.repair()
-        this.core.share({ t: 'mind', id: session, seq: f.seq })
-      } else this.core.echo({ ...fields, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.core.myId, createdAt: f.createdAt, ...(this.core.o.device?.kind && { platform: this.core.o.device.kind }) })
-    } catch (e) {
-      this.#refused(clientMsgId, failure(e))
-    }
-    void this.flush()
-  }
-
-  #refused(clientId: string, e: TroupeError): void {
-    const s = this.#items.get(clientId)
-    if (!s || s.state === 'sent' || s.state === 'failed') return
-    if (e.code === 'CANCELLED') return
-    if (this.core.over) return this.#put({ ...s, state: 'queued' }) // the client has ended, the message has not
-    const n = (s.troubles ?? 0) + 1
-    if (e.retryable && !(e.code === 'INTERNAL' && n > troubles)) {
-      const unknown = ['NETWORK', 'TIMEOUT', 'INTERNAL'].includes(e.code)
-      this.#put({ ...s, state: 'queued', tried: unknown, troubles: e.code === 'INTERNAL' ? n : s.troubles ?? 0 })
-      const wait = e.retryAfterMs ?? Math.min(1000 * n, 20_000)
-      // What is sent too fast waits altogether; else the others of its conversation wait behind it.
-      if (e.code !== 'NETWORK' && e.code !== 'OFFLINE') this.#hold.set(e.code === 'RATE_LIMITED' ? '' : s.conversation, this.core.env.clock.now() + wait)
-      this.#later(wait)
-    } else this.#put({ ...s, state: 'failed', tried: false, error: { code: e.code, message: e.message } })
-  }
-
-  #later(ms: number): void {
+  later(ms: number): void {
     this.core.env.clock.clearTimeout(this.#retry)
     this.#retry = this.core.env.clock.setTimeout(() => void this.flush(), ms)
   }
 
-  /** Brings the files to the server; what was named then is kept, so that each try says the same. */
-  async #upload(s: Sending): Promise<void> {
-    const abort = new AbortController()
-    this.#aborts.set(s.clientId, abort)
-    const now = (): Sending | undefined => this.#items.get(s.clientId)
-    this.#put({ ...s, state: 'uploading', progress: 0 })
-    try {
-      const { uploadAll } = await import('./upload.js')
-      const metas = await uploadAll(this.core, s.files!, {
-        uploads: s.uploads, signal: abort.signal,
-        keep: (i, resume) => { const n = now(); if (n) this.#put({ ...n, uploads: Object.assign([...(n.uploads ?? [])], { [i]: resume }) }) },
-        onProgress: progress => { const n = now(); if (n?.state === 'uploading') this.#put({ ...n, progress }) },
-      })
-      const n = now()
-      if (n) this.#put({ ...n, state: 'queued', progress: 1, content: name(n.content, metas) })
-    } catch (e) {
-      const f = failure(e, 'INTERNAL')
-      const n = now()
-      if (n) {
-        if (this.core.over) this.#put({ ...n, state: 'queued' })
-        else if (f.retryable && f.code !== 'INTERNAL') { this.#put({ ...n, state: 'queued', progress: 0 }); this.#later(f.retryAfterMs ?? 2000) }
-        else if (f.code !== 'CANCELLED') this.#put({ ...n, state: 'failed', error: { code: f.code, message: f.message } })
-      }
-    } finally {
-      this.#aborts.delete(s.clientId)
-    }
-    void this.flush()
-  }
-
   stop(): void {
     this.core.env.clock.clearTimeout(this.#retry)
-    for (const a of this.#aborts.values()) a.abort()
+    for (const a of this.aborts.values()) a.abort()
   }
 }

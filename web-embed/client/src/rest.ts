@@ -58,3 +58,13 @@ export function query(o: Record<string, string | number | boolean | undefined>):
   const q = Object.entries(o).filter(([, v]) => v !== undefined && v !== '').map(([k, v]) => k + '=' + encodeURIComponent(String(v)))
   return q.length ? '?' + q.join('&') : ''
 }
+
+/** What a JWT says, read and not checked; nothing where it is none. */
+export function claims(token: string): { iat?: number; exp?: number; aud?: unknown } {
+  try {
+    return JSON.parse(atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'))) ?? {}
+  } catch { return {} }
+}
+
+/** isFor says whether a back end signed a token for this application. */
+export const isFor = (token: string, app: string | undefined): boolean => !!app && [claims(token).aud].flat().includes(app)

@@ -1,4 +1,4 @@
-import type { ClientOptions, Clock, TokenRequest } from './api.js'
+import type { Account, ClientOptions, Clock, TokenRequest } from './api.js'
 import { TroupeError, failure } from './error.js'
 
 const patience = 30_000 // ms for getToken
@@ -8,8 +8,10 @@ export class Tokens {
   #token = ''
   #asked: Promise<string> | undefined
   #abort = new AbortController()
+  #login: Account | null = null // what a back end's token was traded for: it renews itself
 
-  constructor(readonly ask: ClientOptions['getToken'], readonly clock: Clock) {}
+  /** `trade` gives a login for a token that is signed for the application, null for an access token. */
+  constructor(readonly ask: ClientOptions['getToken'], readonly clock: Clock, readonly trade: (token: string) => Promise<Account> | null) {}
 
   /** The token there is, else a new one. `expiring` and `rejected` want a new one. */
   get(reason: TokenRequest['reason']): Promise<string> {
@@ -21,7 +23,7 @@ export class Tokens {
     let timer: unknown
     try {
       return (this.#token = await Promise.race([
-        Promise.resolve().then(() => this.ask({ reason, signal: this.#abort.signal })),
+        this.#access({ reason, signal: this.#abort.signal }),
         new Promise<never>((_, no) => { timer = this.clock.setTimeout(() => no(new TroupeError('TIMEOUT', 'getToken')), patience) }),
       ]))
     } catch (e) {
@@ -31,7 +33,21 @@ export class Tokens {
     }
   }
 
+  async #access(why: TokenRequest): Promise<string> {
+    try {
+      if (this.#login) return await this.#login.getToken(why)
+    } catch (e) {
+      if (failure(e).code !== 'UNAUTHORIZED') throw e // the login has ended, and the back end may know of another
+    }
+    const token = await this.ask(why)
+    this.#login = await this.trade(token)
+    return this.#login ? this.#login.getToken() : token
+  }
+
   forget(): void { this.#token = '' }
+
+  /** Ends the login that a token was traded for. */
+  async signOut(): Promise<void> { await this.#login?.signOut() }
 
   end(): void {
     this.#abort.abort()

@@ -1,3 +1,4 @@
+import { createHmac, randomUUID } from 'node:crypto'
 import { WebSocket } from 'ws'
 import { expect, test } from 'vitest'
 import { createAccount, type Account, type AccountOptions, type KeyValue } from '../src/account.js'
@@ -80,4 +81,34 @@ test('a visitor of an application talks with those who answer, and then signs in
   await mine.ready()
   await until('what the visitor wrote', () => mine.conversations.list().value.some(v => v.id === talk.id))
   await mine.destroy()
+})
+
+test('a token that a page’s back end signed is traded, renews itself, and ends with a wipe', async () => {
+  const server = await Server.start({ TROUPE_ACCESS_LIFE: '3s' })
+  const admin = account(server)
+  await admin.register({ name: 'root', password: 'a fairly long one', code: server.setupCode })
+  const { app, secret } = await (await fetch(server.url + '/api/v2/apps', {
+    method: 'POST', headers: { Authorization: 'Bearer ' + (await admin.getToken()), 'Content-Type': 'application/json' }, body: JSON.stringify({ name: 'Shop', members: [admin.login.value!.userId] }),
+  })).json() as { app: string; secret: string }
+  const part = (o: object): string => Buffer.from(JSON.stringify(o)).toString('base64url')
+  let signed = 0
+  const getToken = async (): Promise<string> => {
+    signed++
+    const iat = Math.floor(Date.now() / 1000), text = part({ alg: 'HS256', typ: 'JWT' }) + '.' + part({ sub: 'customer-7', name: 'Ms. Li', aud: app, iat, exp: iat + 60, jti: randomUUID() })
+    return text + '.' + createHmac('sha256', secret).update(text).digest('base64url')
+  }
+  let renewed = 0
+  const asked: string[] = []
+  const c = createClient({
+    endpoint: server.url, app, getToken, WebSocket: WebSocket as never, storage: 'memory',
+    fetch: (url, o) => { asked.push(String(url)); if (String(url).endsWith('/refresh')) renewed++; return fetch(url, o) },
+  })
+  c.connect()
+  await c.ready()
+  await until('the name', () => c.me?.nickname === 'Ms. Li')
+  await until('the login to be renewed', () => renewed > 1, 30_000)
+  expect(c.state).toBe('online')
+  expect(signed).toBe(1)
+  await c.destroy({ wipe: true })
+  expect(asked.at(-1)).toMatch(/logout$/)
 })

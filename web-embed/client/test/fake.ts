@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { createClient, type Clock, type ClientOptions, type TroupeClient, type WebSocketConstructor } from '../src/index.js'
 import '../src/acts.js' // loaded already: a clock that stands does not wait for it
+import '../src/sender.js'
 import '../src/tabs.js'
 import { Net } from './world.js'
 

@@ -96,11 +96,14 @@ test('a press of a card is unread for nobody, and nobody’s last message', asyn
   const server = await Server.start()
   const ann = await online(server, 'ann'), bob = await online(server, 'bob')
   const [a, b] = await pair(ann, bob)
+  const heard: string[] = []
+  bob.on('message', m => heard.push(m.id))
   const card = await a.send({ card: { title: 'Lunch?', buttons: [{ action: 'yes', label: 'Yes' }] } }).sent
   await a.bot.submit(card.id, 'yes')
   const bt = b.timeline()
   await until('the press to lock the card', () => messages(bt)[0]?.parts.some(p => p.t === 'card' && !!p.card.done))
   expect(b.view.value).toMatchObject({ unread: 1, headSeq: 2, at: card.at, last: { id: card.id } })
+  expect(heard).toEqual([card.id])
   b.markRead(1)
   await until('the server to agree', () => b.view.value!.unread === 0)
   // The same by a list that the server made.

@@ -1,17 +1,20 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import vue from '@vitejs/plugin-vue'
 import type { FrameLocator, Page } from 'playwright-core'
-import { describe, test } from 'vitest'
+import { build } from 'vite'
+import { describe, onTestFinished, test } from 'vitest'
 import { noBrowser, open, when } from './browser.js'
-import { Admin, Host, register, Server, type App } from './host.js'
+import { Admin, Host, register, rest, Server, type App } from './host.js'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** The piece of docs/embed.md that is marked by a name, with a test's own server and application in it. */
-function piece(name: string, server: Server, app: App): string {
-  const text = new RegExp('<!-- run: ' + name + ' -->\\n```\\w+\\n([\\s\\S]*?)```').exec(readFileSync(join(root, 'docs/embed.md'), 'utf8'))?.[1]
-  if (!text) throw new Error('docs/embed.md has no piece ' + name)
+/** The piece of a page of docs that is marked by a name, with a test's own server and application in it. */
+function piece(name: string, server: Server, app: App, doc = 'docs/embed.md'): string {
+  const text = new RegExp('<!-- run: ' + name + ' -->\\n```\\w+\\n([\\s\\S]*?)```').exec(readFileSync(join(root, doc), 'utf8'))?.[1]
+  if (!text) throw new Error(doc + ' has no piece ' + name)
   return text.replaceAll('https://im.example.com', server.url).replaceAll('app_8f3k', app.id)
 }
 
@@ -77,5 +80,59 @@ describe.skipIf(noBrowser)('the example of a plain page', () => {
     await p.locator('troupe-launcher button').click()
     await p.getByRole('button', { name: 'Sign out' }).click()
     await when(p, '!document.querySelector("troupe-launcher").shadowRoot.querySelector("iframe")')
+  })
+})
+
+/** A Vue app as its developer builds it, at a host of its own. */
+async function built(host: Host, dir: string, endpoint: string): Promise<void> {
+  const out = mkdtempSync(join(tmpdir(), 'troupe-app-'))
+  onTestFinished(() => rmSync(out, { recursive: true, force: true }))
+  await build({ root: dir, configFile: false, logLevel: 'error', plugins: [vue()], resolve: { dedupe: ['vue'] }, define: { 'import.meta.env.VITE_TROUPE': JSON.stringify(endpoint) }, build: { outDir: out, emptyOutDir: true } })
+  host.pages['/'] = readFileSync(join(out, 'index.html'), 'utf8')
+  for (const name of readdirSync(join(out, 'assets'))) {
+    host.pages['/assets/' + name] = (_, a) => {
+      a.setHeader('Content-Type', name.endsWith('.css') ? 'text/css' : 'text/javascript')
+      a.end(readFileSync(join(out, 'assets', name)))
+    }
+  }
+}
+
+describe.skipIf(noBrowser)('Vue apps', () => {
+  test('the example signs in and talks, and signs out', async () => {
+    const host = await Host.start(), server = await Server.start({ TROUPE_ORIGINS: host.origin })
+    const ann = await register(server.url, 'ann', 'Ann Lee'), bob = await register(server.url, 'bob', 'Bob')
+    const { session } = await rest(server.url, 'POST', '/sessions', { sessionType: 'p2p', members: [ann.id] }, bob.token)
+    await rest(server.url, 'POST', `/sessions/${session}/messages`, { clientMsgId: '1', content: { type: 'text', text: 'Bed four is free' } }, bob.token)
+    await built(host, join(root, 'web-embed/examples/vue'), server.url)
+    const p = await open()
+    await p.goto(host.origin)
+    await p.getByPlaceholder('Name').fill('ann')
+    await p.getByPlaceholder('Password').fill('a long password')
+    await p.getByRole('button', { name: 'Sign in' }).click()
+    await p.getByText('1 unread', { exact: true }).waitFor()
+    await p.locator(`[data-conversation="${session}"]`).click()
+    await p.getByText('part of the patient').waitFor()
+    await p.locator('.tp-composer textarea').fill('Thank you')
+    await p.locator('.tp-composer textarea').press('Enter')
+    await p.locator('[data-status=sent], [data-status=delivered]').first().waitFor()
+    await p.getByRole('button', { name: 'Sign out' }).click()
+    await p.getByPlaceholder('Password').waitFor()
+  })
+  test('the component works as docs/vue.md shows it', async () => {
+    const { server, host, app } = await world()
+    const dir = mkdtempSync(join(tmpdir(), 'troupe-vue-'))
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+    mkdirSync(join(dir, 'src'))
+    symlinkSync(join(root, 'web-embed/node_modules'), join(dir, 'node_modules'))
+    writeFileSync(join(dir, 'index.html'), '<!doctype html><html lang="en"><title>App</title><div id="app"></div><script type="module" src="/src/main.js"></script>')
+    writeFileSync(join(dir, 'src/main.js'), "import { createApp } from 'vue'\nimport App from './App.vue'\ncreateApp(App).mount('#app')\n")
+    writeFileSync(join(dir, 'src/App.vue'), piece('component', server, app, 'docs/vue.md'))
+    await built(host, dir, server.url)
+    const p = await open()
+    await p.goto(host.origin)
+    await p.locator('[data-connection=online]').waitFor()
+    await p.getByRole('button', { name: 'Profile and status' }).click()
+    await p.getByRole('menuitem', { name: 'My profile' }).click()
+    await p.getByRole('dialog').getByText('Ms. Li').first().waitFor()
   })
 })

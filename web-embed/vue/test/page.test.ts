@@ -16,7 +16,7 @@ async function findings(page: Page): Promise<string[]> {
 const clean = (page: Page, what: string) => expect.poll(() => findings(page), { message: what, timeout: 15_000, interval: 200 }).toEqual([])
 const log = (page: Page) => page.getByRole('log')
 const composer = (page: Page) => page.getByRole('textbox', { name: '输入消息' })
-interface Window_ { client: { fixture: { receive(c: string, from: string, text: string): void; stream(c: string): void; setState(s: string, retry?: number): void; kick(code: string): void } }; events: unknown[][] }
+interface Window_ { client: { fixture: { receive(c: string, from: string, text: string): void; stream(c: string): void; setState(s: string, retry?: number): void; kick(code: string): void; notice(text: string): void } }; events: unknown[][] }
 const run = <T>(page: Page, f: (w: Window_) => T) => page.evaluate(`(${f.toString()})(window)`) as Promise<T>
 
 /** Where the messages in view stand: by their ids, in pixels. */
@@ -24,6 +24,25 @@ const places = (page: Page) => page.evaluate(() => {
   const box = document.querySelector('.tp-scroll')!, view = box.getBoundingClientRect()
   return Object.fromEntries([...box.querySelectorAll<HTMLElement>('.tp-msg')].map(el => [el.dataset['key']!, el.getBoundingClientRect()] as const).filter(([, r]) => r.bottom > view.top && r.top < view.bottom).map(([k, r]) => [k, r.top]))
 })
+interface Node { nodeId: string; childIds?: string[]; ignored: boolean; role?: { value: string }; name?: { value: string }; properties?: { name: string; value: { value: unknown } }[] }
+/** What a screen reader is given of the page: the live regions with what is said in them, and the messages' names in order. */
+async function spoken(page: Page): Promise<{ said: string[]; messages: string[] }> {
+  const c = await page.context().newCDPSession(page)
+  const { nodes } = (await c.send('Accessibility.getFullAXTree')) as unknown as { nodes: Node[] }
+  await c.detach()
+  const byId = new Map(nodes.map(n => [n.nodeId, n]))
+  const texts = (n: Node): string[] => n.role?.value === 'StaticText' ? [n.name!.value] : (n.childIds ?? []).flatMap(id => { const child = byId.get(id); return child ? texts(child) : [] })
+  const live = (n: Node): boolean => !n.ignored && !!n.properties?.some(p => p.name === 'live' && p.value.value === 'polite')
+  const first: Node[] = []
+  const walk = (n: Node, inside: boolean): void => { // in the order of the tree
+    if (!inside && live(n)) { first.push(n); inside = true }
+    if (n.role?.value === 'article') names.push(n.name?.value ?? '')
+    for (const id of n.childIds ?? []) { const child = byId.get(id); if (child) walk(child, inside) }
+  }
+  const names: string[] = []
+  walk(nodes[0]!, false)
+  return { said: first.flatMap(texts), messages: names }
+}
 const settled = (page: Page) => page.evaluate(() => new Promise<void>(done => {
   let last = '', same = 0
   const look = () => {
@@ -271,6 +290,46 @@ describe.skipIf(noBrowser)('the chat in a browser', () => {
     await page.locator('input[type=file]').first().setInputFiles([{ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') }])
     await page.getByRole('button', { name: '发送', exact: true }).click()
     await log(page).locator('.tp-file', { hasText: 'a.txt' }).waitFor()
+  })
+  it('tells a screen reader what others write: a few one by one and in order, many by their number', async () => {
+    const page = await s.open('open=s_lin')
+    await settled(page)
+    expect((await spoken(page)).said).toEqual([])
+    await run(page, w => { for (const text of ['到了', '到了', '你在哪']) w.client.fixture.receive('s_lin', 'u_lin', text) })
+    await expect.poll(async () => (await spoken(page)).said).toEqual(['林晚舟：到了', '林晚舟：到了', '林晚舟：你在哪'])
+    expect((await spoken(page)).messages.slice(-3).map(m => m.replace(/.*：/, ''))).toEqual(['到了', '到了', '你在哪'])
+    await run(page, w => { w.client.fixture.receive('s_hike', 'u_lin', '别处的一条') })
+    await run(page, w => { for (let i = 0; i < 20; i++) w.client.fixture.receive('s_lin', 'u_lin', `第 ${i} 条`) })
+    await expect.poll(async () => (await spoken(page)).said.at(-1)).toBe('20 条新消息')
+    expect((await spoken(page)).said.filter(x => /第|别处/.test(x))).toEqual([])
+  })
+  it('speaks in a dialog too, as all around it is silent then, and shows there what was done', async () => {
+    const page = await s.open('open=s_lin')
+    await settled(page)
+    await run(page, w => { w.client.fixture.receive('s_lin', 'u_lin', '先前的') })
+    await expect.poll(async () => (await spoken(page)).said).toEqual(['林晚舟：先前的'])
+    await page.getByRole('button', { name: '资料与状态' }).click()
+    await page.getByRole('menuitem', { name: /资料/ }).first().click()
+    await page.getByRole('dialog').waitFor()
+    expect((await spoken(page)).said).toEqual([])
+    await run(page, w => { w.client.fixture.receive('s_lin', 'u_lin', '现在的'); w.client.fixture.notice('今晚维护') })
+    await expect.poll(async () => (await spoken(page)).said).toEqual(['今晚维护', '林晚舟：现在的'])
+    const toast = page.getByRole('dialog').locator('.tp-toast', { hasText: '今晚维护' })
+    expect(await toast.isVisible()).toBe(true)
+    expect(await page.locator('.tp-toast').count()).toBe(1)
+  })
+  it('moves nothing where less motion is wanted', async () => {
+    for (const [q, then] of [['open=s_bot', (w: Window_) => { w.client.fixture.stream('s_bot') }], ['open=s_hike', (w: Window_) => { w.client.fixture.receive('s_hike', 'u_lin', '来了') }]] as const) {
+      const page = await s.open(q, { reducedMotion: 'reduce' })
+      await settled(page)
+      await page.evaluate(`window.moved = []; const look = () => { for (const a of document.getAnimations()) if (a.effect.getComputedTiming().duration > 1 || a.effect.getComputedTiming().iterations > 1) moved.push(a.animationName ?? a.transitionProperty); requestAnimationFrame(look) }; look()`)
+      await run(page, then)
+      await page.locator('.tp-header-who').click()
+      await page.locator('.tp-panel').waitFor()
+      await page.keyboard.press('Escape')
+      await expect.poll(() => page.locator('.tp-panel').count()).toBe(0)
+      expect(await page.evaluate('[...new Set(moved)]'), q).toEqual([])
+    }
   })
   it('opens pictures large, moves between them, and gives the focus back', async () => {
     const page = await s.open('open=s_hike')

@@ -1,4 +1,4 @@
-import { createAccount, TroupeError, type Account, type KeyValue } from '@troupe/client/account'
+import { createAccount, isFor, TroupeError, type Account, type KeyValue } from '@troupe/client/account'
 import type { TokenRequest, TroupeClient } from '@troupe/client'
 
 /**
@@ -81,16 +81,6 @@ export function identity(o: { app: string; endpoint?: string; device: string; pa
     async signOut() {
       await Promise.all([login.signOut(), asVisitor().signOut()])
     },
-  }
-}
-
-/** isFor says whether a token is one that a page's back end signed for this application. It is read, and not checked: the server does that. */
-export function isFor(token: string, app: string): boolean {
-  try {
-    const { aud } = JSON.parse(atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'))) as { aud?: unknown }
-    return aud === app || (Array.isArray(aud) && aud.includes(app))
-  } catch {
-    return false
   }
 }
 

@@ -65,6 +65,10 @@ export interface Chat {
   person(id: Id): User
   nameOf(view: ConversationView): string
   faceUrl(picture: () => string | undefined, id: () => string): Readonly<Ref<string | undefined>>
+  /** What is shown for some seconds over whatever is open. */
+  readonly toasts: Readonly<Ref<readonly Toast[]>>
+  /** What a screen reader is told, the newest last. */
+  readonly said: Readonly<Ref<readonly Said[]>>
   announce(text: string): void
   toast(text: string, kind?: 'plain' | 'bad' | 'good'): void
   /** Says what went wrong, in words for people. */
@@ -72,6 +76,9 @@ export interface Chat {
   explain(error: unknown): string
   readonly tell: Told
 }
+
+export interface Said { readonly key: number; readonly text: string }
+export interface Toast extends Said { readonly kind: 'plain' | 'bad' | 'good' }
 
 /** What stands over the chat. */
 export type Dialog =

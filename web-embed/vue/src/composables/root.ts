@@ -1,17 +1,16 @@
-import { computed, onScopeDispose, provide, ref, shallowRef, type Component, type ComputedRef, type Ref, type ShallowRef } from 'vue'
+import { onScopeDispose, provide, ref, shallowRef, type Component, type ComputedRef, type Ref, type ShallowRef } from 'vue'
 import type { ConversationView, Id, Member, Seq, TroupeClient, TroupeError } from '@troupe/client'
 import type { MessageKey, Translate } from '../i18n/i18n'
 import { clean } from '../text/plain'
-import { chatKey, useFileUrl, type Chat, type ComposerOptions, type Dialog, type Features, type Layout, type Panel, type Told } from './chat'
+import { chatKey, useFileUrl, type Chat, type ComposerOptions, type Dialog, type Features, type Layout, type Panel, type Said, type Toast, type Told } from './chat'
 import { useLive } from './live'
 import { usePeople } from './people'
 
-export interface Toast { readonly key: number; readonly text: string; readonly kind: 'plain' | 'bad' | 'good' }
+const spoken = 10_000 // ms that what was said stays there to be read
+
 export interface RootState {
   readonly chat: Chat
   readonly at: Ref<{ at?: Seq | Id } | undefined>
-  readonly toasts: Readonly<Ref<readonly Toast[]>>
-  readonly said: Readonly<Ref<string>>
 }
 
 /** useRoot makes what all parts of a chat share, for the component that holds them all. */
@@ -26,7 +25,7 @@ export function useRoot(o: {
   const tick = setInterval(() => { now.value = read() }, 30_000)
   onScopeDispose(() => clearInterval(tick))
 
-  const said = ref(''), toasts = shallowRef<readonly Toast[]>([])
+  const said = shallowRef<readonly Said[]>([]), toasts = shallowRef<readonly Toast[]>([])
   const at = shallowRef<{ at?: Seq | Id }>()
   const panel = ref<Panel>(null), dialog = shallowRef<Dialog | null>(null)
   const people = usePeople(client)
@@ -44,8 +43,14 @@ export function useRoot(o: {
     announce(text)
     setTimeout(() => { toasts.value = toasts.value.filter(x => x !== mine) }, kind === 'bad' ? 6000 : 3000)
   }
-  // The same words again are said again: a reader speaks only of what has changed.
-  const announce = (text: string) => { said.value = text === said.value ? `${text}\u00a0` : text }
+  // Each is a line of its own: of two at once both are read, in order, and the same words again are read again.
+  const announce = (text: string) => {
+    said.value = [...said.value, { key: key++, text }]
+    clearTimeout(silence)
+    silence = setTimeout(() => { said.value = [] }, spoken)
+  }
+  let silence: ReturnType<typeof setTimeout> | undefined
+  onScopeDispose(() => clearTimeout(silence))
 
   // A group without a name is called by who is in it.
   const unnamed = new Map<Id, ShallowRef<readonly Member[]>>()
@@ -63,7 +68,7 @@ export function useRoot(o: {
   onScopeDispose(() => stops.forEach(stop => stop()))
 
   const chat: Chat = {
-    client, t, now, panel, dialog, explain, toast, announce,
+    client, t, now, panel, dialog, explain, toast, announce, toasts, said,
     locale: o.locale, features: o.features, composer: o.composer, cards: o.cards, readonly: o.readonly, linkTarget: o.linkTarget, layout: o.layout, current: o.current, tell: o.tell,
     self: useLive(client.self),
     open(id, where) {
@@ -90,5 +95,5 @@ export function useRoot(o: {
     },
   }
   provide(chatKey, chat)
-  return { chat, at, toasts, said: computed(() => said.value) }
+  return { chat, at }
 }

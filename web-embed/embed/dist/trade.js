@@ -1,0 +1,1 @@
+import{t as e}from"./account.js";async function t({o:t,env:n,device:r},i){let a=e({endpoint:n.servers[0],device:{...t.device,id:r},keep:`memory`,fetch:n.fetch,clock:n.clock});return await a.exchange(t.app,i),a}export{t as trade};
