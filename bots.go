@@ -60,23 +60,26 @@ func (s *server) newBots() (err error) {
 	return err
 }
 
-// stopBots has bots finish what they have in hand, as long as half of ctx's time goes,
+// stopBots has bots finish what they have in hand, as long as three quarters of ctx's time goes,
 // and ends them. What they did not finish they are given again after the next start.
 func (s *server) stopBots(ctx context.Context) {
-	if s.bots != nil {
-		half, cancel := context.WithCancel(ctx)
-		if end, ok := ctx.Deadline(); ok {
-			half, cancel = context.WithDeadline(ctx, time.Now().Add(time.Until(end)*3/4))
+	most, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if end, ok := ctx.Deadline(); ok {
+		most, cancel = context.WithDeadline(ctx, time.Now().Add(time.Until(end)*3/4))
+		defer cancel()
+	}
+	s.endsWithin(most, "bots", func() {
+		if s.bots != nil {
+			s.bots.Stop(most)
 		}
-		s.bots.Stop(half)
-		cancel()
-	}
-	s.stopReaching()
-	s.elsewhere.Wait()
-	if s.desks != nil {
-		s.desks.Close()
-	}
-	s.models.Close()
+		s.stopReaching()
+		s.elsewhere.Wait()
+		if s.desks != nil {
+			s.desks.Close()
+		}
+		s.models.Close()
+	})
 }
 
 // botsForAdmin are all bots, wherever they run, by id.

@@ -169,19 +169,25 @@ func (s *server) followOthers(ctx context.Context) {
 // stopHousekeeping waits until housekeeping has ended. Where the store is elsewhere that
 // may take long, and no longer than ctx: another node takes it up.
 func (s *server) stopHousekeeping(ctx context.Context) {
-	ended := make(chan struct{})
-	go func() {
-		s.housekeeping.Wait()
-		close(ended)
-	}()
+	s.endsWithin(ctx, "housekeeping", s.housekeeping.Wait)
+}
+
+// endsWithin waits for end, where the store is elsewhere and may not answer no longer than
+// ctx: what is left then finds the store closed. One in a directory has to stay open so long.
+func (s *server) endsWithin(ctx context.Context, what string, end func()) {
 	if !s.cfg.shared() {
-		<-ended
+		end()
 		return
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		end()
+	}()
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.log.Warn("housekeeping has not ended in time")
+		s.log.Warn("something has not ended in time", "what", what)
 	}
 }
 

@@ -67,6 +67,7 @@ type cluster struct {
 	mu      sync.Mutex
 	pending map[uint64]*errand
 	at      map[string]int             // how many of them are at each node
+	open    map[protocol.SessionID]int // … and of each session
 	waiting map[protocol.SessionID]int // how many wait for a node that takes them
 	held    map[protocol.SessionID][]*visit
 	guests  map[string]*visitor
@@ -115,7 +116,7 @@ func (n *Node) JoinCluster(ctx context.Context, cfg Cluster) error {
 		cfg.Pending = 20_000
 	}
 	c := &cluster{
-		Cluster: cfg, node: n, pending: map[uint64]*errand{}, at: map[string]int{}, waiting: map[protocol.SessionID]int{},
+		Cluster: cfg, node: n, pending: map[uint64]*errand{}, at: map[string]int{}, open: map[protocol.SessionID]int{}, waiting: map[protocol.SessionID]int{},
 		held: map[protocol.SessionID][]*visit{}, guests: map[string]*visitor{}, stop: make(chan struct{}),
 	}
 	c.wake.L = &c.mu
@@ -212,8 +213,9 @@ func (c *cluster) seen(v View) {
 		}
 	}
 	c.mu.Lock()
+	earlier := map[protocol.SessionID]bool{}
 	for _, e := range c.inOrder() {
-		c.place(e, now)
+		c.place(e, now, earlier)
 	}
 	for id, visits := range c.held {
 		c.settleHeld(id, visits, now, time.Now())
@@ -236,6 +238,12 @@ func (c *cluster) seen(v View) {
 	}
 	for _, g := range left {
 		c.node.tell(g.pid, &end{})
+	}
+	if died := slices.DeleteFunc(gone, func(m Member) bool { return m.Leaving }); len(died) > 0 {
+		c.node.lostBy(func(session protocol.SessionID) bool {
+			owner := before.owner(session)
+			return slices.ContainsFunc(died, func(m Member) bool { return m.ID == owner })
+		})
 	}
 	if !slices.Equal(before.Members, now.Members) {
 		c.node.log.Info("who is there has changed", "node", c.self.ID, "version", now.Version, "nodes", now.names(c.self.ID))
@@ -284,16 +292,19 @@ func (c *cluster) review(now time.Time) {
 			}
 		}
 		if len(c.waiting) > 0 {
+			earlier := map[protocol.SessionID]bool{}
 			for _, e := range c.inOrder() {
 				if e.to == "" {
-					c.place(e, v)
+					c.place(e, v, earlier)
 				}
+				earlier[e.session] = true
 			}
 		}
 		for id, visits := range c.held {
 			c.settleHeld(id, visits, v, now)
 		}
 	}
+	c.forgetRefused(now)
 	c.mu.Unlock()
 	for _, e := range over {
 		c.stats.Busy.Add(1)

@@ -16,13 +16,15 @@ type errand struct {
 	m       any
 	to      string // the node that has it; "": it waits for one that takes it
 	since   time.Time
-	given   int // to how many nodes that did not say that they leave it: one of them may do it, or have done it
+	behind  bool // when it was given last, one of the session that was asked for before it had no answer
+	given   int  // to how many nodes that did not say that they leave it: one of them may do it, or have done it
 }
 
 // definite makes of an error that says that nothing was done one that does not, where a
 // node that has the errand as well may have done it.
 func (e *errand) definite(a answer, given int) answer {
-	if given > 0 && (a.err != nil && protocol.Code_BUSY.Is(a.err) || a.frame != nil && protocol.Code(a.frame.Errcode) == protocol.Code_BUSY) {
+	r, _ := e.m.(*request)
+	if (given > 0 || r != nil && r.unsure) && (a.err != nil && protocol.Code_BUSY.Is(a.err) || a.frame != nil && protocol.Code(a.frame.Errcode) == protocol.Code_BUSY) {
 		return answer{number: a.number, err: protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done")}
 	}
 	return a
@@ -70,6 +72,8 @@ func (c *cluster) send(id protocol.SessionID, m any) bool {
 	case c.at[to] >= c.Pending:
 	default:
 		c.pending[e.number] = e
+		e.behind = c.open[id] > 0
+		c.open[id]++
 		e.to = to
 		c.at[to]++
 		if c.waiting[id] > 0 { // behind those
@@ -112,6 +116,9 @@ func (c *cluster) drop(e *errand) {
 	} else if c.at[e.to]--; c.at[e.to] <= 0 {
 		delete(c.at, e.to)
 	}
+	if c.open[e.session]--; c.open[e.session] <= 0 {
+		delete(c.open, e.session)
+	}
 	delete(c.pending, e.number)
 }
 
@@ -125,9 +132,12 @@ func (c *cluster) inOrder() []*errand {
 	return all
 }
 
-// place gives an errand to the node that its session is at by v, unless it is there. mu is held.
-func (c *cluster) place(e *errand, v *places) {
+// place gives an errand to the node that its session is at by v, unless it is there. before
+// has the sessions of which one came before it among those that are pending. mu is held.
+func (c *cluster) place(e *errand, v *places, before map[protocol.SessionID]bool) {
 	to := v.owner(e.session)
+	e.behind = before[e.session]
+	before[e.session] = true
 	switch {
 	case to == e.to:
 	case to == c.self.ID:

@@ -21,6 +21,15 @@ type visitor struct {
 	cluster *cluster
 	id      string // of the node
 	pid     *actor.PID
+	refused map[protocol.SessionID]refusal // guarded by cluster.mu
+}
+
+// refusal is the first errand of a session that was given back. Those that its node had
+// sent behind it, before it knew, are given back as well, whatever this node's view is by
+// then: else they would come before it.
+type refusal struct {
+	number uint64
+	at     time.Time
 }
 
 // visit is an errand of another node's.
@@ -116,18 +125,54 @@ func (c *cluster) asked(from string, fields []byte) error {
 	now := c.view.Load()
 	c.mu.Lock()
 	switch {
+	case v.behindRefused(a):
+		c.refuse(v, a)
+		c.mu.Unlock()
 	case len(c.held[a.session]) > 0, now.owner(a.session) != c.self.ID && a.view > now.Version:
 		c.held[a.session] = append(c.held[a.session], &visit{ask: a, from: v, until: time.Now().Add(heldFor)})
 		c.mu.Unlock()
 		c.Members.Look()
 	case now.owner(a.session) != c.self.ID:
+		c.refuse(v, a)
 		c.mu.Unlock()
-		c.peers.Send(from, appendRefusal(nil, a.number), true)
 	default:
 		c.mu.Unlock()
 		c.hereOrNow(a.session, a.m)
 	}
 	return nil
+}
+
+// refuse gives an errand back. mu is held.
+func (c *cluster) refuse(v *visitor, a *ask) {
+	if v.refused == nil {
+		v.refused = map[protocol.SessionID]refusal{}
+	}
+	if r, ok := v.refused[a.session]; !ok || a.number < r.number {
+		v.refused[a.session] = refusal{number: a.number, at: time.Now()}
+	}
+	c.peers.Send(v.id, appendRefusal(nil, a.number), true)
+}
+
+// behindRefused says whether a was sent behind one that was given back and has not come
+// again. cluster.mu is held.
+func (v *visitor) behindRefused(a *ask) bool {
+	r, ok := v.refused[a.session]
+	if ok && a.behind && a.number > r.number {
+		return true
+	}
+	delete(v.refused, a.session)
+	return false
+}
+
+// forgetRefused drops what is too old for anything to be on its way behind it. mu is held.
+func (c *cluster) forgetRefused(now time.Time) {
+	for _, v := range c.guests {
+		for session, r := range v.refused {
+			if now.Sub(r.at) > c.Wait {
+				delete(v.refused, session)
+			}
+		}
+	}
 }
 
 // heldFor is how long an errand waits for the View by which its session is here: nodes
@@ -149,13 +194,17 @@ func (c *cluster) hereOrNow(session protocol.SessionID, m any) {
 func (c *cluster) settleHeld(id protocol.SessionID, all []*visit, v *places, now time.Time) {
 	if v.owner(id) == c.self.ID {
 		for _, h := range all {
+			if h.from.behindRefused(h.ask) {
+				c.refuse(h.from, h.ask)
+				continue
+			}
 			c.here(id, h.m)
 		}
 		delete(c.held, id)
 		return
 	}
 	for len(all) > 0 && (all[0].view <= v.Version || now.After(all[0].until)) {
-		c.peers.Send(all[0].from.id, appendRefusal(nil, all[0].number), true)
+		c.refuse(all[0].from, all[0].ask)
 		all = all[1:]
 	}
 	if len(all) == 0 {

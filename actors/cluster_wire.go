@@ -44,6 +44,7 @@ const (
 	askSeq     = 16 // repeated
 	askVerdict = 17
 	askReason  = 18
+	askBehind  = 19 // one that was asked before it, of the same session, has no answer yet
 )
 
 // What is asked.
@@ -197,6 +198,7 @@ func appendAsk(b []byte, e *errand, version int64) []byte {
 	w.number(askNumber, e.number)
 	w.text(askSession, e.session)
 	w.number(askView, uint64(version))
+	w.flag(askBehind, e.behind)
 	asker := func(r *request) {
 		w.frame(askFrame, r.frame)
 		w.bytes(askWho, appendWho(nil, r.who))
@@ -246,6 +248,7 @@ type ask struct {
 	number  uint64
 	session protocol.SessionID
 	view    int64
+	behind  bool
 	m       any // told to the session; without from and told
 }
 
@@ -299,6 +302,8 @@ func readAsk(b []byte) (*ask, error) {
 			verdict = string(text)
 		case askReason:
 			reason = string(text)
+		case askBehind:
+			a.behind = n != 0
 		}
 	})
 	if err = errors.Join(err, inner); err != nil {

@@ -1,8 +1,10 @@
 package actors
 
 import (
+	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -46,8 +48,10 @@ func (c *committer) add(a *Append) {
 	}
 }
 
-// close commits what is queued, reports it and ends both goroutines.
-func (c *committer) close() {
+// close commits what is queued, reports it and ends both goroutines. Where that takes longer
+// than ctx lets it, and the journal is elsewhere, what is under way is given up: nobody is told
+// what became of it, and clients ask again.
+func (c *committer) close(ctx context.Context) {
 	c.mu.Lock()
 	c.closing = true
 	c.mu.Unlock()
@@ -55,8 +59,24 @@ func (c *committer) close() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+	if j, ok := c.journal.(GivesUp); ok {
+		stop := context.AfterFunc(ctx, func() {
+			select {
+			case <-c.done:
+				return
+			case <-time.After(lastCommit):
+			}
+			c.log.Warn("the store does not answer: what is under way is given up")
+			j.GiveUp()
+		})
+		defer stop()
+	}
 	<-c.done
 }
+
+// lastCommit is what a commit gets when the time of a stop is over already: one that is well
+// takes some milliseconds.
+const lastCommit = 500 * time.Millisecond
 
 func (c *committer) commit(reports chan<- []*Append) {
 	defer close(reports)

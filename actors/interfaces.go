@@ -207,6 +207,10 @@ type Streams interface {
 	Start(receiver Receiver)
 }
 
+// GivesUp is said by journals whose Commit may wait for somebody else: GiveUp ends that, with
+// ErrUnknown where nobody knows. Nothing is committed afterwards.
+type GivesUp interface{ GiveUp() }
+
 // Instant is said by streams whose Follow never waits, so that a mailbox may call
 // it: then next to nothing is missed by a user who is new in a session.
 type Instant interface{ FollowsAtOnce() }

@@ -118,6 +118,7 @@ type Node struct {
 
 	applications Applications
 	work         chan func()
+	apartRoom    chan struct{}
 	gate         sync.RWMutex // of ended
 	ended        bool
 	busy         sync.WaitGroup // work under way
@@ -150,7 +151,7 @@ type Stats struct {
 func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Logger) *Node {
 	n := &Node{
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
-		work: make(chan func(), 1024), stop: make(chan struct{}), connections: map[int64]*Connection{},
+		work: make(chan func(), 1024), apartRoom: make(chan struct{}, apartAtOnce), stop: make(chan struct{}), connections: map[int64]*Connection{},
 	}
 	n.life, n.die = context.WithCancel(context.Background())
 	n.nextConn.Store(firstConnection())
@@ -277,6 +278,23 @@ func (n *Node) aside(f func()) {
 	go n.do(f)
 }
 
+// apart is off for what follows a subject before it reads. Where that means to wait for
+// other nodes, or for a Redis that is silent, no worker is held: sessions need them.
+func (n *Node) apart(f func()) {
+	if _, ok := n.streams.(Instant); ok {
+		n.off(f)
+		return
+	}
+	n.aside(func() {
+		n.apartRoom <- struct{}{}
+		defer func() { <-n.apartRoom }()
+		f()
+	})
+}
+
+// apartAtOnce bounds how many of those ask the store at once: it has sessions' commits to do.
+const apartAtOnce = 64
+
 func (n *Node) do(f func()) {
 	defer n.busy.Done()
 	f()
@@ -344,7 +362,7 @@ func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
 	close(n.stop)
 	n.die() // a slow store holds up nobody who goes
 	n.sweeper.Wait()
-	n.committer.close()
+	n.committer.close(ctx)
 	for _, c := range n.all() {
 		n.tell(c.pid, &kick{code: protocol.Code_GOAWAY, why: "the server restarts"})
 	}

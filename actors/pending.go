@@ -177,6 +177,10 @@ func (s *Session) refused(p *pending) {
 		p.failed()
 	}
 	if errors.Is(p.Err, ErrUnknown) {
+		s.owing = true
+		for _, m := range p.Marks {
+			s.doubted = append(s.doubted, m.User)
+		}
 		s.unsure(p)
 		return
 	}
@@ -208,8 +212,6 @@ func (s *Session) unsure(p *pending) {
 		switch {
 		case r.frame.GetMsgSend() == nil:
 			s.fail(r, protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done"))
-		case s.state == leaving:
-			s.silent(r)
 		default:
 			r.unsure = true
 			s.redo = append(s.redo, r)

@@ -151,7 +151,7 @@ func (u *User) lookedAgain(ids, friends []protocol.UserID, visible map[protocol.
 		u.unfollowPresence(id)
 	}
 	if len(follow) > 0 {
-		u.node.off(func() { u.greet(follow) })
+		u.node.apart(func() { u.greet(follow) })
 	}
 }
 

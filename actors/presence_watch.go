@@ -195,7 +195,7 @@ func (u *User) watched(r *request, turn, changes int, visible map[protocol.UserI
 	if c != nil && u.views.changes != changes {
 		u.lookAgain(ids)
 	}
-	u.node.off(func() {
+	u.node.apart(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
 		err := u.followPresence(ctx, follow)
@@ -320,7 +320,7 @@ func (u *User) presenceLost() {
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	u.node.off(func() {
+	u.node.apart(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
 		blocked, err := u.node.friends.BlockedBy(ctx, u.id, ids)

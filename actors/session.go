@@ -31,15 +31,18 @@ type Session struct {
 	former   silences
 	lastJoin int64 // the highest Order ever given
 
-	head    int64 // seq of the newest durable entry; the first is 1
-	given   int64 // the highest seq given, durable or not
-	last    int64 // createdAt of the newest entry: times never fall
-	waiting int   // appends not reported yet
-	broken  bool  // load again once nothing waits
-	moving  bool  // … or go, as another node's it is
-	redo    []any // what a newer activation was in the way of, in order: it is served again
-	making  bool  // a session_create is not durable yet
-	ending  bool  // members of a dissolved session are being taken out
+	head    int64             // seq of the newest durable entry; the first is 1
+	given   int64             // the highest seq given, durable or not
+	last    int64             // createdAt of the newest entry: times never fall
+	waiting int               // appends not reported yet
+	broken  bool              // load again once nothing waits
+	moving  bool              // … or go, as another node's it is
+	redo    []any             // what a newer activation was in the way of, in order: it is served again
+	owing   bool              // entries may be durable that nobody was told of: it is loaded until that is known
+	trying  bool              // … and a further try is under way
+	doubted []protocol.UserID // whose read marks may be durable, and nobody was told of
+	making  bool              // a session_create is not durable yet
+	ending  bool              // members of a dissolved session are being taken out
 	sent    *window
 	held    map[protocol.UserID][]*request // a send that the store is asked about, and those behind it
 	links   map[string]*LinkRow            // as they were last changed here, durable or not
@@ -246,14 +249,16 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		return
 	case protocol.Code_NOT_FOUND.Is(err):
 		s.info, s.members, s.order, s.former, s.bots = nil, nil, order{}, nil, nil
-		s.making = false
+		s.making, s.owing, s.doubted = false, false, nil
 	case err != nil:
 		s.node.log.Error("loading a session", "session", s.id, "err", err)
 		s.state = unloaded
 		stashed := s.stashed
 		s.stashed = nil
 		for _, m := range stashed {
-			if r := asking(m); r != nil {
+			if r := asking(m); r != nil && r.unsure { // it may be stored: it keeps its place in front of what comes now
+				s.stashed = append(s.stashed, m)
+			} else if r != nil {
 				s.fail(r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
 			} else if p, ok := m.(*petition); ok {
 				s.petitions = append(s.petitions, p)
@@ -262,12 +267,14 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 			}
 		}
 		s.forsake()
+		s.loadLater()
 		return
 	default:
 		s.adopt(stored)
 		s.sent = sent
 		s.append(&pending{Append: Append{Claim: true}})
 		s.tellNewest(newest)
+		s.tellMarks()
 		if s.offers() {
 			s.offer(nil)
 		}
@@ -278,14 +285,43 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 	s.vanish()
 }
 
-// tellNewest says of several nodes what the log ends with: a node that died may have made
-// entries durable that it told nobody of. Who has heard all passes over it, the others see
-// that something is missing, and read it.
+// tellNewest says what the log ends with: a node that died, or that was not told what became
+// of a commit, may have made entries durable that it told nobody of. Who has heard all passes
+// over it, the others see that something is missing, and read it.
 func (s *Session) tellNewest(e *protocol.Entry) {
-	if e != nil && s.node.cluster.Load() != nil {
+	if e != nil && (s.owing || s.node.cluster.Load() != nil) {
 		s.publish([]*Event{s.push(&pending{entry: e})}, nil)
 	}
 }
+
+// tellMarks says how far those have read of whose marks it was not known whether they are stored.
+func (s *Session) tellMarks() {
+	for _, u := range s.doubted {
+		if m := s.members[u]; m != nil && m.ReadSeq > 0 {
+			s.receipt(&protocol.Receipt{Session: s.id, UserId: u, ReadSeq: m.ReadSeq})(nil)
+		}
+	}
+	s.owing, s.doubted = false, nil
+}
+
+// loadLater tries again to read what could not be read, where somebody is owed to know what
+// the log ends with: nobody else may ever ask.
+func (s *Session) loadLater() {
+	if s.trying || !s.owing && len(s.stashed) == 0 {
+		return
+	}
+	s.trying = true
+	pid := s.pid
+	time.AfterFunc(loadAgainAfter, func() {
+		s.node.tell(pid, done(func() {
+			if s.trying = false; s.state == unloaded {
+				s.load()
+			}
+		}))
+	})
+}
+
+const loadAgainAfter = 500 * time.Millisecond
 
 // adopt takes the stored state as its own.
 func (s *Session) adopt(stored *Stored) {
@@ -385,7 +421,7 @@ func (s *Session) done(f done) {
 // address is sent on to the next activation until the end.
 func (s *Session) passivate(m *passivate) {
 	idle := m.now || time.Since(time.UnixMilli(s.ref.active.Load())) >= s.node.cfg.SessionIdle
-	if !idle || s.making || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 || s.drafts != nil {
+	if !idle || s.making || s.owing || len(s.stashed) > 0 || s.waiting > 0 || s.state == loading || s.state == leaving || len(s.held) > 0 || len(s.targets) > 0 || len(s.petitions) > 0 || s.drafts != nil {
 		if m.now {
 			s.ref.active.Store(0) // the next sweep asks again
 		}

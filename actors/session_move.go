@@ -38,6 +38,9 @@ func (s *Session) depart() {
 		}
 	}
 	s.stashed, s.petitions = nil, nil
+	if r := s.glance(); s.owing && r != nil {
+		all = append(all, r)
+	}
 	s.endDrafts(func(*draft) bool { return true })
 	s.leave()
 	if c := s.node.cluster.Load(); c != nil {
@@ -46,6 +49,16 @@ func (s *Session) depart() {
 	for _, m := range all {
 		s.node.tellSession(s.id, m)
 	}
+}
+
+// glance is a request that changes nothing and that nobody waits for: whoever has the
+// session now loads it, and so tells what its log ends with.
+func (s *Session) glance() *request {
+	for user := range s.members {
+		f := &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: s.id, Limit: 1}}}
+		return &request{from: s.node.desk.pid, who: &protocol.Identity{User: user}, frame: f}
+	}
+	return nil
 }
 
 // maxOvertaken bounds how often one request is begun again.

@@ -64,7 +64,7 @@ func (u *User) Receive(c actor.Context) {
 	case done:
 		u.guard(m)
 	case *lost:
-		u.lost()
+		u.lost(m)
 	case *passivate:
 		u.passivate()
 	case *end:
@@ -108,7 +108,7 @@ func (u *User) load(device string) {
 	u.state = loading
 	u.early = &early{}
 	u.epoch = newEpoch()
-	u.node.off(func() {
+	u.node.apart(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
 		rows, err := u.read(ctx, device)
@@ -196,9 +196,13 @@ func (u *User) loaded(rows []*HomeRow, device string, err error) {
 		u.unread += r.unread
 	}
 	for _, e := range late {
-		if r := u.rows[e.Session]; r != nil && e.Seq > r.head {
+		switch r := u.rows[e.Session]; {
+		case r == nil, r.reading != nil, e.Seq <= r.head:
+		case e.Seq == r.head+1:
 			u.count(r, e)
 			r.told = r.head
+		default: // what is before it did not come
+			u.reread(e.Session, 0, true, false)
 		}
 	}
 	for _, m := range stashed {

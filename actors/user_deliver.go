@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -31,17 +32,33 @@ func (n *Node) Lost() {
 	n.people.each(func(_ string, r *ref) { n.tell(r.pid, &lost{}) })
 }
 
-// lost says that events may be missing.
-type lost struct{}
+// lostBy is told when a node died that had the sessions of had: the last of what it made
+// durable it may have told nobody of. What people ask of those sessions now comes first, so
+// it begins a moment later and goes on user by user.
+func (n *Node) lostBy(had func(session protocol.SessionID) bool) {
+	const after, between = 300 * time.Millisecond, time.Millisecond
+	wait := time.Duration(after)
+	n.people.each(func(_ string, r *ref) {
+		time.AfterFunc(wait, func() { n.tell(r.pid, &lost{of: had}) })
+		wait += between
+	})
+}
 
-// lost reads every row again, the requests and contacts, and finds the sessions that the user has come into. The
+// lost says that events may be missing: of those sessions; nil: of all.
+type lost struct {
+	of func(session protocol.SessionID) bool
+}
+
+// lost reads the rows again, the requests and contacts, and finds the sessions that the user has come into. The
 // next heartbeat names the heads that moved.
-func (u *User) lost() {
+func (u *User) lost(m *lost) {
 	if u.state != active {
 		return
 	}
 	for id := range u.rows {
-		u.reread(id, 0, true, false)
+		if m.of == nil || m.of(id) {
+			u.reread(id, 0, true, false)
+		}
 	}
 	u.node.aside(func() {
 		ctx, cancel := u.node.background()

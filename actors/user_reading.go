@@ -14,6 +14,8 @@ type reading struct {
 	gap   bool    // entries after head are missing, held is to be delivered
 	tell  bool    // connections get the row when it is there
 	again bool    // read once more after this
+	lost  bool    // … as behind a gap: entries may be missing that this one does not look for
+	late  bool    // it is a further try
 	held  []*held // entries that came meanwhile
 }
 
@@ -28,7 +30,7 @@ type held struct {
 // client reads the log by itself, as the head tells it to.
 const catchUp = 5 * maxPage
 
-// rereadAfter is how long a new row waits that could not be read.
+// rereadAfter is how long a row waits that could not be read.
 const rereadAfter = time.Second
 
 // reread reads a row from the store; head is what is known of a row that is new.
@@ -45,6 +47,7 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 	if r.reading != nil {
 		r.reading.again = r.reading.again || tell // what is told of now may be younger than what is being read
 		r.reading.tell = r.reading.tell || tell
+		r.reading.lost = r.reading.lost || gap
 		return
 	}
 	r.reading = &reading{gap: gap, tell: tell}
@@ -58,7 +61,7 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 		}
 	}
 	from := r.told + 1
-	away := u.node.off
+	away := u.node.apart
 	if gap {
 		away = u.node.aside
 	}
@@ -129,13 +132,16 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		})
 		return
 	case err != nil:
-		// The next entry shows the gap again, and every heartbeat the head.
-		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		if !was.late {
+			u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		}
 		for _, x := range was.held {
 			if x.told && x.entry.Seq > r.head {
 				u.count(r, x.entry)
 			}
+			was.lost = was.lost || !x.told && x.entry.Seq > r.told
 		}
+		u.rereadLater(session, r, was)
 		return
 	}
 	before, members := r.head, r.info.MemberCount
@@ -177,11 +183,26 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		u.emitUnread(r, nil)
 	}
 	switch {
-	case behind:
+	case behind, was.lost:
 		u.reread(session, r.head, true, was.again)
 	case was.again:
 		u.reread(session, r.head, false, true)
 	}
+}
+
+// rereadLater tries again what could not be read, until it can be: in a session in which
+// nobody writes nothing else would show that entries are missing, or that what is unread was
+// not counted.
+func (u *User) rereadLater(session protocol.SessionID, r *row, was *reading) {
+	time.AfterFunc(rereadAfter, func() {
+		u.node.tell(u.pid, done(func() {
+			if u.state != active || u.rows[session] != r {
+				return
+			}
+			u.reread(session, r.head, was.gap || was.lost, was.tell || was.again)
+			r.reading.late = true
+		}))
+	})
 }
 
 // drop takes a session out of the home list.

@@ -216,13 +216,13 @@ func (i *installation) stop() {
 }
 
 // fault tells the history that something begins, mend that it is over.
-func (i *installation) fault(what string, m *member, dark bool) {
-	e := &history.Event{T: i.r.now(), What: history.Fault, Verb: what, Dark: dark}
+func (i *installation) fault(t trouble, m *member) {
+	e := &history.Event{T: i.r.now(), What: history.Fault, Verb: t.name, Dark: t.dark, Deaf: t.deaf}
 	if m != nil {
 		e.Node = m.name
 	}
 	i.r.chaos.Add(e)
-	i.r.say("  %6.1f s  %s %s", float64(e.T)/1e9, what, e.Node)
+	i.r.say("  %6.1f s  %s %s", float64(e.T)/1e9, t.name, e.Node)
 }
 
 func (i *installation) mend(what string, m *member) {

@@ -20,6 +20,7 @@ type trouble struct {
 	of   string // what it is about: node, redis, sentinel, mongo, network
 	whom bool   // it happens to one node
 	dark bool   // nothing can be acknowledged while it lasts
+	deaf bool   // the node's clients are not heard, and are not told so
 	do   func(ctx context.Context, i *installation, m *member) error
 }
 
@@ -27,14 +28,14 @@ type trouble struct {
 // themselves: where a node is stopped or cut off from Redis, the others place its
 // sessions anew, and it does not know.
 var troubles = []trouble{
-	{"kill -9 of a node", "node", true, false, func(ctx context.Context, i *installation, m *member) error {
+	{"kill -9 of a node", "node", true, false, false, func(ctx context.Context, i *installation, m *member) error {
 		if err := m.kill(); err != nil {
 			return err
 		}
 		i.r.pause(ctx, time.Second)
 		return m.start(ctx)
 	}},
-	{"kill -9 of all nodes but one", "node", true, false, func(ctx context.Context, i *installation, m *member) error {
+	{"kill -9 of all nodes but one", "node", true, false, false, func(ctx context.Context, i *installation, m *member) error {
 		if err := i.each(func(o *member) error {
 			if o == m {
 				return nil
@@ -46,9 +47,9 @@ var troubles = []trouble{
 		i.r.pause(ctx, time.Second)
 		return i.settle(ctx)
 	}},
-	{history.Stop, "node", false, false, func(ctx context.Context, i *installation, _ *member) error {
+	{history.Stop, "node", false, false, false, func(ctx context.Context, i *installation, _ *member) error {
 		for _, m := range i.nodes {
-			i.fault(history.Stop, m, false)
+			i.fault(trouble{name: history.Stop}, m)
 			err := errors.Join(m.leave(), m.start(ctx))
 			i.mend(history.Stop, m)
 			if err != nil {
@@ -58,7 +59,7 @@ var troubles = []trouble{
 		}
 		return nil
 	}},
-	{"a node leaves, and joins later", "node", true, false, func(ctx context.Context, i *installation, m *member) error {
+	{"a node leaves, and joins later", "node", true, false, false, func(ctx context.Context, i *installation, m *member) error {
 		m.hide(true)
 		defer m.hide(false)
 		if err := m.leave(); err != nil {
@@ -67,41 +68,41 @@ var troubles = []trouble{
 		i.r.wait(ctx, 5*time.Second)
 		return m.start(ctx)
 	}},
-	{"a node is stopped for 5 s", "node", true, false, stopped(5 * time.Second)},
-	{"a node is stopped for 12 s", "node", true, false, stopped(12 * time.Second)},
-	{"a node is cut off from Redis", "redis", true, false, links(proxy.Cut, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toRedis} })},
-	{"silence between a node and Redis", "redis", true, false, links(proxy.Silent, 6*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toRedis} })},
-	{"a node is cut off from MongoDB", "network", true, false, links(proxy.Cut, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
-	{"silence between a node and MongoDB", "network", true, false, links(proxy.Silent, 6*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
-	{"MongoDB's answers to a node are lost", "network", true, false, links(proxy.Swallow, time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
-	{"a slow way to MongoDB", "network", true, false, links(proxy.Slow, 4*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
-	{"no other node reaches a node", "network", true, false, links(proxy.Cut, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
-	{"silence on the way to a node", "network", true, false, links(proxy.Silent, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
-	{"silence on the way back from a node", "network", true, false, links(proxy.Mute, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
-	{"a slow way to a node", "network", true, false, links(proxy.Slow, 4*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
-	{"a node is cut off from all but its clients", "redis", true, false, links(proxy.Silent, 7*time.Second, func(m *member) []*proxy.Link {
+	{"a node is stopped for 5 s", "node", true, false, true, stopped(5 * time.Second)},
+	{"a node is stopped for 12 s", "node", true, false, true, stopped(12 * time.Second)},
+	{"a node is cut off from Redis", "redis", true, false, false, links(proxy.Cut, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toRedis} })},
+	{"silence between a node and Redis", "redis", true, false, false, links(proxy.Silent, 6*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toRedis} })},
+	{"a node is cut off from MongoDB", "network", true, false, false, links(proxy.Cut, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
+	{"silence between a node and MongoDB", "network", true, false, false, links(proxy.Silent, 6*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
+	{"MongoDB's answers to a node are lost", "network", true, false, false, links(proxy.Swallow, time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
+	{"a slow way to MongoDB", "network", true, false, false, links(proxy.Slow, 4*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.toMongo} })},
+	{"no other node reaches a node", "network", true, false, false, links(proxy.Cut, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
+	{"silence on the way to a node", "network", true, false, false, links(proxy.Silent, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
+	{"silence on the way back from a node", "network", true, false, false, links(proxy.Mute, 5*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
+	{"a slow way to a node", "network", true, false, false, links(proxy.Slow, 4*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.peers} })},
+	{"a node is cut off from all but its clients", "redis", true, false, false, links(proxy.Silent, 7*time.Second, func(m *member) []*proxy.Link {
 		return []*proxy.Link{m.toRedis, m.toMongo, m.peers}
 	})},
-	{"half-open connections of clients", "network", true, false, links(proxy.Silent, 12*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.front} })},
-	{"Redis is killed and comes back empty", "redis", false, false, func(ctx context.Context, i *installation, _ *member) error {
+	{"half-open connections of clients", "network", true, false, true, links(proxy.Silent, 12*time.Second, func(m *member) []*proxy.Link { return []*proxy.Link{m.front} })},
+	{"Redis is killed and comes back empty", "redis", false, false, false, func(ctx context.Context, i *installation, _ *member) error {
 		i.redis.servers[0].kill()
 		i.r.pause(ctx, time.Second)
 		return i.redis.servers[0].start(ctx)
 	}},
-	{"Redis is flushed", "redis", false, false, func(_ context.Context, i *installation, _ *member) error { return i.redis.flush() }},
-	{"Redis is full", "redis", false, false, func(ctx context.Context, i *installation, _ *member) error {
+	{"Redis is flushed", "redis", false, false, false, func(_ context.Context, i *installation, _ *member) error { return i.redis.flush() }},
+	{"Redis is full", "redis", false, false, false, func(ctx context.Context, i *installation, _ *member) error {
 		return i.redisWhile(ctx, 3*time.Second, []string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"})
 	}},
-	{"Redis evicts keys", "redis", false, false, func(ctx context.Context, i *installation, _ *member) error {
+	{"Redis evicts keys", "redis", false, false, false, func(ctx context.Context, i *installation, _ *member) error {
 		if err := i.redisWhile(ctx, 3*time.Second, []string{"CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction"}); err != nil {
 			return err
 		}
 		return nil
 	}},
-	{"Redis answers nothing for 4 s", "redis", false, false, func(ctx context.Context, i *installation, _ *member) error {
+	{"Redis answers nothing for 4 s", "redis", false, false, false, func(ctx context.Context, i *installation, _ *member) error {
 		return i.daemonStops(ctx, i.redis.servers[0], 4*time.Second)
 	}},
-	{"streams are trimmed under a stopped node", "redis", true, false, func(ctx context.Context, i *installation, m *member) error {
+	{"streams are trimmed under a stopped node", "redis", true, false, true, func(ctx context.Context, i *installation, m *member) error {
 		if err := m.signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
@@ -114,7 +115,7 @@ var troubles = []trouble{
 		}
 		return errors.Join(err, m.signal(syscall.SIGCONT))
 	}},
-	{"Sentinel makes another Redis master", "sentinel", false, false, func(ctx context.Context, i *installation, _ *member) error {
+	{"Sentinel makes another Redis master", "sentinel", false, false, false, func(ctx context.Context, i *installation, _ *member) error {
 		old := i.redis.master()
 		for _, d := range i.redis.servers { // it lags behind when its time comes
 			if d != old {
@@ -134,12 +135,12 @@ var troubles = []trouble{
 		i.r.pause(ctx, time.Second)
 		return old.start(ctx)
 	}},
-	{"MongoDB is killed", "mongo", false, true, func(ctx context.Context, i *installation, _ *member) error {
+	{"MongoDB is killed", "mongo", false, true, false, func(ctx context.Context, i *installation, _ *member) error {
 		i.store.kill()
 		i.r.pause(ctx, time.Second)
 		return i.store.start(ctx)
 	}},
-	{"MongoDB answers nothing for 4 s", "mongo", false, true, func(ctx context.Context, i *installation, _ *member) error {
+	{"MongoDB answers nothing for 4 s", "mongo", false, true, false, func(ctx context.Context, i *installation, _ *member) error {
 		return i.daemonStops(ctx, i.store, 4*time.Second)
 	}},
 }
@@ -269,7 +270,7 @@ func (i *installation) trouble(ctx context.Context) error {
 		}
 		own := t.name == history.Stop // it tells of each node by itself
 		if !own {
-			i.fault(t.name, m, t.dark)
+			i.fault(t, m)
 		}
 		r.rush.Store(false)
 		err := t.do(ctx, i, m)

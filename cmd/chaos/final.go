@@ -61,6 +61,31 @@ func (r *reader) ask(ctx context.Context, fields map[string]any) (*frame, error)
 	}
 }
 
+// patiently does op until it succeeds, a few times: a server that has just been through
+// something may say that it is busy, or not answer. What it never says is an error.
+func patiently(ctx context.Context, what string, op func(context.Context) error) error {
+	const tries, each = 4, 30 * time.Second
+	var err error
+	for n := range tries {
+		if n > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+		within, cancel := context.WithTimeout(ctx, each)
+		err = op(within)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
 // finalReads reads every session as every user over new connections, from the
 // first entry, and by REST, and every user's list by both: each user at another node,
 // and by REST at another one again.
@@ -68,53 +93,76 @@ func (r *run) finalReads(ctx context.Context, sessions, users []string) error {
 	places := r.site.places()
 	for i, user := range users {
 		at, other := places[i%len(places)], places[(i+1)%len(places)].address
-		rd, welcome, err := r.newReader(ctx, at, user)
+		var homes []history.Home
+		var logs []history.Log
+		err := patiently(ctx, "final reads of "+user, func(ctx context.Context) (err error) {
+			homes, logs, err = r.readAs(ctx, at, other, user, sessions)
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("final reads of %s: %w", user, err)
+			return err
 		}
-		home, err := rd.home(ctx, welcome)
-		if err != nil {
-			return fmt.Errorf("list of %s: %w", user, err)
-		}
-		r.history.Homes = append(r.history.Homes, home)
-		for _, session := range sessions {
-			log, err := rd.readAll(ctx, session)
-			if err != nil {
-				return fmt.Errorf("%s reads %s: %w", user, session, err)
-			}
-			r.history.Reads = append(r.history.Reads, log)
-			if log, err = r.restLog(ctx, other, user, session); err != nil {
-				return fmt.Errorf("%s reads %s by REST: %w", user, session, err)
-			}
-			r.history.Reads = append(r.history.Reads, log)
-		}
-		rd.conn.CloseNow()
-		if home, err = r.restHome(ctx, other, user); err != nil {
-			return fmt.Errorf("list of %s by REST: %w", user, err)
-		}
-		r.history.Homes = append(r.history.Homes, home)
+		r.history.Homes, r.history.Reads = append(r.history.Homes, homes...), append(r.history.Reads, logs...)
 	}
 	return nil
+}
+
+// readAs reads all that user can, at one place, and by REST at another.
+func (r *run) readAs(ctx context.Context, at place, other, user string, sessions []string) (homes []history.Home, logs []history.Log, err error) {
+	rd, welcome, err := r.newReader(ctx, at, user)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rd.conn.CloseNow()
+	home, err := rd.home(ctx, welcome)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the list: %w", err)
+	}
+	homes = append(homes, home)
+	for _, session := range sessions {
+		log, err := rd.readAll(ctx, session)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", session, err)
+		}
+		logs = append(logs, log)
+		if log, err = r.restLog(ctx, other, user, session); err != nil {
+			return nil, nil, fmt.Errorf("%s by REST: %w", session, err)
+		}
+		logs = append(logs, log)
+	}
+	if home, err = r.restHome(ctx, other, user); err != nil {
+		return nil, nil, fmt.Errorf("the list by REST: %w", err)
+	}
+	return append(homes, home), logs, nil
 }
 
 // homes reads only the lists, after a restart.
 func (r *run) homes(ctx context.Context, users []string) error {
 	places := r.site.places()
 	for i, user := range users {
-		rd, welcome, err := r.newReader(ctx, places[i%len(places)], user)
+		err := patiently(ctx, "the list of "+user+" after a restart", func(ctx context.Context) error {
+			rd, welcome, err := r.newReader(ctx, places[i%len(places)], user)
+			if err != nil {
+				return err
+			}
+			defer rd.conn.CloseNow()
+			home, err := rd.home(ctx, welcome)
+			if err != nil {
+				return err
+			}
+			home.Path = "ws after a restart"
+			r.history.Homes = append(r.history.Homes, home)
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		home, err := rd.home(ctx, welcome)
-		rd.conn.CloseNow()
-		if err != nil {
-			return err
-		}
-		home.Path = "ws after a restart"
-		r.history.Homes = append(r.history.Homes, home)
 	}
 	return nil
 }
+
+// busy is the code of an answer that says only that there will be another one later.
+const busy = "BUSY"
 
 // home is the list that came with auth, and what of it did not fit there.
 func (r *reader) home(ctx context.Context, welcome *frame) (history.Home, error) {
@@ -136,6 +184,9 @@ func (r *reader) readAll(ctx context.Context, session string) (history.Log, erro
 		f, err := r.ask(ctx, map[string]any{"type": "sync", "session": session, "afterSeq": after, "limit": 200})
 		if err != nil {
 			return log, err
+		}
+		if f.Code == busy {
+			return log, fmt.Errorf("it is %s: %s", f.Code, f.Error)
 		}
 		if f.Errcode != 0 {
 			log.Refused = f.Code
@@ -177,6 +228,9 @@ func (r *run) restLog(ctx context.Context, at, user, session string) (history.Lo
 		})
 		if err != nil {
 			return log, err
+		}
+		if page.Code == busy {
+			return log, fmt.Errorf("GET %s: it is %s", path, page.Code)
 		}
 		if status != http.StatusOK {
 			log.Refused = page.Code
@@ -237,6 +291,8 @@ func (r *run) restHome(ctx context.Context, at, user string) (history.Home, erro
 
 // dump has the other program read the store: a directory, or a database.
 func (r *run) dump(ctx context.Context, binary, store string) error {
+	ctx, cancel := context.WithTimeout(ctx, dumpTimeout)
+	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, store)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
@@ -245,3 +301,6 @@ func (r *run) dump(ctx context.Context, binary, store string) error {
 	}
 	return json.Unmarshal(out.Bytes(), &r.history.Dump)
 }
+
+// dumpTimeout is far over what reading a run's store takes.
+const dumpTimeout = 3 * time.Minute

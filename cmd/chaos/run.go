@@ -98,6 +98,7 @@ func (r *run) phases(ctx context.Context) error {
 	defer lives.Wait()
 	defer die()
 	defer curtain()
+	lives.Go(func() { r.watchMachine(living) })
 	pause := time.Duration(float64(time.Second) * float64(len(r.devices)) / r.Rate)
 	for _, d := range r.devices {
 		lives.Go(func() { d.live(living, playing, pause) })
@@ -124,6 +125,19 @@ func (r *run) phases(ctx context.Context) error {
 		return err
 	}
 	return r.homes(ctx, users)
+}
+
+// watchMachine writes down when the machine let this program do nothing for some time: the
+// nodes, on the same processors, could do nothing either, and no wait is their fault then.
+func (r *run) watchMachine(ctx context.Context) {
+	const every, late = 10 * time.Millisecond, 40 * time.Millisecond
+	for ctx.Err() == nil {
+		began := r.now()
+		time.Sleep(every)
+		if now := r.now(); now-began > int64(every+late) {
+			r.chaos.Add(&history.Event{T: now, What: history.Stall, Began: began + int64(every)})
+		}
+	}
 }
 
 // pause waits for half to one and a half of about.

@@ -129,6 +129,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// GiveUp fills actors.GivesUp: what is under way ends now, whatever became of it, and nothing
+// begins any more.
+func (s *Store) GiveUp() { s.stop() }
+
 // oldestWire is the wire version of MongoDB 5.0, the oldest that is tried to work.
 const oldestWire = 13
 

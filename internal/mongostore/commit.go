@@ -3,6 +3,7 @@ package mongostore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/troupe-im/troupe/actors"
@@ -122,9 +123,15 @@ func (s *Store) markAlone(ctx context.Context, works []*work) {
 	for _, w := range works {
 		p.marks = append(p.marks, w.marks...)
 	}
-	if err := s.project(ctx, &p); err != nil {
+	if s.away.Load() {
 		for _, w := range works {
-			w.refuse(err)
+			w.refuse(s.busy("marks", nil))
+		}
+		return
+	}
+	if err := s.project(ctx, &p); err != nil { // some may be written
+		for _, w := range works {
+			w.refuse(fmt.Errorf("mongostore: marks of %s: %w (%w)", w.session, actors.ErrUnknown, err))
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (s *Store) insertOnce(ctx context.Context, docs []*commitDoc, open []int, s
 	}
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) {
-		if !passes(err) {
+		if !passes(err) && ctx.Err() == nil {
 			for _, at := range open {
 				outcomes[at] = fmt.Errorf("mongostore: commit of %s: %w", docs[at].Session, err)
 			}

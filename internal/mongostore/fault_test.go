@@ -470,3 +470,36 @@ func TestStandingsKeepWhatWasChosen(t *testing.T) {
 		t.Errorf("Standings = %v, %v, want %v", got, err, want)
 	}
 }
+
+func TestACommitThatIsGivenUpEndsAndIsNotSaidToBeUndone(t *testing.T) {
+	uri := mongotest.URI(t)
+	at, err := url.Parse(uri)
+	if err != nil || strings.Contains(at.Host, ",") {
+		t.Skip("a wire goes to one server")
+	}
+	w := wireTo(t, at.Host)
+	s := openAt(t, Options{URI: w.uri(uri), Patience: time.Hour})
+	commit(t, s, creation(room, "ann"))
+	seen := make(chan struct{}, 1)
+	w.on(func(command, collection string) fault {
+		if command == "insert" && collection == inCommits {
+			select {
+			case seen <- struct{}{}:
+			default:
+			}
+			return swallowed
+		}
+		return broken
+	})
+	go func() {
+		<-seen
+		s.GiveUp()
+	}()
+	a := saying(room, 1, said(1, "ann", "a", "hello"))
+	if err := s.Commit([]*actors.Append{a}); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(a.Err, actors.ErrUnknown) {
+		t.Errorf("it says %v, which is definite", a.Err)
+	}
+}

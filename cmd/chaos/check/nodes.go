@@ -125,11 +125,12 @@ type Trouble struct {
 	What   string        `json:"what"`
 	Node   string        `json:"node,omitempty"`
 	Lasted time.Duration `json:"lasted"`
-	// Answered is the longest that a session took to acknowledge something again: from when
-	// it was first asked to after the begin, or after the end where nothing can be
-	// acknowledged before.
+	// Answered is the longest that a session said nothing to anybody while somebody waited
+	// for it: from when that was first so after the begin, or after the end where nothing can
+	// be acknowledged before. Who asks a node that hears nothing does not count so long.
 	Answered time.Duration `json:"answered"`
-	Waited   time.Duration `json:"waited"` // the longest that somebody waited for a message sent meanwhile, over all tries
+	Waited   time.Duration `json:"waited"`  // the longest that somebody waited for a message sent meanwhile, over all tries
+	Stalled  time.Duration `json:"stalled"` // for so long of Answered the machine let nobody work
 	Session  string        `json:"session,omitempty"`
 	Never    bool          `json:"never,omitempty"` // a session that was asked never answered again
 }
@@ -162,33 +163,24 @@ func (r *run) faults() (all []fault) {
 }
 
 func (r *run) troubles() (all []Trouble) {
-	for _, f := range r.faults() {
-		from := f.T
+	faults := r.faults()
+	silences := r.silences(faults)
+	for _, f := range faults {
+		from, next := f.T, cmp.Or(f.next, math.MaxInt64)
 		if f.Dark {
 			from = f.mended
 		}
 		t := Trouble{What: f.Verb, Node: f.Node, Lasted: time.Duration(f.mended - f.T)}
-		asked, answered := map[string]int64{}, map[string]int64{}
-		for _, o := range r.ops {
-			if o.Verb != history.Send || o.T < from || o.fail() {
+		for _, s := range silences {
+			if s.to <= from || s.from >= next {
 				continue
 			}
-			if _, ok := asked[o.Session]; !ok && o.T < f.next {
-				asked[o.Session] = o.T
-			}
-			if was, ok := answered[o.Session]; o.ok() && (!ok || o.end.T < was) {
-				answered[o.Session] = o.end.T
-			}
-		}
-		for _, s := range slices.Sorted(maps.Keys(asked)) {
-			end, ok := answered[s]
-			took := time.Duration(end - asked[s])
-			switch {
-			case !ok:
-				t.Never, t.Session = true, s
-			case end > f.next: // what came of it then is the next one's
+			began := max(s.from, from)
+			switch took := time.Duration(s.to - began); {
+			case s.ended && !t.Never:
+				t.Never, t.Answered, t.Stalled, t.Session = true, took, r.stalled(began, s.to), s.session
 			case took > t.Answered && !t.Never:
-				t.Answered, t.Session = took, s
+				t.Answered, t.Stalled, t.Session = took, r.stalled(began, s.to), s.session
 			}
 		}
 		for _, ops := range r.sends {
@@ -202,15 +194,17 @@ func (r *run) troubles() (all []Trouble) {
 }
 
 // answersAgain: whatever happens, each session acknowledges again within the time that is
-// promised, while it lasts or, where nothing can be acknowledged then, after.
+// promised, while it lasts or, where nothing can be acknowledged then, after. What the
+// machine itself stood still is not the server's.
 func answersAgain(r *run) {
 	for _, t := range r.troubles() {
 		switch {
 		case r.Answers == 0:
 		case t.Never:
 			r.say("live", t.Session, 0, "after %s %s it was asked and never acknowledged anything again", t.What, t.Node)
-		case t.Answered > time.Duration(r.Answers):
-			r.say("live", t.Session, 0, "%v after %s %s it acknowledged something again, %v are allowed", t.Answered.Round(time.Millisecond), t.What, t.Node, time.Duration(r.Answers))
+		case t.Answered-t.Stalled > time.Duration(r.Answers):
+			r.say("live", t.Session, 0, "%v after %s %s it acknowledged something again, %v are allowed (the machine stood still for %v)",
+				t.Answered.Round(time.Millisecond), t.What, t.Node, time.Duration(r.Answers), t.Stalled.Round(time.Millisecond))
 		}
 	}
 }
@@ -222,11 +216,15 @@ func printTroubles(w io.Writer, all []Trouble) {
 		kinds[t.What] = append(kinds[t.What], t)
 	}
 	for _, what := range slices.Sorted(maps.Keys(kinds)) {
-		var answered, waited, lasted time.Duration
+		var worst Trouble
+		var waited, lasted time.Duration
 		for _, t := range kinds[what] {
-			answered, waited, lasted = max(answered, t.Answered), max(waited, t.Waited), max(lasted, t.Lasted)
+			waited, lasted = max(waited, t.Waited), max(lasted, t.Lasted)
+			if t.Answered >= worst.Answered {
+				worst = t
+			}
 		}
-		fmt.Fprintf(w, "  %-40s %2d ×, up to %4.1f s: all sessions answer after %4.2f s, longest wait %5.2f s\n", what, len(kinds[what]),
-			lasted.Seconds(), answered.Seconds(), waited.Seconds())
+		fmt.Fprintf(w, "  %-40s %2d ×, up to %4.1f s: all sessions answer after %4.2f s (the machine stood still for %4.2f), longest wait %5.2f s\n", what, len(kinds[what]),
+			lasted.Seconds(), worst.Answered.Seconds(), worst.Stalled.Seconds(), waited.Seconds())
 	}
 }

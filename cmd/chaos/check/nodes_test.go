@@ -78,6 +78,39 @@ func TestWhatSeveralNodesMayNotDo(t *testing.T) {
 			s.now += 2000
 			told.T = s.now
 		}, "live"},
+		"the machine stood still so long, which is no breach": {func(s *story) {
+			s.Answers = 1000
+			s.trouble("kill", "n2", 10, false)
+			asked, told := s.do("ann.1", history.Send, "c1", "hello", 2)
+			s.now += 2000
+			told.T = s.now
+			s.add(history.Event{What: history.Stall, Began: asked.T + 100})
+		}, ""},
+		"one message is given up and the next is sent much later, which is no breach": {func(s *story) {
+			s.Answers = 1000
+			s.trouble("kill", "n2", 10, false)
+			_, told := s.do("ann.1", history.Send, "c8", "anybody?", 0)
+			told.What, told.Seq = history.Info, 0
+			s.now += 5000
+			s.do("ann.1", history.Send, "c1", "hello", 2)
+		}, ""},
+		"but it is when its client found nobody to ask again": {func(s *story) {
+			s.Answers = 1000
+			s.trouble("kill", "n2", 10, false)
+			_, told := s.do("ann.1", history.Send, "c8", "anybody?", 0)
+			told.What, told.Seq = history.Info, 0
+			s.now += 5000
+			s.do("ann.1", history.Send, "c8", "anybody?", 5)
+		}, "live"},
+		"who asks a node that hears nothing has no way to know": {func(s *story) {
+			s.Answers = 1000
+			s.trouble("a node is stopped", "n1", 10, false).Deaf = true
+			s.Events[len(s.Events)-1].T += 100
+			s.now -= 10
+			asked, told := s.do("ann.1", history.Send, "c1", "hello", 2)
+			s.now += 3000
+			asked.Node, told.Node, told.T = "n1", "n1", s.now
+		}, ""},
 		"not so where nothing can be acknowledged meanwhile": {func(s *story) {
 			s.Answers = 1000
 			s.trouble("the store is killed", "", 2000, true)

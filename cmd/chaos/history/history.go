@@ -25,6 +25,7 @@ const (
 	Fault = "fault" // something else begins that may go wrong: Verb says what
 	Mend  = "mend"  // and it is over
 	Left  = "left"  // a node that was asked to stop is gone
+	Stall = "stall" // the run itself could do nothing from Began on: the machine was busy with other things
 )
 
 // The verbs of operations.
@@ -53,6 +54,7 @@ type Event struct {
 	Conn   int    `json:"conn,omitempty"` // counts the client's connections from 1
 	Node   string `json:"node,omitempty"` // where that connection led to; of the nemesis: which it did something to
 	Dark   bool   `json:"dark,omitempty"` // of a fault: nothing can be acknowledged until it is mended
+	Deaf   bool   `json:"deaf,omitempty"` // of a fault: the node's clients are not heard, and are not told so
 
 	Op      int64    `json:"op,omitempty"` // unique in a run
 	Verb    string   `json:"verb,omitempty"`
@@ -78,7 +80,7 @@ type Event struct {
 	Epoch   string           `json:"epoch,omitempty"`
 	Resumed bool             `json:"resumed,omitempty"`
 	From    int64            `json:"from,omitempty"`  // the offset a resume was asked from
-	Began   int64            `json:"began,omitempty"` // of open: when it was asked for
+	Began   int64            `json:"began,omitempty"` // of open: when it was asked for; of a stall
 	Rows    []Row            `json:"rows,omitempty"`  // of open, and of update
 	Next    bool             `json:"next,omitempty"`  // of open: the list of rows goes on
 	Heads   map[string]int64 `json:"heads,omitempty"`

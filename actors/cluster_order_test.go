@@ -1,0 +1,129 @@
+package actors_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/troupe-im/troupe/actors"
+	"github.com/troupe-im/troupe/internal/peers"
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/pushctr"
+)
+
+// dictated is who is there, as a test says it.
+type dictated struct {
+	self actors.Member
+	seen func(actors.View)
+}
+
+func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error)) error {
+	d.self, d.seen = self, seen
+	seen(actors.View{Members: []actors.Member{self}})
+	return nil
+}
+func (d *dictated) Look()                       {}
+func (d *dictated) Leave(context.Context) error { return nil }
+func (d *dictated) Quit(context.Context) error  { return nil }
+
+// valve holds back what goes through it while it is shut.
+type valve struct {
+	*wires
+	mu   sync.Mutex
+	shut bool
+	held []func()
+}
+
+func (v *valve) Send(address string, e *peers.Envelope) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	pass := func() { v.wires.Send(address, e) }
+	if v.shut {
+		v.held = append(v.held, pass)
+		return
+	}
+	pass()
+}
+
+func (v *valve) set(shut bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.shut = shut; !shut {
+		for _, pass := range v.held {
+			pass()
+		}
+		v.held = nil
+	}
+}
+
+// ruled is a node of which a test says what it sees and what comes from it.
+type ruled struct {
+	*stage
+	members *dictated
+	out     *valve
+}
+
+func rule(t *testing.T, store actors.Journal, w *wires, address string) *ruled {
+	n := actors.New(actors.Config{Rate: -1}, store, pushctr.NewLocal(), anybody{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	r := &ruled{stage: &stage{t: t, node: n}, members: &dictated{}, out: &valve{wires: w}}
+	t.Cleanup(func() { n.Drain(canceled(), 0) })
+	if err := n.JoinCluster(t.Context(), actors.Cluster{Members: r.members, Listen: func(take func(*peers.Envelope)) (peers.Transport, string, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.to[address] = take
+		return r.out, address, nil
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// sees gives the node a view.
+func (r *ruled) sees(version int64, all ...actors.Member) {
+	r.members.seen(actors.View{Version: version, Members: all})
+}
+
+func (r *ruled) served() int64 {
+	s, _ := r.node.ClusterState()
+	return s.Served
+}
+
+func TestWhatWasSentBehindARequestThatIsGivenBackDoesNotOvertakeIt(t *testing.T) {
+	w := &wires{to: map[string]func(*peers.Envelope){}}
+	store := newStage(t, actors.Config{}).store
+	one, two := rule(t, store, w, "one"), rule(t, store, w, "two")
+	a, b := one.members.self, two.members.self
+	one.sees(1, a, b)
+	two.sees(1, a, b)
+	ann := one.dial("ann", "1")
+	room := ""
+	for room == "" || one.node.Owns(room) {
+		room = ann.create(protocol.SessionType_GROUP, "bob")
+	}
+	ann.send(room, "0", "hello")
+	leaving := b
+	leaving.Leaving = true
+	before := two.served()
+	two.sees(2, a, leaving) // the session is not its own for a moment
+	two.out.set(true)
+	var asked []string
+	asked = append(asked, ann.post(send(room, "1", "hello")))
+	eventually(t, "the first was given back", func() bool { return two.served() == before+1 })
+	two.sees(3, a, b)
+	for _, id := range []string{"2", "3"} {
+		asked = append(asked, ann.post(send(room, id, "hello")))
+	}
+	eventually(t, "the others came", func() bool { return two.served() == before+3 })
+	two.out.set(false)
+	last := int64(0)
+	for i, id := range asked {
+		f := ann.answer(id)
+		if seq := f.GetMsgSendReply().GetSeq(); f.Errcode != 0 || seq <= last {
+			t.Errorf("message %d is answered %v, the one before has seq %d", i+1, f, last)
+		} else {
+			last = seq
+		}
+	}
+}
