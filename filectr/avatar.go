@@ -46,7 +46,7 @@ const (
 // AvatarStore is the part of Store that keeps avatars. Whoever writes a user's or a
 // session's row, and what it names changes, has the store look at the old one.
 type AvatarStore interface {
-	// AddAvatar keeps a, ends the doubts of its contents, and notes it to be looked at.
+	// AddAvatar keeps a, ends its claims, and notes it to be looked at. ErrUnclaimed.
 	AddAvatar(ctx context.Context, a *Avatar) error
 	// Avatar gives the one with a path. None, or one that its holder's row does not name
 	// (any more), is protocol.NotFound.
@@ -112,32 +112,21 @@ func (c *Center) CopyAvatar(ctx context.Context, path string, user protocol.User
 	}
 	own := *a
 	own.Path, own.Of, own.Created = protocol.NewAvatar(), Holder{User: user}, c.now()
-	return own.Path, c.keepAvatar(ctx, &own, nil)
+	if err := c.claim(ctx, own.Sums(), own.Path, nil); err != nil {
+		return "", err
+	}
+	if _, err := c.store.Avatar(ctx, path); err != nil { // it is there still, so are its contents
+		return "", err
+	}
+	return own.Path, c.claimed(ctx, c.store.AddAvatar(ctx, &own), own.Sums(), own.Path)
 }
 
-// keepAvatar keeps a with its contents; without parts they are there already.
+// keepAvatar keeps a with its contents.
 func (c *Center) keepAvatar(ctx context.Context, a *Avatar, parts []part) error {
-	sums := a.Sums()
-	if err := c.store.Doubt(ctx, sums, c.now()); err != nil {
+	if err := c.claim(ctx, a.Sums(), a.Path, parts); err != nil {
 		return err
 	}
-	release := c.holding.hold(sums)
-	defer release()
-	for _, p := range parts {
-		if err := c.blobs.Put(ctx, p.sum, p.path); err != nil {
-			return err
-		}
-	}
-	if parts == nil {
-		for _, sum := range sums {
-			b, err := c.blobs.Open(ctx, sum)
-			if err != nil {
-				return fmt.Errorf("filectr: avatar %s: %w", a.Path, err)
-			}
-			b.Close()
-		}
-	}
-	return c.store.AddAvatar(ctx, a)
+	return c.claimed(ctx, c.store.AddAvatar(ctx, a), a.Sums(), a.Path)
 }
 
 // cut has a child cut out a picture's middle. Drafts that are given with an error are
@@ -217,7 +206,7 @@ func (c *Center) sweepAvatars(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("filectr: sweep: %w", err)
 		}
 		for _, path := range idle {
-			if err := c.store.RemoveAvatar(ctx, path, now.Add(-doubtKept)); err != nil && !errors.Is(err, ErrInUse) {
+			if err := c.store.RemoveAvatar(ctx, path, now.Add(-claimKept)); err != nil && !errors.Is(err, ErrInUse) {
 				return fmt.Errorf("filectr: sweep: %w", err)
 			}
 		}

@@ -78,20 +78,43 @@ func (b *Bucket) Put(ctx context.Context, sum Sum, path string) error {
 
 // Open fills Blobs.
 func (b *Bucket) Open(ctx context.Context, sum Sum) (Blob, error) {
-	object, err := b.client.GetObject(ctx, b.s3.Bucket, b.key(sum), minio.GetObjectOptions{})
+	for range 3 { // one that is being returned may be missed in both places
+		if blob, err := b.open(ctx, b.key(sum)); err != ErrNoBlob {
+			return blob, err
+		}
+		copies, err := b.list(ctx, b.asideKey(sum.String()+"."), time.Now().Add(time.Hour))
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range copies {
+			if blob, err := b.open(ctx, b.asideOf(a)); err != ErrNoBlob {
+				return blob, err
+			}
+		}
+		if len(copies) == 0 {
+			break
+		}
+	}
+	return b.open(ctx, b.key(sum))
+}
+
+func (b *Bucket) open(ctx context.Context, key string) (Blob, error) {
+	object, err := b.client.GetObject(ctx, b.s3.Bucket, key, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("filectr: S3: %w", err)
 	}
 	info, err := object.Stat()
 	if err != nil {
 		object.Close()
-		if minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
+		if noObject(err) {
 			return nil, ErrNoBlob
 		}
 		return nil, fmt.Errorf("filectr: S3: %w", err)
 	}
 	return &objectBlob{object, info.Size}, nil
 }
+
+func noObject(err error) bool { return minio.ToErrorResponse(err).StatusCode == http.StatusNotFound }
 
 // objectBlob is an object that knows its size.
 type objectBlob struct {
@@ -101,12 +124,74 @@ type objectBlob struct {
 
 func (o *objectBlob) Size() int64 { return o.size }
 
-// Delete fills Blobs.
-func (b *Bucket) Delete(ctx context.Context, sum Sum) error {
-	if err := b.client.RemoveObject(ctx, b.s3.Bucket, b.key(sum), minio.RemoveObjectOptions{}); err != nil && minio.ToErrorResponse(err).StatusCode != http.StatusNotFound {
+// asideKey is the name of copies that were set aside: PREFIX/aside/SUM.NAME.
+func (b *Bucket) asideKey(name string) string {
+	return path.Join(b.s3.Prefix, "aside") + "/" + name
+}
+
+func (b *Bucket) asideOf(a Aside) string { return b.asideKey(a.Sum.String() + "." + a.Name) }
+
+// copy has the store copy an object. ErrNoBlob: there is none.
+func (b *Bucket) copy(ctx context.Context, from, to string) error {
+	_, err := b.client.CopyObject(ctx, minio.CopyDestOptions{Bucket: b.s3.Bucket, Object: to}, minio.CopySrcOptions{Bucket: b.s3.Bucket, Object: from})
+	switch {
+	case err == nil:
+		return nil
+	case noObject(err):
+		return ErrNoBlob
+	}
+	return fmt.Errorf("filectr: S3: %w", err)
+}
+
+func (b *Bucket) remove(ctx context.Context, key string) error {
+	if err := b.client.RemoveObject(ctx, b.s3.Bucket, key, minio.RemoveObjectOptions{}); err != nil && !noObject(err) {
 		return fmt.Errorf("filectr: S3: %w", err)
 	}
 	return nil
+}
+
+// SetAside fills Blobs. An answer that is lost leaves a copy aside, and it is not known then
+// whether the removal is still to come: that is why copies are settled an hour later.
+func (b *Bucket) SetAside(ctx context.Context, sum Sum) (Aside, error) {
+	a := newAside(sum)
+	if err := b.copy(ctx, b.key(sum), b.asideOf(a)); err != nil {
+		return a, err
+	}
+	return a, b.remove(ctx, b.key(sum))
+}
+
+// Return fills Blobs.
+func (b *Bucket) Return(ctx context.Context, a Aside) error {
+	err := b.copy(ctx, b.asideOf(a), b.key(a.Sum))
+	if err == ErrNoBlob {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.Drop(ctx, a)
+}
+
+// Drop fills Blobs.
+func (b *Bucket) Drop(ctx context.Context, a Aside) error { return b.remove(ctx, b.asideOf(a)) }
+
+// Asides fills Blobs.
+func (b *Bucket) Asides(ctx context.Context, before time.Time) ([]Aside, error) {
+	return b.list(ctx, b.asideKey(""), before)
+}
+
+func (b *Bucket) list(ctx context.Context, prefix string, before time.Time) (all []Aside, err error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the listing
+	defer cancel()
+	for object := range b.client.ListObjects(ctx, b.s3.Bucket, minio.ListObjectsOptions{Prefix: prefix}) {
+		if object.Err != nil {
+			return nil, fmt.Errorf("filectr: S3: %w", object.Err)
+		}
+		if a, ok := parseAside(path.Base(object.Key), before); ok {
+			all = append(all, a)
+		}
+	}
+	return all, nil
 }
 
 // Ready fills Blobs.

@@ -147,8 +147,6 @@ func (c *Center) PutBack(ctx context.Context, dir string, deep bool) (got Collec
 }
 
 func (c *Center) putBack(ctx context.Context, sum Sum, path string, deep bool) (n int64, passed bool, err error) {
-	release := c.holding.hold([]Sum{sum})
-	defer release()
 	if has, err := c.store.HasContent(ctx, sum); err != nil || !has {
 		return 0, !has, err
 	}

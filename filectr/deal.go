@@ -147,17 +147,10 @@ func (c *Center) decide(ctx context.Context, f *File, d Decision, by string) err
 		return c.store.PutDeal(ctx, f.ID, deal, f.state())
 	}
 	sums := deal.Picture.Sums()
-	if err := c.store.Doubt(ctx, sums, c.now()); err != nil {
+	if err := c.claim(ctx, sums, f.ID, made); err != nil {
 		return err
 	}
-	release := c.holding.hold(sums)
-	defer release()
-	for _, p := range made {
-		if err := c.blobs.Put(ctx, p.sum, p.path); err != nil {
-			return err
-		}
-	}
-	return c.store.PutDeal(ctx, f.ID, deal, f.state())
+	return c.claimed(ctx, c.store.PutDeal(ctx, f.ID, deal, f.state()), sums, f.ID)
 }
 
 // replacement makes a picture that is to stand in another's place, as an upload is made

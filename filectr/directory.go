@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -89,7 +90,7 @@ func (d *Directory) put(to, path string) error {
 
 // Open fills Blobs.
 func (d *Directory) Open(_ context.Context, sum Sum) (Blob, error) {
-	f, err := os.Open(d.path(sum))
+	f, err := d.find(sum)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoBlob
 	}
@@ -111,12 +112,80 @@ type fileBlob struct {
 
 func (b *fileBlob) Size() int64 { return b.size }
 
-// Delete fills Blobs. It need not be durable: whoever deletes asks again until it is noted.
-func (d *Directory) Delete(_ context.Context, sum Sum) error {
-	if err := os.Remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// find opens a content in its place, or set aside. It looks at both again, as one that is
+// being returned may be missed in both.
+func (d *Directory) find(sum Sum) (f *os.File, err error) {
+	for range 3 {
+		if f, err = os.Open(d.path(sum)); !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+		copies, err := filepath.Glob(d.path(sum) + ".*" + asideExt)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range copies {
+			if f, err := os.Open(path); !errors.Is(err, fs.ErrNotExist) {
+				return f, err
+			}
+		}
+	}
+	return nil, err
+}
+
+// asideExt ends the names of copies that were set aside: SUM.NAME in the place of SUM.
+const asideExt = ".aside"
+
+func (d *Directory) aside(a Aside) string { return d.path(a.Sum) + "." + a.Name + asideExt }
+
+// SetAside fills Blobs. It is durable, so that a content whose rows are gone is found again.
+func (d *Directory) SetAside(_ context.Context, sum Sum) (Aside, error) {
+	a := newAside(sum)
+	err := os.Rename(d.path(sum), d.aside(a))
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, ErrNoBlob
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(d.path(sum)))
+	}
+	if err != nil {
+		return a, fmt.Errorf("filectr: %w", err)
+	}
+	return a, nil
+}
+
+// Return fills Blobs.
+func (d *Directory) Return(_ context.Context, a Aside) error {
+	err := os.Rename(d.aside(a), d.path(a.Sum))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(d.path(a.Sum)))
+	}
+	if err != nil {
 		return fmt.Errorf("filectr: %w", err)
 	}
 	return nil
+}
+
+// Drop fills Blobs. It need not be durable: what comes back after a crash is found by Asides.
+func (d *Directory) Drop(_ context.Context, a Aside) error {
+	if err := os.Remove(d.aside(a)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("filectr: %w", err)
+	}
+	return nil
+}
+
+// Asides fills Blobs.
+func (d *Directory) Asides(_ context.Context, before time.Time) (all []Aside, err error) {
+	paths, err := filepath.Glob(filepath.Join(d.dir, "??", "*"+asideExt))
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), asideExt)
+		if a, ok := parseAside(filepath.Base(filepath.Dir(path))+name, before); ok {
+			all = append(all, a)
+		}
+	}
+	return all, err
 }
 
 // Ready fills Blobs.

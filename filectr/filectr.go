@@ -124,7 +124,6 @@ type Center struct {
 	blobs    Blobs
 	now      func() time.Time
 	log      *slog.Logger
-	holding  stripes
 	uploads  *places
 	begun    unfinished
 	decoding chan struct{} // and for each that is decoded

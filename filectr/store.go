@@ -127,6 +127,9 @@ func (e ErrQuota) Error() string {
 // ErrInUse says that something refers to what was to be removed.
 var ErrInUse = errors.New("it is in use")
 
+// ErrUnclaimed says that a claim on a content was ended, or never made: it may be gone.
+var ErrUnclaimed = errors.New("filectr: a content has not been claimed, or too long ago")
+
 // Store is where files' rows are kept. Whatever a method writes is durable when it
 // returns. A row that isn't there is a protocol.NotFound error.
 //
@@ -150,19 +153,25 @@ type Store interface {
 	// of its visitors among them.
 	UsedIn(ctx context.Context, app string, guests bool) (int64, error)
 
-	// Doubt notes contents that are about to be kept, before any file has them.
-	Doubt(ctx context.Context, sums []Sum, at time.Time) error
-	// Doubtful gives contents noted before a time, by Doubt or as their last file went,
-	// that no file has.
+	// Claim notes contents that are about to be kept for a file, by its id, or an avatar, by
+	// its path. Whoever puts one where contents are claims it before.
+	Claim(ctx context.Context, sums []Sum, by string, at time.Time) error
+	// Doubtful gives contents that were claimed before a time, or whose last file went before.
 	Doubtful(ctx context.Context, before time.Time, limit int) ([]Sum, error)
 	// HasContent says whether a file has a content.
 	HasContent(ctx context.Context, sum Sum) (bool, error)
-	// Forget ends the note of a content. ErrInUse: a file has it.
-	Forget(ctx context.Context, sum Sum) error
+	// Unclaim ends claims of before a time on a content that a file has.
+	Unclaim(ctx context.Context, sum Sum, before time.Time) error
+	// Condemn ends what is noted of a content: that its last file went, and claims of before a
+	// time, whose files cannot be added any more. It says that nobody is left then: no file has
+	// it and nobody has claimed it since.
+	Condemn(ctx context.Context, sum Sum, before time.Time) (bool, error)
+	// Wanted says whether a file has a content, or anything is noted of it.
+	Wanted(ctx context.Context, sum Sum) (bool, error)
 
-	// AddFile keeps a file instead of the reservation with its id, and ends the doubts
-	// of its contents. ErrQuota: it is larger than what was reserved, and there is no
-	// room for that. No reservation is protocol.NotFound.
+	// AddFile keeps a file instead of the reservation with its id, and ends its claims.
+	// ErrUnclaimed; ErrQuota: it is larger than what was reserved, and there is no room for
+	// that. No reservation is protocol.NotFound.
 	AddFile(ctx context.Context, f *File, q Quota) error
 	File(ctx context.Context, id protocol.FileID) (*File, error)
 	// Files gives a user's files, from after on in order of their ids.
@@ -171,8 +180,8 @@ type Store interface {
 	Standing(ctx context.Context, id protocol.FileID, user protocol.UserID, now time.Time) (Standing, error)
 	// PutDeal writes down what was decided of a file, or that it waits, where its state was
 	// was until now; else it is protocol.Conflict. What stands in its place counts against
-	// the room of who uploaded it, whatever its quota, and its contents are the file's until
-	// another deal is put.
+	// the room of who uploaded it, whatever its quota, and its contents, which were claimed by
+	// the file's id, are the file's until another deal is put. ErrUnclaimed.
 	PutDeal(ctx context.Context, id protocol.FileID, d *Deal, was State) error
 	// Reviews gives files whose deal is Pending and due at now or before, those first that
 	// wait for longest, and when the first of the others is due; zero: there is none.

@@ -12,9 +12,6 @@ import (
 // read it by then, but somebody may have been forwarding it.
 const droppedKept = time.Hour
 
-// doubtKept is how long a content may be on its way to its file.
-const doubtKept = time.Hour
-
 // Run keeps house until ctx ends: it removes what nobody can read, and has what waits
 // for a review looked at.
 func (c *Center) Run(ctx context.Context) error {
@@ -55,7 +52,7 @@ func (c *Center) Sweep(ctx context.Context) error {
 			return fmt.Errorf("filectr: sweep: %w", err)
 		}
 		for _, id := range ids {
-			if err := c.store.RemoveFile(ctx, id, now.Add(-doubtKept)); err != nil && !errors.Is(err, ErrInUse) {
+			if err := c.store.RemoveFile(ctx, id, now.Add(-claimKept)); err != nil && !errors.Is(err, ErrInUse) {
 				return fmt.Errorf("filectr: sweep: %w", err)
 			}
 		}
@@ -65,7 +62,7 @@ func (c *Center) Sweep(ctx context.Context) error {
 		return err
 	}
 	for more := true; more; {
-		sums, err := c.store.Doubtful(ctx, now.Add(time.Nanosecond-doubtKept), sweepPage)
+		sums, err := c.store.Doubtful(ctx, c.claimsSince(), sweepPage)
 		if err != nil {
 			return fmt.Errorf("filectr: sweep: %w", err)
 		}
@@ -76,20 +73,10 @@ func (c *Center) Sweep(ctx context.Context) error {
 		}
 		more = len(sums) == sweepPage
 	}
+	if err := c.settle(ctx); err != nil {
+		return fmt.Errorf("filectr: sweep: %w", err)
+	}
 	return nil
-}
-
-// discard deletes a content that no file has, unless one has got it meanwhile.
-func (c *Center) discard(ctx context.Context, sum Sum) error {
-	release := c.holding.hold([]Sum{sum})
-	defer release()
-	if has, err := c.store.HasContent(ctx, sum); err != nil || has {
-		return err
-	}
-	if err := c.blobs.Delete(ctx, sum); err != nil {
-		return err
-	}
-	return c.store.Forget(ctx, sum)
 }
 
 // Still calls f while nothing is deleted: a copy of the rows that is made first, and

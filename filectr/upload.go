@@ -243,19 +243,12 @@ func (c *Center) keep(ctx context.Context, a *arrived) (*File, error) {
 		return nil, err
 	}
 	sums := f.Sums()
-	if err := c.store.Doubt(ctx, sums, c.now()); err != nil {
+	if err := c.claim(ctx, sums, f.ID, parts); err != nil {
 		return nil, err
-	}
-	release := c.holding.hold(sums)
-	defer release()
-	for _, p := range parts {
-		if err := c.blobs.Put(ctx, p.sum, p.path); err != nil {
-			return nil, err
-		}
 	}
 	q := c.quota(a.app, a.guest)
 	f.Deal = c.begins(f)
-	if err := c.store.AddFile(ctx, f, q); err != nil {
+	if err := c.claimed(ctx, c.store.AddFile(ctx, f, q), sums, f.ID); err != nil {
 		return nil, noRoom(err, q)
 	}
 	if f.Deal != nil {

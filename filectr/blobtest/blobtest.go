@@ -11,8 +11,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/troupe-im/troupe/filectr"
 )
@@ -30,6 +32,9 @@ func Blobs(t *testing.T, open func(t *testing.T) filectr.Blobs) {
 		{"PuttingTwiceIsOnce", putTwice},
 		{"DeletedContentIsGoneAndMayComeAgain", deleted},
 		{"WhoReadsADeletedContentReadsToItsEnd", readWhileDeleted},
+		{"WhatIsSetAsideIsReadAndReturned", readAside},
+		{"WhatIsPutAnewIsNotTheCopyThatWasSetAside", asideBesideNew},
+		{"CopiesThatWereSetAsideAreKnown", asidesAreKnown},
 		{"ManyAtOnceHarmNobody", manyAtOnce},
 		{"ReaderSeesAllOrNothing", allOrNothing},
 		{"FileThatIsNotThereIsNotKept", noFile},
@@ -123,8 +128,88 @@ func notThere(t *testing.T, b filectr.Blobs) {
 	if _, err := b.Open(ctx, filectr.Sum{1}); !errors.Is(err, filectr.ErrNoBlob) {
 		t.Errorf("Open: %v, want ErrNoBlob", err)
 	}
-	if err := b.Delete(ctx, filectr.Sum{1}); err != nil {
-		t.Errorf("Delete: %v", err)
+	if _, err := b.SetAside(ctx, filectr.Sum{1}); !errors.Is(err, filectr.ErrNoBlob) {
+		t.Errorf("SetAside: %v, want ErrNoBlob", err)
+	}
+}
+
+// remove ends a content.
+func remove(t *testing.T, b filectr.Blobs, sum filectr.Sum) {
+	t.Helper()
+	if err := b.Drop(ctx, setAside(t, b, sum)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setAside(t *testing.T, b filectr.Blobs, sum filectr.Sum) filectr.Aside {
+	t.Helper()
+	a, err := b.SetAside(ctx, sum)
+	if err != nil || a.Sum != sum {
+		t.Fatalf("SetAside: %v, %v", a, err)
+	}
+	return a
+}
+
+func readAside(t *testing.T, b filectr.Blobs) {
+	content := random(5000)
+	sum := put(t, b, content)
+	aside := setAside(t, b, sum)
+	if !bytes.Equal(read(t, b, sum), content) {
+		t.Error("aside it is another one")
+	}
+	if _, err := b.SetAside(ctx, sum); !errors.Is(err, filectr.ErrNoBlob) {
+		t.Errorf("set aside once more: %v, want ErrNoBlob", err)
+	}
+	for range 2 { // the second time it is there no more
+		if err := b.Return(ctx, aside); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Drop(ctx, aside); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, b, sum), content) {
+		t.Error("returned it is another one")
+	}
+}
+
+func asideBesideNew(t *testing.T, b filectr.Blobs) {
+	content := random(5000)
+	sum := put(t, b, content)
+	first := setAside(t, b, sum)
+	put(t, b, content)
+	second := setAside(t, b, sum)
+	put(t, b, content)
+	if err := b.Drop(ctx, first); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, b, sum), content) {
+		t.Error("what was put there since went with the copy")
+	}
+	if err := b.Return(ctx, second); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, b, sum)
+	if _, err := b.Open(ctx, sum); !errors.Is(err, filectr.ErrNoBlob) {
+		t.Errorf("a copy is left: %v", err)
+	}
+}
+
+func asidesAreKnown(t *testing.T, b filectr.Blobs) {
+	put(t, b, random(10))
+	first := setAside(t, b, put(t, b, random(100)))
+	between := time.Now()
+	second := setAside(t, b, put(t, b, random(100)))
+	for at, want := range map[time.Time][]filectr.Aside{between: {first}, between.Add(time.Hour): {first, second}, between.Add(-time.Hour): nil} {
+		got, err := b.Asides(ctx, at)
+		if err != nil || len(got) != len(want) {
+			t.Errorf("there are %v, %v, want %v", got, err, want)
+		}
+		for _, a := range want {
+			if !slices.Contains(got, a) {
+				t.Errorf("%v is not in %v", a, got)
+			}
+		}
 	}
 }
 
@@ -139,9 +224,7 @@ func putTwice(t *testing.T, b filectr.Blobs) {
 func deleted(t *testing.T, b filectr.Blobs) {
 	content, other := random(5000), random(5000)
 	sum, kept := put(t, b, content), put(t, b, other)
-	if err := b.Delete(ctx, sum); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, b, sum)
 	if _, err := b.Open(ctx, sum); !errors.Is(err, filectr.ErrNoBlob) {
 		t.Errorf("Open: %v, want ErrNoBlob", err)
 	}
@@ -166,9 +249,7 @@ func readWhileDeleted(t *testing.T, b filectr.Blobs) {
 	if _, err := io.ReadFull(blob, first); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Delete(ctx, sum); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, b, sum)
 	rest, err := io.ReadAll(blob)
 	if err == nil && !bytes.Equal(append(first, rest...), content) {
 		t.Errorf("%d bytes of %d came without an error", len(first)+len(rest), len(content))

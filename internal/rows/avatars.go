@@ -51,8 +51,9 @@ func (s *Store) AddAvatar(ctx context.Context, a *filectr.Avatar) error {
 	}
 	return s.update(ctx, func(t *tx) error {
 		for _, sum := range a.Sums() {
-			t.put(blobKey(sum, code), nil)
-			t.delete(doubtKey(sum))
+			if err := t.hold(sum, code, a.Path); err != nil {
+				return err
+			}
 		}
 		t.put(avatarIdleKey(nanos(a.Created), code), nil)
 		return putRow(t, rowKey(tableAvatar, code), avatarRow{

@@ -104,9 +104,10 @@ func (s *Store) PutDeal(ctx context.Context, id protocol.FileID, d *filectr.Deal
 			}
 		}
 		for _, sum := range has {
-			if !slices.Contains(had, sum) {
-				t.put(blobKey(sum, id), nil)
-				t.delete(doubtKey(sum))
+			if slices.Contains(had, sum) {
+				t.delete(claimKey(sum, id))
+			} else if err := t.hold(sum, id, id); err != nil {
+				return err
 			}
 		}
 		if n := f.Bytes() - before; n != 0 {

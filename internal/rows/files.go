@@ -101,57 +101,6 @@ func (s *Store) UsedIn(ctx context.Context, app string, guests bool) (int64, err
 	return getNumber(s.with(ctx), appRoomKey(app, guests))
 }
 
-// Doubt fills filectr.Store. A content that a file has is not noted.
-func (s *Store) Doubt(ctx context.Context, sums []filectr.Sum, at time.Time) error {
-	return s.update(ctx, func(t *tx) error {
-		for _, sum := range sums {
-			if err := t.doubt(sum, at); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// doubt notes a content unless a file has it.
-func (t *tx) doubt(sum filectr.Sum, at time.Time) error {
-	used, err := t.has(sum)
-	if err == nil && !used {
-		t.put(doubtKey(sum), number(nanos(at)))
-	}
-	return err
-}
-
-// has says whether a file or an avatar has a content.
-func (t *tx) has(sum filectr.Sum) (has bool, err error) {
-	err = t.scanPrefix(blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
-	return has, err
-}
-
-// Doubtful fills filectr.Store.
-func (s *Store) Doubtful(ctx context.Context, before time.Time, limit int) (sums []filectr.Sum, err error) {
-	err = s.scanPrefix(ctx, []byte{tableLoose, looseBlob}, func(key, value []byte) error {
-		at, err := parseNumber(value)
-		if err != nil || len(key) != 2+len(filectr.Sum{}) {
-			return bad(key, either(err, errShort))
-		}
-		if len(sums) == limit {
-			return errEnough
-		}
-		if at < nanos(before) {
-			sums = append(sums, filectr.Sum(key[2:]))
-		}
-		return nil
-	})
-	return sums, err
-}
-
-// HasContent fills filectr.Store.
-func (s *Store) HasContent(ctx context.Context, sum filectr.Sum) (has bool, err error) {
-	err = s.scanPrefix(ctx, blobKey(sum, ""), func([]byte, []byte) error { has = true; return errEnough })
-	return has, err
-}
-
 // Contents calls each with every content that a file has, once.
 func (s *Store) Contents(ctx context.Context, each func(filectr.Sum) error) error {
 	return contents(func(each func(key, value []byte) error) error {
@@ -182,17 +131,6 @@ func contents(scan func(each func(key, value []byte) error) error, each func(fil
 	})
 }
 
-// Forget fills filectr.Store.
-func (s *Store) Forget(ctx context.Context, sum filectr.Sum) error {
-	return s.update(ctx, func(t *tx) error {
-		if used, err := t.has(sum); err != nil || used {
-			return either(err, filectr.ErrInUse)
-		}
-		t.delete(doubtKey(sum))
-		return nil
-	})
-}
-
 // AddFile fills filectr.Store.
 func (s *Store) AddFile(ctx context.Context, f *filectr.File, q filectr.Quota) error {
 	return s.update(ctx, func(t *tx) error {
@@ -208,8 +146,9 @@ func (s *Store) AddFile(ctx context.Context, f *filectr.File, q filectr.Quota) e
 		}
 		t.delete(rowKey(tableReserved, f.ID))
 		for _, sum := range f.Sums() {
-			t.put(blobKey(sum, f.ID), nil)
-			t.delete(doubtKey(sum))
+			if err := t.hold(sum, f.ID, f.ID); err != nil {
+				return err
+			}
 		}
 		since := nanos(f.Created)
 		t.put(rowKey(tableFiles, f.Owner, f.ID), nil)

@@ -26,7 +26,8 @@ const (
 // The second byte of keys in tableLoose.
 const (
 	looseFile = 0 // since 8, file → nothing
-	looseBlob = 1 // sum → noted at 8
+	looseBlob = 1 // sum → noted at 8: no file has it since
+	looseUpon = 2 // sum, who → claimed at 8: somebody is about to keep it
 )
 
 type fileRow struct {
@@ -129,6 +130,11 @@ func looseKey(since int64, id protocol.FileID) []byte {
 }
 
 func doubtKey(sum filectr.Sum) []byte { return append([]byte{tableLoose, looseBlob}, sum[:]...) }
+
+// claimKey is the row of a claim; "" begins those of everybody.
+func claimKey(sum filectr.Sum, by string) []byte {
+	return append(append([]byte{tableLoose, looseUpon}, sum[:]...), by...)
+}
 
 func blobKey(sum filectr.Sum, id protocol.FileID) []byte {
 	return append(append([]byte{tableBlob}, sum[:]...), id...)

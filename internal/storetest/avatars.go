@@ -38,7 +38,7 @@ func Avatars(t *testing.T, open func(t *testing.T) AvatarStore) {
 func avatar(t *testing.T, s AvatarStore, of filectr.Holder, first byte) *filectr.Avatar {
 	t.Helper()
 	a := &filectr.Avatar{Path: protocol.NewAvatar(), Of: of, Small: filectr.Sum{first}, Large: filectr.Sum{first + 1}, Tile: filectr.Sum{first + 2}, Created: fileTime}
-	must(t, s.Doubt(background, a.Sums(), time.Now()))
+	must(t, s.Claim(background, a.Sums(), a.Path, time.Now()))
 	must(t, s.AddAvatar(background, a))
 	return a
 }

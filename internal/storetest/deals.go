@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -19,7 +20,7 @@ func waits(due time.Duration) *filectr.Deal {
 func keepDealt(t testing.TB, s FileStore, owner string, sum filectr.Sum, d *filectr.Deal) *filectr.File {
 	t.Helper()
 	f := &filectr.File{ID: reserve(t, s, owner, 10), Owner: owner, Name: "a.png", Mime: "image/png", Kind: filectr.Image, Size: 10, Sum: sum, Created: fileTime, Deal: d}
-	if err := s.AddFile(background, f, plenty); err != nil {
+	if err := add(t, s, f, plenty); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -124,8 +125,15 @@ func replacedFile(t *testing.T, s FileStore) {
 			t.Errorf("contents are %v, want %v", got, want)
 		}
 	}
-	must(t, s.Doubt(background, []filectr.Sum{{10}, {11}}, fileTime))
-	must(t, s.PutDeal(background, f.ID, other(10, 100), filectr.Pending))
+	put := func(d *filectr.Deal, was filectr.State) {
+		t.Helper()
+		must(t, s.Claim(background, d.Picture.Sums(), f.ID, fileTime))
+		must(t, s.PutDeal(background, f.ID, d, was))
+	}
+	if err := s.PutDeal(background, f.ID, other(10, 100), filectr.Pending); !errors.Is(err, filectr.ErrUnclaimed) {
+		t.Errorf("without a claim: %v, want ErrUnclaimed", err)
+	}
+	put(other(10, 100), filectr.Pending)
 	dealtIs(t, s, f.ID, other(10, 100))
 	contents(1, 10, 11)
 	used(t, s, "ann", 115)
@@ -135,7 +143,7 @@ func replacedFile(t *testing.T, s FileStore) {
 	if err != nil || len(doubt) != 0 {
 		t.Errorf("doubtful are %v, %v", doubt, err)
 	}
-	must(t, s.PutDeal(background, f.ID, other(20, 50), filectr.Replaced))
+	put(other(20, 50), filectr.Replaced)
 	contents(1, 20, 21)
 	used(t, s, "ann", 65)
 	doubt, err = s.Doubtful(background, fileTime.Add(time.Hour), 10)
@@ -145,7 +153,7 @@ func replacedFile(t *testing.T, s FileStore) {
 	must(t, s.PutDeal(background, f.ID, &filectr.Deal{State: filectr.Allowed, At: fileTime}, filectr.Replaced))
 	contents(1)
 	used(t, s, "ann", 10)
-	must(t, s.PutDeal(background, f.ID, other(1, 10), filectr.Allowed)) // the same content as the file's own
+	put(other(1, 10), filectr.Allowed) // the same content as the file's own
 	contents(1, 2)
 	must(t, s.RemoveFile(background, f.ID, fileTime))
 	contents()

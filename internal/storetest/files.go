@@ -32,6 +32,7 @@ func Files(t *testing.T, open func(t *testing.T) FileStore) {
 		{"FileLargerThanItsReservationNeedsRoom", largerFile},
 		{"ReservationsAreKnownToTheNextProcess", reservationsAreKnown},
 		{"ContentIsDoubtfulUntilAFileHasIt", doubtful},
+		{"ContentIsCondemnedWhenNobodyHasItNorClaimsIt", condemn},
 		{"ContentOfTwoFilesIsKeptForTheSecond", sharedContent},
 		{"UnsentFileIsItsOwnersAlone", unsentFile},
 		{"SentFileIsItsSessionsToo", sentFile},
@@ -74,7 +75,7 @@ func reserve(t testing.TB, s FileStore, user string, bytes int64) string {
 func keep(t testing.TB, s FileStore, owner string, sum filectr.Sum) *filectr.File {
 	t.Helper()
 	f := &filectr.File{ID: reserve(t, s, owner, 10), Owner: owner, Name: "a.txt", Mime: "text/plain", Kind: filectr.Document, Size: 10, Sum: sum, Created: fileTime}
-	if err := s.AddFile(background, f, plenty); err != nil {
+	if err := add(t, s, f, plenty); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -93,7 +94,7 @@ func fileComesBack(t *testing.T, s FileStore) {
 		Created: began, Width: 30, Height: 20, Frames: 3, Placeholder: "LEHV6nWB2yk8", Duration: time.Second, Peaks: []byte{1, 2},
 		Thumbs: []filectr.Thumb{{Size: "small", Sum: filectr.Sum{2}, Mime: "image/jpeg", Bytes: 200, Width: 3, Height: 2}},
 	}
-	must(t, s.AddFile(background, f, plenty))
+	must(t, add(t, s, f, plenty))
 	got, err := s.File(background, f.ID)
 	if err != nil || !got.Created.Equal(f.Created) {
 		t.Fatalf("%+v, %v", got, err)
@@ -173,12 +174,12 @@ func quotaOfAll(t *testing.T, s FileStore) {
 func largerFile(t *testing.T, s FileStore) {
 	q := filectr.Quota{User: 100, All: 100}
 	f := &filectr.File{ID: reserve(t, s, "ann", 10), Owner: "ann", Size: 101, Sum: filectr.Sum{1}, Created: fileTime}
-	if err := s.AddFile(background, f, q); !errors.As(err, &filectr.ErrQuota{}) {
+	if err := add(t, s, f, q); !errors.As(err, &filectr.ErrQuota{}) {
 		t.Errorf("%v, want ErrQuota", err)
 	}
 	used(t, s, "ann", 10)
 	f.Size = 100
-	must(t, s.AddFile(background, f, q))
+	must(t, add(t, s, f, q))
 	used(t, s, "ann", 100)
 }
 
@@ -199,26 +200,92 @@ func doubts(t testing.TB, s FileStore, want ...filectr.Sum) {
 	}
 }
 
+// add adds a file whose contents it claims before.
+func add(t testing.TB, s FileStore, f *filectr.File, q filectr.Quota) error {
+	t.Helper()
+	if err := s.Claim(background, f.Sums(), f.ID, fileTime); err != nil {
+		return err
+	}
+	return s.AddFile(background, f, q)
+}
+
 func doubtful(t *testing.T, s FileStore) {
 	now := time.Now()
-	must(t, s.Doubt(background, []filectr.Sum{{1}, {2}}, now))
+	must(t, s.Claim(background, []filectr.Sum{{1}, {2}}, "one", now))
+	must(t, s.Claim(background, []filectr.Sum{{2}}, "two", now))
 	if early, err := s.Doubtful(background, now, 10); err != nil || len(early) > 0 {
-		t.Errorf("before it was noted: %v, %v", early, err)
+		t.Errorf("before they were claimed: %v, %v", early, err)
 	}
 	doubts(t, s, filectr.Sum{1}, filectr.Sum{2})
-	f := keep(t, s, "ann", filectr.Sum{1})
-	doubts(t, s, filectr.Sum{2})
-	must(t, s.Forget(background, filectr.Sum{2}))
-	if err := s.Forget(background, filectr.Sum{1}); !errors.Is(err, filectr.ErrInUse) {
-		t.Errorf("%v, want ErrInUse", err)
-	}
-	must(t, s.Doubt(background, []filectr.Sum{{1}}, now))
-	doubts(t, s)
+	f := keep(t, s, "ann", filectr.Sum{3})
+	doubts(t, s, filectr.Sum{1}, filectr.Sum{2})
 	must(t, s.RemoveFile(background, f.ID, now))
-	doubts(t, s, filectr.Sum{1})
-	if has, err := s.HasContent(background, filectr.Sum{1}); err != nil || has {
+	doubts(t, s, filectr.Sum{3}, filectr.Sum{1}, filectr.Sum{2})
+	if has, err := s.HasContent(background, filectr.Sum{3}); err != nil || has {
 		t.Errorf("%v, %v: no file has it any more", has, err)
 	}
+}
+
+func condemned(t testing.TB, s FileStore, sum filectr.Sum, before time.Time, want bool) {
+	t.Helper()
+	if got, err := s.Condemn(background, sum, before); err != nil || got != want {
+		t.Errorf("%v is condemned: %v, %v, want %v", sum[0], got, err, want)
+	}
+}
+
+func isWanted(t testing.TB, s FileStore, sum filectr.Sum, want bool) {
+	t.Helper()
+	if got, err := s.Wanted(background, sum); err != nil || got != want {
+		t.Errorf("%v is wanted: %v, %v, want %v", sum[0], got, err, want)
+	}
+}
+
+func condemn(t *testing.T, s FileStore) {
+	now, sum := time.Now(), filectr.Sum{1}
+	soon := now.Add(time.Hour)
+	isWanted(t, s, sum, false)
+	condemned(t, s, sum, soon, true) // nobody has heard of it
+	f := &filectr.File{ID: reserve(t, s, "ann", 10), Owner: "ann", Name: "a.txt", Mime: "text/plain", Kind: filectr.Document, Size: 10, Sum: sum, Created: fileTime}
+	unclaimed := func() {
+		t.Helper()
+		if err := s.AddFile(background, f, plenty); !errors.Is(err, filectr.ErrUnclaimed) {
+			t.Errorf("without a claim: %v, want ErrUnclaimed", err)
+		}
+		used(t, s, "ann", 10)
+	}
+	unclaimed()
+	must(t, s.Claim(background, []filectr.Sum{sum}, "another", now))
+	unclaimed() // that is another's
+	must(t, s.Claim(background, []filectr.Sum{sum}, f.ID, now))
+	condemned(t, s, sum, now, false)
+	isWanted(t, s, sum, true)
+	condemned(t, s, sum, soon, true) // both claims are too old, and end
+	isWanted(t, s, sum, false)
+	doubts(t, s)
+	unclaimed()
+
+	must(t, s.Claim(background, []filectr.Sum{sum}, f.ID, now))
+	must(t, s.AddFile(background, f, plenty))
+	doubts(t, s)
+	must(t, s.Claim(background, []filectr.Sum{sum}, "gone", now))
+	must(t, s.Claim(background, []filectr.Sum{{2}}, "gone", now))
+	for range 2 {
+		must(t, s.Unclaim(background, sum, soon))
+		must(t, s.Unclaim(background, filectr.Sum{2}, soon)) // no file has it: that is Condemn's
+	}
+	doubts(t, s, filectr.Sum{2})
+	condemned(t, s, sum, soon, false)
+	isWanted(t, s, sum, true)
+
+	must(t, s.RemoveFile(background, f.ID, now))
+	isWanted(t, s, sum, true) // it is in doubt
+	later := now.Add(2 * time.Hour)
+	must(t, s.Claim(background, []filectr.Sum{sum}, "new", later))
+	condemned(t, s, sum, later, false)
+	doubts(t, s, filectr.Sum{2})
+	isWanted(t, s, sum, true)
+	condemned(t, s, sum, later.Add(time.Millisecond), true)
+	isWanted(t, s, sum, false)
 }
 
 func sharedContent(t *testing.T, s FileStore) {

@@ -14,7 +14,7 @@ import (
 func releasedFile(t *testing.T, s FileStore) {
 	f := &filectr.File{ID: protocol.NewFileID(), Owner: "ann", App: "shop", Guest: true, Size: 10, Kind: filectr.Package, Sum: filectr.Sum{1}, Created: fileTime}
 	must(t, s.Reserve(background, &filectr.Reservation{ID: f.ID, User: "ann", App: "shop", Guest: true, Bytes: 10}, plenty))
-	must(t, s.AddFile(background, f, plenty))
+	must(t, add(t, s, f, plenty))
 	usedIn(t, s, "shop", 10, 10)
 	r := &filectr.Release{
 		ID: "r_1", App: "shop", Platform: "android", Channel: "stable", Version: "1.2", Build: 3, Minimum: "1.1", Notes: map[string]string{"en": "new"},
