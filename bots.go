@@ -41,7 +41,7 @@ func plugin(args []string) error {
 func (s *server) newBots() (err error) {
 	s.desks = desk.New(desk.Config{MaxText: s.cfg.Actors.MaxText, Version: version(), Locale: s.cfg.BotsLocale}, desk.Needs{
 		Actors: s.node, Users: botUsers{s.users}, Store: s.store, Files: botFiles{s.files}, Usage: botSpending{s},
-		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Owns: s.node.Owns, Log: s.log,
+		Web: remote.NewWeb(s.cfg.Egress, time.Now), Hooks: botHooks{s}, Owns: s.node.Owns, Nodes: s.node, Log: s.log,
 	})
 	if s.models, err = model.New(s.cfg.Model, model.Needs{Store: s.store, Log: s.log}); err != nil {
 		return err
@@ -56,6 +56,7 @@ func (s *server) newBots() (err error) {
 	}
 	s.remote, err = remote.New(context.Background(), remote.Config{Egress: s.cfg.Egress}, remote.Needs{
 		Store: s.store, Desks: s.desks, Taken: s.bots.Has, Scopes: plugins.Scopes, Problem: gateway.WriteProblem, Log: s.log,
+		Changed: func() { s.node.Changed(changedBots, "") }, Tell: func(word string) { s.node.Changed(changedSaid, word) },
 	})
 	return err
 }
@@ -110,8 +111,11 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 			b = elsewhere(desk.Status{Plugin: r.ID, Scopes: r.Scopes, Since: r.Created})
 			all[r.ID] = b
 		}
-		if b.Remote = true; r.Disabled {
+		switch b.Remote = true; {
+		case r.Disabled:
 			b.State, b.Up = plugins.Disabled, false
+		case !b.Up && s.desks.Elsewhere(r.ID):
+			b.State, b.Up = plugins.Ready, true
 		}
 	}
 	today := time.Now().UTC().Format(time.DateOnly)

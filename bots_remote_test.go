@@ -85,20 +85,29 @@ func (b *farBot) hear() *botv1.HostFrame {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
+	f, err := b.next(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return f
+}
+
+// next is hear, which fails when the connection ends.
+func (b *farBot) next(ctx context.Context) (*botv1.HostFrame, error) {
 	for {
 		_, text, err := b.conn.Read(ctx)
 		if err != nil {
-			b.t.Fatal(err)
+			return nil, err
 		}
 		f := &botv1.HostFrame{}
 		if err := protojson.Unmarshal(text, f); err != nil {
-			b.t.Fatal(err)
+			return nil, err
 		}
 		if p := f.GetPing(); p != nil {
 			b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Pong{Pong: &botv1.Pong{N: p.N}}})
 			continue
 		}
-		return f
+		return f, nil
 	}
 }
 

@@ -125,6 +125,8 @@ const (
 	changedLogin = "login"
 	changedUser  = "user"
 	changedApps  = "apps"
+	changedBots  = "bots"     // that run elsewhere, and hooks
+	changedSaid  = "bot-said" // nothing: a bot said something for another node
 )
 
 // changedElsewhere lets go of what a node says is not so any more.
@@ -140,8 +142,18 @@ func (s *server) changedElsewhere(kind, id string) {
 				s.log.Warn("what another node has changed is seen later", "err", err)
 			}
 		})
+	case changedBots:
+		s.later(func(ctx context.Context) {
+			if err := s.remote.Reload(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("what another node has changed of bots is seen later", "err", err)
+			}
+		})
+	case changedSaid:
+		s.remote.Heard(id)
 	case actors.ChangedNotices:
 		s.notices.Poke()
+	default:
+		s.desks.Heard(kind, id)
 	}
 }
 
@@ -162,6 +174,9 @@ func (s *server) followOthers(ctx context.Context) {
 		s.users.Doubt("")
 		if err := s.users.Reload(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("what other nodes have changed is not read", "err", err)
+		}
+		if err := s.remote.Reload(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("what other nodes have changed of bots is not read", "err", err)
 		}
 	}
 }

@@ -197,6 +197,21 @@ func (n *Node) Owns(id string) bool {
 	return c == nil || c.view.Load().owner(id) == c.self.ID
 }
 
+// OwnsAmong is Owns where only some nodes, by their ids, can do the work: it falls to the one of
+// them that is there and has the highest score, so to the owner if that is one of them.
+func (n *Node) OwnsAmong(id string, nodes []string) bool {
+	c := n.cluster.Load()
+	return c == nil || c.view.Load().ownerAmong(id, nodes) == c.self.ID
+}
+
+// NodeID names this node among those of its installation, until it ends. "": it is alone.
+func (n *Node) NodeID() string {
+	if c := n.cluster.Load(); c != nil {
+		return c.self.ID
+	}
+	return ""
+}
+
 // seen takes a new View: requests at nodes that have gone are given to those that come
 // after them, sessions that are not this node's any more are let go.
 func (c *cluster) seen(v View) {

@@ -44,6 +44,18 @@ func (p *places) owner(id string) string {
 	return p.ids[at]
 }
 
+// ownerAmong is owner of those in nodes; "": none of them is there.
+func (p *places) ownerAmong(id string, nodes []string) string {
+	key := hash64(id)
+	best, at := uint64(0), ""
+	for i, seed := range p.seeds {
+		if score := mix64(key ^ seed); (at == "" || score > best) && slices.Contains(nodes, p.ids[i]) {
+			best, at = score, p.ids[i]
+		}
+	}
+	return at
+}
+
 func (p *places) has(id string) bool {
 	return slices.ContainsFunc(p.Members, func(m Member) bool { return m.ID == id })
 }

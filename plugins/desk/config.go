@@ -90,6 +90,8 @@ type Needs struct {
 	Now    func() time.Time // default time.Now
 	// Owns says whether what falls to id, a session or another word, is this node's; default: all is.
 	Owns func(id string) bool
+	// Nodes are the others; nil: there are none.
+	Nodes Nodes
 }
 
 // Actors is what the desk asks of a Node. *actors.Node fills it.

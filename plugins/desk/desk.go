@@ -41,6 +41,7 @@ type Plugin struct {
 	Everywhere bool  // it moderates every session, a member or not
 	Model      Model // the zero one: it is given none
 	Remote     bool
+	Single     bool // it comes to the node that it likes, and not to all of them
 }
 
 // Model is where a bot finds the model gateway.
@@ -63,6 +64,7 @@ type Desks struct {
 	people people
 	loops  loops
 	rates  rates
+	reach  reach
 
 	ctx    context.Context // of all that goes on in the background
 	stop   context.CancelFunc
@@ -124,6 +126,12 @@ func (d *Desks) keep() {
 			p.flush(d.ctx)
 			p.walkOn()
 			p.due(d.ctx)
+			if beat%hereEvery == 0 && p.linked() {
+				p.sayHere(true)
+			}
+			if beat%walkEvery == 0 && d.Elsewhere(p.id) {
+				d.lookAgain(p.id)
+			}
 		}
 		if beat%15 == 0 {
 			d.overdue(d.ctx)
@@ -203,8 +211,12 @@ func (d *Desks) of(bot protocol.UserID) *plug {
 func (d *Desks) Offer(o *actors.Offer) {
 	d.loops.saw(o)
 	for _, bot := range o.Bots {
-		if p := d.of(bot); p != nil {
+		p := d.of(bot)
+		if p != nil {
 			p.offer(bot, o)
+		}
+		if p == nil || !p.linked() {
+			d.afar(bot, o)
 		}
 	}
 	for _, e := range o.Entries {
@@ -220,6 +232,9 @@ func (d *Desks) Offer(o *actors.Offer) {
 			} else {
 				d.spawn(func() { d.disown(bot, e.Session) })
 			}
+			if d.Elsewhere(pluginOf(bot)) {
+				d.need.Nodes.Changed(HeardLeft, bot)
+			}
 		}
 	}
 }
@@ -231,13 +246,20 @@ func (d *Desks) Moved() {
 		p.mu.Lock()
 		p.overflow = true
 		p.mu.Unlock()
+		if p.linked() {
+			p.sayHere(true)
+		}
 	}
 }
 
 // Stop fills actors.Robots.
 func (d *Desks) Stop(session protocol.SessionID, bot protocol.UserID, stream string, by protocol.UserID) {
-	if p := d.of(bot); p != nil {
+	p := d.of(bot)
+	if p != nil {
 		p.stopDraft(session, stream, by)
+	}
+	if (p == nil || !p.linked()) && d.Elsewhere(pluginOf(bot)) {
+		d.need.Nodes.Changed(HeardStop, strings.Join([]string{session, bot, stream, by}, " "))
 	}
 }
 

@@ -59,7 +59,7 @@ func (d *Desks) overdue(ctx context.Context) {
 		return
 	}
 	for _, s := range late {
-		if d.online(s.Plugin) || !d.need.Owns(s.Session) {
+		if d.online(s.Plugin) || d.Elsewhere(s.Plugin) || !d.need.Owns(s.Session) {
 			continue
 		}
 		if ev, err := s.unpack(); err == nil { // else it is dropped when the bot comes

@@ -374,6 +374,9 @@ func (l *lane) take(ctx context.Context, e *protocol.Entry) error {
 		return err
 	}
 	p := l.p
+	if p.single.Load() && !p.d.need.Owns(l.session) { // nobody offered it here
+		p.d.loops.saw(&actors.Offer{Session: l.session, Entries: []*protocol.Entry{e}})
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.gone {

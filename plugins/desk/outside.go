@@ -94,7 +94,7 @@ func (p *plug) due(ctx context.Context) {
 		return
 	}
 	for _, s := range due {
-		if !p.d.need.Owns(cmp.Or(s.Session, "bot:"+s.Bot)) {
+		if !p.serves(cmp.Or(s.Session, "bot:"+s.Bot)) {
 			continue
 		}
 		p.remind(ctx, s)
@@ -205,14 +205,6 @@ func (d *Desks) Replay(ctx context.Context, plugin, event string) error {
 			return protocol.Errorf(protocol.Code_BUSY, "the bot is offline")
 		}
 		l := &lane{p: p, place: place{letter.Bot, letter.Session}, replay: true}
-		info, err := d.session(ctx, p.speak(letter.Bot), letter.Session)
-		if err != nil {
-			return err
-		}
-		l.typ = info.SessionType
-		if l.state, err = d.need.Store.BotState(ctx, letter.Bot, letter.Session); err != nil {
-			return err
-		}
 		e, err := l.entry(ctx, protocol.MessageID(letter.Session, letter.Seq))
 		if err != nil {
 			return err
@@ -220,7 +212,7 @@ func (d *Desks) Replay(ctx context.Context, plugin, event string) error {
 		if e == nil {
 			return protocol.NotFound("the message of event %.80q", event)
 		}
-		if h, err = l.event(ctx, e); err != nil {
+		if h, err = l.reread(ctx, e); err != nil {
 			return err
 		}
 		if h == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-im/troupe/actors"
@@ -16,6 +17,8 @@ import (
 type plug struct {
 	d  *Desks
 	id string
+
+	single atomic.Bool // as Plugin has it
 
 	turn    sync.Mutex // held while channels come and go
 	stating sync.Mutex // held while a state changes
@@ -108,6 +111,7 @@ func (p *plug) reserve() int {
 func (p *plug) attach(l *link, of Plugin, says *botv1.Describe, selves []*botv1.Self, scopes map[string]bool) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
+	p.single.Store(of.Single)
 	consents := p.readConsents(selves, scopes)
 	p.readTries()
 	p.mu.Lock()
@@ -134,6 +138,7 @@ func (p *plug) attach(l *link, of Plugin, says *botv1.Describe, selves []*botv1.
 	for _, s := range selves {
 		p.d.need.Actors.Attend(s.User, "online")
 	}
+	p.sayHere(true)
 	p.mu.Lock()
 	p.overflow = true // whatever happened without it
 	p.dispatch()
@@ -197,6 +202,7 @@ func (p *plug) detach(l *link) {
 	p.state, p.since = "offline", p.d.need.Now()
 	cursors := p.clear()
 	p.mu.Unlock()
+	defer p.sayHere(false) // when it is written down how far it was
 	p.put(context.Background(), cursors)
 	p.writing.Unlock()
 	for user := range selves {
@@ -364,7 +370,7 @@ func (p *plug) walk(bot protocol.UserID) {
 		}
 		p.mu.Lock()
 		for _, b := range behind {
-			if !p.d.need.Owns(b.Session) {
+			if !p.serves(b.Session) {
 				continue
 			}
 			l := p.lane(place{bot, b.Session})

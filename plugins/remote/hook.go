@@ -67,6 +67,7 @@ func (c *Center) MakeHook(ctx context.Context, plugin string, bot protocol.UserI
 		return "", "", fmt.Errorf("remote: keep a hook: %w", err)
 	}
 	c.hooks[h.Token] = h
+	c.Changed()
 	return h.ID, HooksPath + token, nil
 }
 
@@ -104,6 +105,9 @@ func (c *Center) DropHook(ctx context.Context, bot protocol.UserID, session prot
 	}
 	if !found && id != "" {
 		return protocol.NotFound("hook %.40q", id)
+	}
+	if found {
+		c.Changed()
 	}
 	return nil
 }

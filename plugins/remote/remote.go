@@ -66,6 +66,8 @@ type Desks interface {
 	// Incoming has a bot told what came from outside, at least once: it is durable when
 	// this returns. The same id again is the same event.
 	Incoming(ctx context.Context, in desk.Incoming) error
+	// Recall has the desk know what an event was about that another node gave the bot.
+	Recall(ctx context.Context, plugin, event string) error
 }
 
 // Config bounds what remote bots do. A zero field means its written default.
@@ -101,6 +103,12 @@ type Needs struct {
 	Desks Desks
 	// Taken says whether a plugin of this installation has an id already.
 	Taken func(id string) bool
+	// Changed is called when bots or hooks are others now, as the store has them: other nodes
+	// are to Reload. nil: there are none.
+	Changed func()
+	// Tell tells the Heard of all nodes what a bot said here and is for another one. It does
+	// not block, and may be lost. nil: there are none.
+	Tell func(word string)
 	// Scopes are those that a bot may be given.
 	Scopes []string
 	// Problem answers a request with an error.
@@ -136,6 +144,12 @@ func New(ctx context.Context, cfg Config, needs Needs) (*Center, error) {
 	c := &Center{cfg: cfg, Needs: needs, web: egress.New(cfg.Egress), bots: map[string]*Bot{}, hooks: map[string]*Hook{}, serving: map[string]*serving{}}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Changed == nil {
+		c.Changed = func() {}
+	}
+	if c.Tell == nil {
+		c.Tell = func(string) {}
 	}
 	all, err := c.Store.RemoteBots(ctx)
 	if err != nil {
@@ -204,7 +218,7 @@ func (c *Center) keepUp(ctx context.Context, b *Bot, s *serving) {
 }
 
 func plugin(b *Bot) desk.Plugin {
-	return desk.Plugin{ID: b.ID, Scopes: b.Scopes, Config: b.Config, Remote: true}
+	return desk.Plugin{ID: b.ID, Scopes: b.Scopes, Config: b.Config, Remote: true, Single: b.Way == Socket}
 }
 
 // end lets a bot go; mu is held.
@@ -265,6 +279,7 @@ func (c *Center) Add(ctx context.Context, w Wish) (b *Bot, token, secret string,
 	}
 	c.bots[b.ID] = b
 	c.begin(b)
+	c.Changed()
 	return b, token, secret, nil
 }
 
@@ -321,6 +336,7 @@ func (c *Center) change(ctx context.Context, id string, do func(*Bot)) error {
 	c.bots[id] = &b
 	c.end(id)
 	c.begin(&b)
+	c.Changed()
 	return nil
 }
 
@@ -336,7 +352,51 @@ func (c *Center) Remove(ctx context.Context, id string) error {
 	}
 	delete(c.bots, id)
 	c.end(id)
+	c.Changed()
 	return nil
+}
+
+// Reload reads again what other nodes may have changed, and lets bots go and come by it.
+func (c *Center) Reload(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock() // what is read is not changed here meanwhile
+	all, err := c.Store.RemoteBots(ctx)
+	if err != nil {
+		return fmt.Errorf("remote bots: %w", err)
+	}
+	hooks, err := c.Store.Hooks(ctx)
+	if err != nil {
+		return fmt.Errorf("hooks of bots: %w", err)
+	}
+	there := map[string]bool{}
+	for _, b := range all {
+		there[b.ID] = true
+		if was := c.bots[b.ID]; was == nil || !was.same(b) {
+			c.bots[b.ID] = b
+			c.end(b.ID)
+			c.begin(b)
+		}
+	}
+	for id := range c.bots {
+		if !there[id] {
+			delete(c.bots, id)
+			c.end(id)
+		}
+	}
+	known := c.hooks
+	c.hooks = map[string]*Hook{}
+	for _, h := range hooks {
+		if was := known[h.Token]; was != nil {
+			h = was // with its bucket
+		}
+		c.hooks[h.Token] = h
+	}
+	return nil
+}
+
+// same says whether b is served as o is.
+func (b *Bot) same(o *Bot) bool {
+	return b.Way == o.Way && b.URL == o.URL && b.Token == o.Token && b.Secret == o.Secret && slices.Equal(b.Scopes, o.Scopes) && b.Config == o.Config && b.Disabled == o.Disabled
 }
 
 // Listed is a bot as administrators see it.

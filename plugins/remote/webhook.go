@@ -2,14 +2,17 @@ package remote
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/internal/egress"
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -238,6 +241,57 @@ func (h *webhook) result(r *botv1.Result) {
 	}
 }
 
+// eventOf is the event that a frame is about, "": none.
+func eventOf(f *botv1.BotFrame) string {
+	switch m := f.Body.(type) {
+	case *botv1.BotFrame_Ack:
+		return m.Ack.Event
+	case *botv1.BotFrame_Working:
+		return m.Working.Event
+	case *botv1.BotFrame_Call:
+		return m.Call.Event
+	}
+	return ""
+}
+
+// has says whether the bot was given an event by this node, and has not acknowledged it.
+func (h *webhook) has(event string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.hand[event]
+}
+
+// tellNodes gives a frame to the node that gave the bot the event which it is about. A word that
+// is lost has the event come again.
+func (c *Center) tellNodes(b *Bot, f *botv1.BotFrame) {
+	text, err := proto.Marshal(f)
+	if err != nil {
+		c.Log.Error("what a bot said is not passed on", "bot", b.ID, "err", err)
+		return
+	}
+	c.Tell(b.ID + " " + base64.StdEncoding.EncodeToString(text))
+}
+
+// Heard takes what another node was told by a bot, where it is about an event of this one's. It
+// does not block.
+func (c *Center) Heard(word string) {
+	id, text, _ := strings.Cut(word, " ")
+	body, err := base64.StdEncoding.DecodeString(text)
+	f := &botv1.BotFrame{}
+	if err != nil || proto.Unmarshal(body, f) != nil || f.GetAck() == nil && f.GetWorking() == nil {
+		return
+	}
+	c.mu.Lock()
+	var h *webhook
+	if s := c.serving[id]; s != nil {
+		h = s.hook
+	}
+	c.mu.Unlock()
+	if h != nil && h.has(eventOf(f)) {
+		go h.put(f)
+	}
+}
+
 // firstLate keeps the ids of calls by CallsPath apart from those in answers.
 const firstLate = 1 << 32
 
@@ -275,6 +329,16 @@ func (c *Center) calls(w http.ResponseWriter, r *http.Request, b *Bot) {
 	results := []json.RawMessage{}
 	for _, f := range frames {
 		call := f.GetCall()
+		if event := eventOf(f); event != "" && !h.has(event) { // another node gave it
+			if call == nil {
+				c.tellNodes(b, f)
+				continue
+			}
+			if err := c.Desks.Recall(r.Context(), b.ID, event); err != nil {
+				c.Problem(w, err)
+				return
+			}
+		}
 		if call == nil || call.Id == 0 {
 			h.put(f)
 			continue

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/troupe-im/troupe/internal/mongostore/mongotest"
+	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/botv1"
+)
+
+// startNodes starts an installation of several nodes with a Redis and a database of its own.
+func startNodes(t *testing.T, n int) (nodes []*testServer) {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if strings.Contains(os.Getenv("TROUPE_TEST_NEED"), "redis") {
+			t.Fatal("there is no redis-server, and TROUPE_TEST_NEED says that it is needed")
+		}
+		t.Skip("there is no redis-server on the PATH")
+	}
+	uri, dir := mongotest.URI(t), t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address)
+	redis := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "")
+	if err := redis.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { redis.Process.Kill(); redis.Wait() })
+	soon(t, "redis-server listens", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	built, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := filepath.Join(dir, "secrets.json")
+	if out, err := exec.Command(built, "secrets", "new", secrets).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	identity := strings.Repeat("0123456789abcdef", 4)
+	for range n {
+		s := startServer(t, "TROUPE_MONGO="+uri, "TROUPE_REDIS=redis://"+address, "TROUPE_SECRETS="+secrets,
+			"TROUPE_FILES_DIR="+filepath.Join(dir, "files"), "TROUPE_IDENTITY_SECRET="+identity)
+		s.secret = identity
+		nodes = append(nodes, s)
+	}
+	return nodes
+}
+
+// talk has people, each at one of the nodes, each with a session of its own with a bot, say
+// something that is to be answered with "so: " in front of it.
+type talk struct {
+	t        *testing.T
+	people   []*person
+	sessions []protocol.SessionID
+}
+
+func startTalk(t *testing.T, nodes []*testServer, bot string, n int) *talk {
+	k := &talk{t: t}
+	for i := range n {
+		p := nodes[i%len(nodes)].join(fmt.Sprintf("person%d", i), "phone")
+		k.people, k.sessions = append(k.people, p), append(k.sessions, p.with(bot))
+	}
+	return k
+}
+
+func (k *talk) say(text string) {
+	k.t.Helper()
+	for i, p := range k.people {
+		p.say(k.sessions[i], text, text)
+	}
+}
+
+// answered waits until everybody has heard the answers to texts, each once and nothing else.
+func (k *talk) answered(bot string, texts ...string) {
+	k.t.Helper()
+	want := "so: " + strings.Join(texts, "|so: ")
+	soon(k.t, "answers to "+want, func() bool {
+		for i, p := range k.people {
+			if got := strings.Join(p.said(k.sessions[i], bot), "|"); len(got) < len(want) {
+				return false
+			}
+		}
+		return true
+	})
+	for i, p := range k.people {
+		if got := strings.Join(p.said(k.sessions[i], bot), "|"); got != want {
+			k.t.Errorf("person %d hears %q, want %q", i, got, want)
+		}
+	}
+}
+
+// seen counts how often each message was given to a bot.
+type seen struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (s *seen) count(session, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n == nil {
+		s.n = map[string]int{}
+	}
+	s.n[session+" "+text]++
+}
+
+func (s *seen) once(t *testing.T, want int) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.n) != want {
+		t.Errorf("it was given %d messages, want %d", len(s.n), want)
+	}
+	for what, n := range s.n {
+		if n != 1 {
+			t.Errorf("it was given %q %d times", what, n)
+		}
+	}
+}
+
+// serve answers everything, until its connection ends.
+func (b *farBot) serve(given *seen) {
+	for {
+		f, err := b.next(b.t.Context())
+		if err != nil {
+			return
+		}
+		e := f.GetEvent()
+		if e == nil {
+			continue
+		}
+		if e.Kind == "message" {
+			given.count(e.Session, e.Text)
+			b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Call{Call: &botv1.Call{Event: e.Id, Do: &botv1.Call_Post{Post: &botv1.Post{Text: "so: " + e.Text}}}}})
+		}
+		b.say(&botv1.BotFrame{Body: &botv1.BotFrame_Ack{Ack: &botv1.Ack{Event: e.Id}}})
+	}
+}
+
+func TestABotThatComesToOneOfThreeNodesIsServedInAllSessions(t *testing.T) {
+	nodes := startNodes(t, 3)
+	var made remoteSecrets
+	if got := nodes[0].post(nodes[0].administrator("root"), "/api/v2/admin/remote-bots", `{"id":"far","way":"websocket","scopes":["write"]}`, &made); got != 200 {
+		t.Fatalf("it is registered: %d", got)
+	}
+	known := func(s *testServer) func() bool {
+		return func() bool { return s.post(made.Token, "/bots/v1/calls", `{}`, nil) == http.StatusConflict }
+	}
+	soon(t, "the second node to know the bot", known(nodes[1]))
+	soon(t, "the third node to know the bot", known(nodes[2]))
+	var given seen
+	go nodes[1].meets(made.Token, &botv1.Describe{Id: "far"}).serve(&given)
+	k := startTalk(t, nodes, "b_far", 9)
+	k.say("one")
+	k.answered("b_far", "one")
+	k.say("two")
+	k.answered("b_far", "one", "two")
+	given.once(t, 18)
+
+	// Its node dies with what it was about, and the bot comes to another one.
+	k.people = append(k.people[:0:0], k.people[0], k.people[2], k.people[3], k.people[5])
+	k.sessions = []protocol.SessionID{k.sessions[0], k.sessions[2], k.sessions[3], k.sessions[5]}
+	nodes[1].kill()
+	k.say("three")
+	go nodes[2].meets(made.Token, &botv1.Describe{Id: "far"}).serve(new(seen))
+	k.answered("b_far", "one", "two", "three")
+}
+
+func TestAWebhookIsToldOnceByWhicheverNodeAndMayAnswerAnother(t *testing.T) {
+	nodes := startNodes(t, 3)
+	var made remoteSecrets
+	var given seen
+	var mu sync.Mutex
+	asked := 0
+	late := func(e *botEvent, n int) { // at any node, which need not be the one that asked
+		answer := fmt.Sprintf(`{"frames": [{"call": {"id": 1, "event": %q, "post": {"text": %q}}}, {"ack": {"event": %q}}]}`, e.ID, "so: "+e.Text, e.ID)
+		if got := nodes[n%3].post(made.Token, "/bots/v1/calls", answer, nil); got != 200 {
+			t.Errorf("what it says later: %d", got)
+		}
+	}
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			io.WriteString(w, `{"protocol": 1, "id": "hooked", "personas": [{"name": "Hooked"}]}`)
+			return
+		}
+		var frame struct{ Event *botEvent }
+		if err := json.NewDecoder(r.Body).Decode(&frame); err != nil {
+			t.Error(err)
+		}
+		e := frame.Event
+		if e == nil || e.Kind != "message" {
+			return
+		}
+		given.count(e.Session, e.Text)
+		mu.Lock()
+		asked++
+		n := asked
+		mu.Unlock()
+		if n%2 == 0 {
+			w.WriteHeader(http.StatusAccepted)
+			go late(e, n/2)
+			return
+		}
+		fmt.Fprintf(w, `{"frames": [{"call": {"event": %q, "post": {"text": %q}}}]}`, e.ID, "so: "+e.Text)
+	}))
+	defer hook.Close()
+	root := nodes[0].administrator("root")
+	if got := nodes[0].post(root, "/api/v2/admin/remote-bots", fmt.Sprintf(`{"id":"hooked","way":"webhook","url":%q,"scopes":["write"]}`, hook.URL), &made); got != 200 {
+		t.Fatalf("it is registered: %d", got)
+	}
+	for i, s := range nodes {
+		soon(t, fmt.Sprintf("node %d to reach it", i), func() bool { return s.post(made.Token, "/bots/v1/calls", `{"frames":[]}`, nil) == 200 })
+	}
+	k := startTalk(t, nodes, "b_hooked", 9)
+	for i, text := range []string{"one", "two"} {
+		k.say(text)
+		k.answered("b_hooked", []string{"one", "two"}[:i+1]...)
+	}
+	given.once(t, 18)
+	// What it acknowledged at another node is done at the one that asked.
+	for i, s := range nodes {
+		soon(t, fmt.Sprintf("nothing to be in hand at node %d", i), func() bool {
+			var all struct {
+				Items []struct {
+					ID     string
+					InHand int
+				}
+			}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v2/admin/bots", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+root)
+			a, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Body.Close()
+			if err := json.NewDecoder(a.Body).Decode(&all); err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range all.Items {
+				if b.ID == "hooked" {
+					return b.InHand == 0
+				}
+			}
+			return false
+		})
+	}
+}
+
+// botEvent is what a webhook reads of an event.
+type botEvent struct{ ID, Kind, Session, Text string }
