@@ -29,29 +29,36 @@ func limitMemory(want int64) int64 {
 	return want
 }
 
-// growth is by how many percent of what lives the heap grows until it is collected again. It
-// is six tenths, where Go's default is to let it double, as fewer of the spans that outlive a
-// crowd's signing in are half empty then: with 5,000 idle connections 50 takes 10.4 KB for each,
-// 75 10.8 and 100 11.4, with 0.8 and 0.75 of the CPU that signing in takes at 50 (medians,
-// alternating). Where next to nothing lives that would be a collection every 5 MB, each with
-// costs that do not depend on what lives: there are 16 MB between two at least, which
-// giveBack returns when it is quiet.
-func growth(live uint64) (percent int) {
-	const least, room, most = 60, 16 << 20, 400
+// growth is by how many percent of what lives the heap grows until it is collected again; before
+// is what lived a collection earlier. It is six tenths, where Go's default is to let it double, as
+// fewer of the spans that outlive a crowd's signing in are half empty then: with 5,000 idle
+// connections 50 takes 10.4 KB for each, 75 10.8 and 100 11.4, with 0.8 and 0.75 of the CPU that
+// signing in takes at 50 (medians, alternating). Where next to nothing lives that would be a
+// collection every 5 MB, each with costs that do not depend on what lives: there are 16 MB between
+// two at least, and 40 while what lives stays as it is, as then nobody arrives and all of it is
+// garbage of messages. giveBack returns that when it is quiet.
+func growth(live, before uint64) (percent int) {
+	const least, arriving, steady, most = 60, 16 << 20, 40 << 20, 400
+	room := uint64(arriving)
+	if live <= before+before/8 {
+		room = steady
+	}
 	return int(min(max(room*100/max(live, 1), least), most))
 }
 
 // grow sets growth anew after each collection.
 func grow() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	now := 0
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	before, now := uint64(0), 0
 	var set func(int)
 	set = func(int) {
-		metrics.Read(live)
-		if p := growth(live[0].Value.Uint64()); p != now {
+		metrics.Read(sample)
+		live := sample[0].Value.Uint64()
+		if p := growth(live, before); p != now {
 			now = p
 			debug.SetGCPercent(p)
 		}
+		before = live
 		runtime.AddCleanup(new([16]byte), set, 0) // nothing holds it: it goes with the next collection
 	}
 	set(0)

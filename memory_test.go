@@ -2,10 +2,16 @@ package main
 
 import "testing"
 
-func TestTheHeapOfASmallServerGrowsBySixteenMegabytes(t *testing.T) {
-	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 8 << 20: 200, 16 << 20: 100, 32 << 20: 60, 1 << 30: 60} {
-		if got := growth(live); got != want {
-			t.Errorf("with %d MB it grows by %d %%, want %d", live>>20, got, want)
+func TestTheHeapGrowsByMoreWhileNobodyArrives(t *testing.T) {
+	for _, c := range []struct {
+		live, before uint64
+		want         int
+	}{
+		{0, 0, 400}, {1 << 20, 0, 400}, {8 << 20, 1 << 20, 200}, {16 << 20, 8 << 20, 100}, {32 << 20, 16 << 20, 60}, {1 << 30, 1 << 29, 60}, // arriving
+		{8 << 20, 8 << 20, 400}, {20 << 20, 19 << 20, 200}, {20 << 20, 30 << 20, 200}, {40 << 20, 38 << 20, 100}, {1 << 30, 1 << 30, 60},
+	} {
+		if got := growth(c.live, c.before); got != c.want {
+			t.Errorf("with %d MB, and %d MB before, it grows by %d %%, want %d", c.live>>20, c.before>>20, got, c.want)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // says what a connection costs: CPU to make, memory to keep.
 func idle(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
 	// The token is made before, as making it is not the server's work.
-	before := t.pss()
+	before := t.own()
 	begin, cpu := time.Now(), t.cpu()
 	conns, err := connect(ctx, t, w, 0, o.connections)
 	if err != nil {
@@ -25,10 +25,10 @@ func idle(ctx context.Context, o *options, t *target, w wire) (*Result, error) {
 	if err := rest(ctx, o.settle, conns); err != nil {
 		return nil, err
 	}
-	pss := t.pss()
+	own := t.own()
 	res := &Result{
-		Seconds: took.Seconds(), Connections: len(conns), PSS: pss,
-		CPUPerConnect: perUnit(cpu, int64(len(conns))), BytesPerConnection: float64(pss-before) / float64(len(conns)),
+		Seconds: took.Seconds(), Connections: len(conns), PSS: t.pss(),
+		CPUPerConnect: perUnit(cpu, int64(len(conns))), BytesPerConnection: float64(own-before) / float64(len(conns)),
 	}
 	// Who was thrown out meanwhile would make the others look cheap.
 	var mu sync.Mutex

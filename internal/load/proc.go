@@ -50,21 +50,36 @@ func statTime(pid int) (time.Duration, error) {
 	return time.Duration(number(f[11])+number(f[12])) * tick, nil
 }
 
-// memory is a process's proportional set size in bytes.
-func memory(pid int) (int64, error) {
+// memory is a process's proportional set size in bytes, and of it what is no file's: the
+// program itself is mapped as it is used, which no connection pays for.
+func memory(pid int) (all, own int64, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer f.Close()
 	s := bufio.NewScanner(f)
 	for s.Scan() {
-		if rest, ok := strings.CutPrefix(s.Text(), "Pss:"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
+		name, rest, _ := strings.Cut(s.Text(), ":")
+		var to *int64
+		switch name {
+		case "Pss":
+			to = &all
+		case "Pss_Anon", "Pss_Shmem":
+			to = &own
+		default:
+			continue
 		}
+		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("smaps_rollup: %w", err)
+		}
+		*to += kb << 10
 	}
-	return 0, errors.New("no Pss in smaps_rollup")
+	if all == 0 {
+		return 0, 0, errors.New("no Pss in smaps_rollup")
+	}
+	return all, own, s.Err()
 }
 
 // listener finds the process that listens on a local address's port.

@@ -46,7 +46,16 @@ func (t *target) pss() int64 {
 	if t.pid == 0 {
 		return 0
 	}
-	n, _ := memory(t.pid)
+	n, _, _ := memory(t.pid)
+	return n
+}
+
+// own is pss without what is mapped of files.
+func (t *target) own() int64 {
+	if t.pid == 0 {
+		return 0
+	}
+	_, n, _ := memory(t.pid)
 	return n
 }
 
