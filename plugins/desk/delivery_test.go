@@ -231,6 +231,40 @@ func TestAnEventThatCrashesTheBotTwiceIsGivenUp(t *testing.T) {
 	}
 }
 
+// A server that is started again and again has long answers begun anew, and none given up for it.
+func TestWhatABotHasInHandIsNotToBlameWhenItIsStopped(t *testing.T) {
+	s := newStage(t, quick)
+	bot := aBot("echo")
+	inHand := make(chan *botv1.Event)
+	bot.on = func(w *wire, e *botv1.Event) {
+		if e.Kind == "message" && e.Attempt < 4 {
+			inHand <- e
+			return
+		}
+		echo(w, e)
+	}
+	bot.frame = func(w *wire, f *botv1.HostFrame) bool {
+		if f.GetDrain() != nil {
+			w.Close("it took too long and was killed")
+		}
+		return f.GetDrain() != nil
+	}
+	id := s.p2p("b_echo")
+	s.say("ann", id, "a long story")
+	for range 3 {
+		v := s.enter(bot)
+		select {
+		case <-inHand:
+		case <-time.After(time.Minute):
+			t.Fatal("it is not given")
+		}
+		v.stop()
+		<-v.done
+	}
+	s.enter(bot)
+	s.saysInTheEnd(id, "b_echo", "echo a long story")
+}
+
 func TestASlowAnswerHoldsUpNeitherCommandsNorOtherSessions(t *testing.T) {
 	s := newStage(t, quick)
 	bot := aBot("echo")

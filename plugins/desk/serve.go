@@ -237,6 +237,7 @@ func (l *link) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-l.replaced:
 	}
+	l.quiet.Store(true) // who does not finish in time is killed: what it has in hand is not to blame
 	l.p.retire(l)
 	l.push(&botv1.HostFrame{Body: &botv1.HostFrame_Drain{Drain: &botv1.Drain{}}})
 	patience := time.NewTimer(l.p.d.cfg.Drain)
@@ -250,7 +251,6 @@ func (l *link) run(ctx context.Context) error {
 		}
 		return l.gone(err)
 	case <-patience.C:
-		l.quiet.Store(true) // what it has in hand is not what ended it
 		return nil
 	}
 }
