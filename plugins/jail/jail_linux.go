@@ -76,10 +76,10 @@ func command(s *Spec) (cmd *exec.Cmd, done func(), err error) {
 }
 
 // tree gives dir as a mount that the program can put where it sees it: nobody finds a way there
-// by itself through directories that are root's alone. A binary needs none, as it is open; a
-// script's interpreter opens it again. nil: it needs none, or the kernel (before 5.2) has none.
+// by itself through directories that are root's alone. nil: it needs none, or the kernel (before
+// 5.2) has none.
 func (s *Spec) tree(dir *os.File) *os.File {
-	if s.Path == "" || s.Level < Mounts || Owner(s.Level) == os.Getuid() {
+	if s.Self || s.Level < Mounts || Owner(s.Level) == os.Getuid() {
 		return nil
 	}
 	fd, err := unix.OpenTree(int(dir.Fd()), "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -238,13 +238,11 @@ func hide(s *Spec) error {
 	shown, placed := map[string]int{}, true
 	for _, dir := range s.Show {
 		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if errors.Is(err, unix.EACCES) && dir == s.Dir && s.Path != "" { // a script is found there by its interpreter, a binary is open already
-			if placed = false; s.Tree > 0 {
+		if errors.Is(err, unix.EACCES) {
+			if dir == s.Dir && s.Tree > 0 {
 				shown[dir] = s.Tree
 			}
-			continue
-		}
-		if errors.Is(err, unix.EACCES) {
+			placed = placed && (dir != s.Dir || s.Path == "") // a script is found there by its interpreter, a binary is open already
 			continue
 		}
 		if err != nil {
