@@ -1,6 +1,7 @@
 package assistant
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -85,10 +86,18 @@ func start(t *testing.T, s setup, turns ...openaistub.Turn) *rig {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	s.Model = &httputil.ReverseProxy{FlushInterval: -1, Transport: transport, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), 0), Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Transport: transport, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = "http", "model"
 		r.Out.Header.Set("Authorization", "Bearer "+token)
 	}}
+	s.Model = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body) // before the answer begins: from then on the proxy could not read what is left of it
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	})
 	t.Cleanup(func() {
 		shut()
 		g.Close()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/troupe-im/troupe/plugins/sdk/conformance"
@@ -38,6 +39,14 @@ func nodeWithPackages(t *testing.T) string {
 	}
 	if out, err := exec.Command(node, "-p", "parseInt(process.versions.node)>=20").Output(); err != nil || strings.TrimSpace(string(out)) != "true" {
 		missing("node is older than 20")
+	}
+	one, err := os.Open(filepath.Join(nodeSDK, "package-lock.json")) // at a time installs
+	if err == nil {
+		defer one.Close()
+		err = syscall.Flock(int(one.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	// npm leaves this file when it is through with everything.
 	if _, err := os.Stat(filepath.Join(nodeSDK, "node_modules", ".package-lock.json")); err == nil {

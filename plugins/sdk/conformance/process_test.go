@@ -104,7 +104,7 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	}
 	cmd.ExtraFiles = []*os.File{r}
 	cmd.Env = append(os.Environ(), botv1.LifelineKey+"=3", "PLUGIN_UNIX_SOCKET_DIR="+dir)
-	p := &process{cmd: cmd, lifeline: w, stderr: &tail{}}
+	p := &process{cmd: cmd, lifeline: w, stderr: &tail{}, cancel: func() {}}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: sdk.Handshake, Plugins: sdk.Plugins(), Cmd: cmd, AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger: hclog.NewNullLogger(), SyncStdout: io.Discard, SyncStderr: io.Discard, Stderr: p.stderr, StartTimeout: 30 * time.Second,
@@ -112,7 +112,9 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Cleanup(func() {
 		p.Close("the test is over")
 		_ = w.Close()
-		_ = cmd.Process.Signal(syscall.SIGKILL)
+		if cmd.Process != nil {
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+		}
 		p.client.Kill()
 		_ = os.RemoveAll(dir)
 		if t.Failed() {
