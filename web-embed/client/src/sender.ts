@@ -1,6 +1,6 @@
 import type { Id } from './api.js'
 import type { Outbox, Sending } from './outbox.js'
-import { name } from './content.js'
+import { deed, name } from './content.js'
 import { failure, type TroupeError } from './error.js'
 
 const uploads = 2 // at a time
@@ -44,7 +44,7 @@ export class Sender {
         c.mind(f.seq)
         void c.repair()
         this.core.share({ t: 'mind', id: session, seq: f.seq })
-      } else this.core.echo({ ...fields, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.core.myId, createdAt: f.createdAt, ...(this.core.o.device?.kind && { platform: this.core.o.device.kind }) })
+      } else this.core.echo({ ...fields, seq: f.seq, messagerecvId: f.messagerecvId, sender: this.core.myId, createdAt: f.createdAt, ...(deed(content) && { quiet: true }), ...(this.core.o.device?.kind && { platform: this.core.o.device.kind }) })
     } catch (e) {
       this.#refused(clientMsgId, failure(e))
     }

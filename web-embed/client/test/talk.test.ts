@@ -104,6 +104,7 @@ test('a press of a card is unread for nobody, and nobody’s last message', asyn
   await until('the press to lock the card', () => messages(bt)[0]?.parts.some(p => p.t === 'card' && !!p.card.done))
   expect(b.view.value).toMatchObject({ unread: 1, headSeq: 2, at: card.at, last: { id: card.id } })
   expect(heard).toEqual([card.id])
+  expect(a.view.value).toMatchObject({ unread: 0, last: { id: card.id } })
   b.markRead(1)
   await until('the server to agree', () => b.view.value!.unread === 0)
   // The same by a list that the server made.
