@@ -87,9 +87,6 @@ func openStore(c *Config, log *slog.Logger) (store, error) {
 		opts.Log = log
 		return pebblestore.Open(filepath.Join(c.Data, storeDir), opts)
 	}
-	if used, err := os.Stat(filepath.Join(c.Data, storeDir)); err == nil && used.IsDir() {
-		log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB, and nothing of it was brought there", "dir", filepath.Join(c.Data, storeDir))
-	}
 	lock, err := pebblestore.LockDirectory(c.Data)
 	if err != nil {
 		return nil, err
@@ -99,6 +96,9 @@ func openStore(c *Config, log *slog.Logger) (store, error) {
 	s, err := mongostore.Open(ctx, mongostore.Options{URI: string(c.Mongo), Log: log})
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
+	}
+	if used, err := os.Stat(filepath.Join(c.Data, storeDir)); err == nil && used.IsDir() && s.Moved().IsZero() {
+		log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB, and nothing was moved there (troupe migrate)", "dir", filepath.Join(c.Data, storeDir))
 	}
 	return &inMongo{s, lock}, nil
 }

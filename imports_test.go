@@ -17,7 +17,7 @@ const module = "github.com/troupe-im/troupe"
 // table of the tree: whoever adds a package adds a line, and says why it leans on
 // what it leans on. Tests may import more, as they plug things together.
 var tree = map[string][]string{
-	"": {"plugins/sdk/template", "plugins/remote", "plugins", "plugins/bots", "plugins/desk", "plugins/sdk", "internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/mongostore", "internal/redisstreams", "internal/peers", "internal/chat", "internal/load", "plugins/model"},
+	"": {"plugins/sdk/template", "plugins/remote", "plugins", "plugins/bots", "plugins/desk", "plugins/sdk", "internal/access", "internal/egress", "actors", "gateway", "userctr", "filectr", "filectr/face", "filectr/preview", "filectr/review", "pushctr", "web-embed", "internal/protocol", "internal/search", "internal/pebblestore", "internal/mongostore", "internal/migrate", "internal/redisstreams", "internal/peers", "internal/chat", "internal/load", "plugins/model"},
 
 	"internal/protocol":     {},
 	"internal/protocol/gen": {},
@@ -65,12 +65,13 @@ var tree = map[string][]string{
 	"plugins/bots/summariser":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 	"plugins/bots/translator":     {"plugins/sdk", "plugins/bots/assistant/talk"},
 
-	"internal/rows":         {"internal/protocol", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                                                          // what stores keep alike for the centres
-	"internal/pebblestore":  {"internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
-	"internal/mongostore":   {"internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // as pebblestore, for many nodes
-	"internal/storetest":    {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                  // what every store must pass
-	"internal/redisstreams": {"internal/protocol", "actors"},                                                                                                                                 // it fills actors.Streams and actors.Attendance
-	"internal/streamstest":  {"internal/protocol", "actors"},                                                                                                                                 // what all streams must pass
+	"internal/rows":         {"internal/protocol", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                                                                              // what stores keep alike for the centres
+	"internal/migrate":      {"internal/protocol", "actors", "userctr", "plugins/desk"},                                                                                                                          // what both stores say of what is moved from one to the other
+	"internal/pebblestore":  {"internal/migrate", "internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // it fills actors.Journal and the centres' Stores
+	"internal/mongostore":   {"internal/migrate", "internal/rows", "internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"}, // as pebblestore, for many nodes
+	"internal/storetest":    {"internal/protocol", "internal/search", "actors", "userctr", "filectr", "filectr/preview", "plugins/desk", "plugins/remote", "plugins/model"},                                      // what every store must pass
+	"internal/redisstreams": {"internal/protocol", "actors"},                                                                                                                                                     // it fills actors.Streams and actors.Attendance
+	"internal/streamstest":  {"internal/protocol", "actors"},                                                                                                                                                     // what all streams must pass
 
 	"internal/mongostore/ferret":    {}, // a module of its own: a real FerretDB for tests
 	"internal/mongostore/mongotest": {}, // it starts that

@@ -32,6 +32,7 @@ const usage = `Troupe, a chat server. usage: troupe COMMAND [flags]
   audit …          list, export, verify: what was done, and that nothing of it was changed
   files …          check, put: the contents of files, in the data directory or a bucket
   backup DIR       copy everything that is kept into DIR, while the server runs or not
+  migrate          move everything from a data directory into MongoDB
   secrets new FILE make what all nodes of an installation of several share
   chat             chat from this terminal
   load             drive a running server, and check and measure it
@@ -133,6 +134,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.secrets(args)
 	case "backup":
 		return p.backup(ctx, args)
+	case "migrate":
+		return p.migrate(ctx, args)
 	case "chat":
 		return p.chat(ctx, args)
 	case "load":
@@ -157,7 +160,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		fmt.Fprintln(p.out, help)
 		return nil
 	}
-	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "health", "config check", "user add", "notice", "backup", "secrets new", "chat", "load", "version", "help")
+	known := append(slices.AppendSeq(slices.Sorted(maps.Keys(managing)), maps.Keys(managingApps)), "release add", "release list", "release withdraw", "bot", "serve", "health", "config check", "user add", "notice", "backup", "migrate", "secrets new", "chat", "load", "version", "help")
 	fmt.Fprint(p.err, usage, "\n")
 	return errUsage{fmt.Errorf("there is no command %q%s", word, didYouMean(word, known))}
 }

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -31,6 +32,11 @@ const collectors = 8
 // deep: whether it has its sum too. copyTo, where it is not nil, gets a copy of each,
 // whose sum is looked at in any case.
 func (c *Center) Collect(ctx context.Context, deep bool, copyTo *Directory, all func(each func(Sum) error) error) (got Collected, err error) {
+	return Collect(ctx, c.blobs, c.log, deep, copyTo, all)
+}
+
+// Collect is Center.Collect of contents that no centre has.
+func Collect(ctx context.Context, blobs Blobs, log *slog.Logger, deep bool, copyTo *Directory, all func(each func(Sum) error) error) (got Collected, err error) {
 	var mu sync.Mutex
 	var under sync.WaitGroup
 	var failed error
@@ -48,7 +54,7 @@ func (c *Center) Collect(ctx context.Context, deep bool, copyTo *Directory, all 
 		place := <-places
 		under.Go(func() {
 			defer func() { places <- place }()
-			n, err := c.collect(ctx, sum, deep, copyTo)
+			n, err := collect(ctx, blobs, sum, deep, copyTo)
 			mu.Lock()
 			defer mu.Unlock()
 			var no lacking
@@ -58,7 +64,7 @@ func (c *Center) Collect(ctx context.Context, deep bool, copyTo *Directory, all 
 				got.Bytes += n
 			case errors.As(err, &no):
 				got.Lacking++
-				c.log.Error("a content of files is lost", "content", sum, "why", no)
+				log.Error("a content of files is lost", "content", sum, "why", no)
 			default:
 				failed = errors.Join(failed, err)
 			}
@@ -75,8 +81,8 @@ type lacking string
 func (l lacking) Error() string { return string(l) }
 
 // collect looks at one content, and gives its size.
-func (c *Center) collect(ctx context.Context, sum Sum, deep bool, copyTo *Directory) (int64, error) {
-	blob, err := c.blobs.Open(ctx, sum)
+func collect(ctx context.Context, blobs Blobs, sum Sum, deep bool, copyTo *Directory) (int64, error) {
+	blob, err := blobs.Open(ctx, sum)
 	if errors.Is(err, ErrNoBlob) {
 		return 0, lacking("it is not there")
 	}
@@ -155,7 +161,7 @@ func (c *Center) putBack(ctx context.Context, sum Sum, path string, deep bool) (
 		return 0, false, fmt.Errorf("filectr: %w", err)
 	}
 	var no lacking
-	if n, err := c.collect(ctx, sum, deep, nil); err == nil && n == info.Size() {
+	if n, err := collect(ctx, c.blobs, sum, deep, nil); err == nil && n == info.Size() {
 		return n, false, nil
 	} else if err != nil && !errors.As(err, &no) {
 		return 0, false, err

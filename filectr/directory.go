@@ -30,12 +30,17 @@ func NewDirectory(dir string) (*Directory, error) { return openDirectory(dir, 0)
 // begun within the last hour may be another's.
 func NewSharedDirectory(dir string) (*Directory, error) { return openDirectory(dir, time.Hour) }
 
+// ReadDirectory is one that is only read, by whoever does not own it: nothing is made or removed.
+func ReadDirectory(dir string) *Directory { return &Directory{dir: dir} }
+
 func openDirectory(dir string, age time.Duration) (*Directory, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*", "*"+draft))
-	for _, path := range left {
+	copies, e := filepath.Glob(filepath.Join(dir, "*"+draft)) // of Collect
+	err = errors.Join(err, e)
+	for _, path := range append(left, copies...) {
 		if info, e := os.Stat(path); e != nil || time.Since(info.ModTime()) < age {
 			continue
 		}

@@ -21,17 +21,21 @@ func TestDirectory(t *testing.T) {
 
 func TestWhatACrashLeftInADirectoryIsRemoved(t *testing.T) {
 	dir := t.TempDir()
-	left := filepath.Join(dir, "ab", "cd.draft")
-	if err := os.MkdirAll(filepath.Dir(left), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
-		t.Fatal(err)
+	half := []string{filepath.Join(dir, "ab", "cd.draft"), filepath.Join(dir, "ef.draft")} // of Put, of Collect
+	for _, left := range half {
+		if err := os.MkdirAll(filepath.Dir(left), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := filectr.NewDirectory(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(left); !os.IsNotExist(err) {
-		t.Errorf("it is still there: %v", err)
+	for _, left := range half {
+		if _, err := os.Stat(left); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", left, err)
+		}
 	}
 }

@@ -53,11 +53,33 @@ func loadSecrets(dir, path string) (*secrets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("userctr: the secrets: %w", err)
 	}
-	var form secretsForm
-	if err := json.Unmarshal(text, &form); err != nil {
-		return nil, fmt.Errorf("userctr: %s is damaged; restore it from a backup, as without it every sign-in ends", path)
+	form, err := parseSecrets(text, path)
+	if err != nil {
+		return nil, err
 	}
 	return form.open(path)
+}
+
+// Installation reads the id of the installation whose secrets are in the file at path. It makes none.
+func Installation(path string) (string, error) {
+	text, err := readSecret(path)
+	if err != nil {
+		return "", fmt.Errorf("userctr: the secrets: %w", err)
+	}
+	form, err := parseSecrets(text, path)
+	if err != nil {
+		return "", err
+	}
+	_, err = form.open(path)
+	return form.Installation, err
+}
+
+func parseSecrets(text []byte, path string) (*secretsForm, error) {
+	form := &secretsForm{}
+	if err := json.Unmarshal(text, form); err != nil {
+		return nil, fmt.Errorf("userctr: %s is damaged; restore it from a backup, as without it every sign-in ends", path)
+	}
+	return form, nil
 }
 
 func (f *secretsForm) open(path string) (*secrets, error) {

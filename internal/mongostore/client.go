@@ -68,7 +68,8 @@ type Store struct {
 	db       *mongo.Database
 	log      *slog.Logger
 	opts     Options
-	logEpoch string // of every log that is in this database
+	logEpoch string    // of every log that is in this database
+	moved    *movedDoc // the installation that was moved here, nil: it began here
 
 	closing context.Context // ends with Close
 	stop    context.CancelFunc
@@ -87,6 +88,21 @@ type Store struct {
 // Open connects to the database, looks whether the server can do what is needed, and
 // makes the indexes. It fails when that cannot be done within ctx.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := connect(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{s.checkServer, s.readEpoch, s.makeIndexes} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	s.workers.Go(s.strip)
+	return s, nil
+}
+
+// connect makes a Store that has asked the server nothing yet.
+func connect(o Options) (*Store, error) {
 	o = o.withDefaults()
 	uri, err := connstring.ParseAndValidate(o.URI)
 	if err != nil {
@@ -108,12 +124,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.ledger = newLedger(s)
 	s.Store = rows.New(s.ledger, s.names)
-	for _, step := range []func(context.Context) error{s.checkServer, s.makeIndexes, s.readEpoch} {
-		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-	}
-	s.workers.Go(s.strip)
 	return s, nil
 }
 
@@ -285,26 +295,32 @@ func (i index) name() string {
 	return strings.Join(words, "_")
 }
 
+// logDoc names the incarnation of the logs. Whoever inserts it has the database: a server that
+// starts on an empty one, or an Import.
+type logDoc struct {
+	ID    string    `bson:"_id"` // "log"
+	Epoch string    `bson:"epoch"`
+	Moved *movedDoc `bson:"moved,omitempty"`
+}
+
 // readEpoch reads the name of this incarnation of the logs, and makes one where there
 // is none. Whoever puts back a backup removes it (docs/mongodb.md).
 func (s *Store) readEpoch(ctx context.Context) error {
-	type row struct {
-		ID    string `bson:"_id"`
-		Epoch string `bson:"epoch"`
-	}
-	meta := s.db.Collection("meta")
 	err := s.again(ctx, "log epoch", func(ctx context.Context) error {
-		return ignoreTaken(insertOne(ctx, meta, row{"log", newEpoch()}))
+		return ignoreTaken(insertOne(ctx, s.db.Collection("meta"), logDoc{ID: "log", Epoch: newEpoch()}))
 	})
 	if err != nil {
 		return err
 	}
-	found, err := get[row](ctx, s, "meta", "log")
-	if err == nil && found == nil {
-		err = errors.New("mongostore: the log epoch is not where it was written")
+	found, err := get[logDoc](ctx, s, "meta", "log")
+	switch {
+	case err != nil:
+		return err
+	case found == nil:
+		return errors.New("mongostore: the log epoch is not where it was written")
+	case found.Moved != nil && found.Moved.Done == 0:
+		return fmt.Errorf("mongostore: %w", errHalf)
 	}
-	if err == nil {
-		s.logEpoch = found.Epoch
-	}
-	return err
+	s.logEpoch, s.moved = found.Epoch, found.Moved
+	return nil
 }

@@ -85,6 +85,9 @@ func joined(words ...string) string {
 	return strings.Join(escaped, "/")
 }
 
+// separated is a word that joined had alone.
+func separated(text string) (string, error) { return url.QueryUnescape(text) }
+
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // errTaken says that another document has a place in an index that this one was to have.

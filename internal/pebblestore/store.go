@@ -163,34 +163,46 @@ func (s *Store) open(lock *pebble.Lock) error {
 // check verifies the directory and makes its mark what verify found.
 func (s *Store) check(lock *pebble.Lock) error {
 	fs := s.opts.FS
-	names, err := fs.List(s.dir)
-	if err = errors.Join(err, fs.RemoveAll(fs.PathJoin(s.dir, backupDraft))); err != nil {
+	if err := fs.RemoveAll(fs.PathJoin(s.dir, backupDraft)); err != nil {
 		return fmt.Errorf("pebblestore: %w", err)
 	}
-	fresh := true // nothing was ever written: at most Pebble was about to make its files
-	for _, name := range names {
-		fresh = fresh && !strings.HasSuffix(name, ".log") && !strings.HasSuffix(name, ".sst") && !strings.HasPrefix(name, "marker.")
-	}
-	at, unmarked, err := readMark(fs, s.dir)
-	switch {
-	case err != nil && !missing(err):
-		return fmt.Errorf("pebblestore: %w", err)
-	case fresh && at == mark{}:
-	case err != nil:
-		return fmt.Errorf("pebblestore: %s is missing, so nobody can say whether the store is whole; see docs/storage.md", fs.PathJoin(s.dir, markName))
-	default:
-		if unmarked {
-			s.opts.Log.Warn("the store's mark is empty: it is taken as it stands", "file", fs.PathJoin(s.dir, markName))
-		}
-		if at, err = verify(fs, s.dir, lock, at); err != nil {
-			return err
-		}
+	at, _, err := s.found(lock)
+	if err != nil {
+		return err
 	}
 	if s.mark.file, err = writeMark(fs, s.dir, at); err != nil {
 		return fmt.Errorf("pebblestore: %w", err)
 	}
 	s.mark.mark = at
 	return nil
+}
+
+// found verifies the directory, and gives the mark that it deserves. Nothing is changed. fresh: nothing was
+// ever written, at most Pebble was about to make its files.
+func (s *Store) found(lock *pebble.Lock) (at mark, fresh bool, err error) {
+	fs := s.opts.FS
+	names, err := fs.List(s.dir)
+	if err != nil {
+		return at, false, fmt.Errorf("pebblestore: %w", err)
+	}
+	fresh = true
+	for _, name := range names {
+		fresh = fresh && !strings.HasSuffix(name, ".log") && !strings.HasSuffix(name, ".sst") && !strings.HasPrefix(name, "marker.")
+	}
+	at, unmarked, err := readMark(fs, s.dir)
+	switch {
+	case err != nil && !missing(err):
+		return at, fresh, fmt.Errorf("pebblestore: %w", err)
+	case fresh && at == mark{}:
+		return at, fresh, nil
+	case err != nil:
+		return at, fresh, fmt.Errorf("pebblestore: %s is missing, so nobody can say whether the store is whole; see docs/storage.md", fs.PathJoin(s.dir, markName))
+	}
+	if unmarked {
+		s.opts.Log.Warn("the store's mark is empty: it is taken as it stands", "file", fs.PathJoin(s.dir, markName))
+	}
+	at, err = verify(fs, s.dir, lock, at)
+	return at, fresh, err
 }
 
 // pebbleOptions are what every opening of a store has in common, tuned as measured

@@ -21,19 +21,7 @@ func likeTheModel(t *testing.T, s Store) {
 	try := 0
 	rapid.Check(t, func(r *rapid.T) {
 		try++
-		m := &machine{store: s, model: NewModel()}
-		for i := range 3 {
-			word := fmt.Sprintf("%016b", try*4+i) // base32 has no 0 and 1
-			id := []byte{"sps"[i], '_'}
-			for _, c := range word {
-				id = append(id, "ab"[c-'0'])
-			}
-			m.sessions = append(m.sessions, string(id))
-		}
-		for i := range 3 {
-			m.users = append(m.users, fmt.Sprintf("u%d-%d", try, i))
-		}
-		m.store.Journal = s.Journal
+		m := newMachine(s, try)
 		r.Repeat(map[string]func(*rapid.T){
 			"commit": m.commit,
 			"reopen": func(r *rapid.T) {
@@ -45,6 +33,23 @@ func likeTheModel(t *testing.T, s Store) {
 			"": m.compare,
 		})
 	})
+}
+
+// newMachine is one with sessions and people of its own, which no other try has.
+func newMachine(s Store, try int) *machine {
+	m := &machine{store: s, model: NewModel()}
+	for i := range 3 {
+		word := fmt.Sprintf("%016b", try*4+i) // base32 has no 0 and 1
+		id := []byte{"sps"[i], '_'}
+		for _, c := range word {
+			id = append(id, "ab"[c-'0'])
+		}
+		m.sessions = append(m.sessions, string(id))
+	}
+	for i := range 3 {
+		m.users = append(m.users, fmt.Sprintf("u%d-%d", try, i))
+	}
+	return m
 }
 
 type machine struct {
