@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -71,8 +72,14 @@ func TestABotRunsAnewWheneverItIsSaved(t *testing.T) {
 	code := read(file("main.go"))
 	write("main.go", "that is no Go")
 	says("go build: exit status 1", 1)
+	builds := strings.Count(said.String(), "is built") // two, where go.mod was completed by the first
 	write("main.go", strings.Replace(code, "Hello %s!", "Good day %s!", 1))
-	says("-- hello is ready", 2)
+	says("is built", builds+1)
+	newest := regexp.MustCompile(`hello (\S+) is built`).FindAllStringSubmatch(said.String(), -1)[builds][1]
+	soon(t, "it to run", func() bool {
+		out, err := s.command("bot", "ps")
+		return err == nil && regexp.MustCompile(newest+` +ready`).MatchString(out)
+	})
 	ann.say(session, "2", "hi")
 	soon(t, "its new answer", func() bool { return slices.Contains(ann.said(session, "b_hello"), "Good day ann!") })
 

@@ -77,6 +77,9 @@ type talk struct {
 
 func startTalk(t *testing.T, nodes []*testServer, bot string, n int) *talk {
 	k := &talk{t: t}
+	soon(t, "the bot's user", func() bool {
+		return nodes[0].post(nodes[0].token("person0"), "/api/v2/sessions", fmt.Sprintf(`{"sessionType":"p2p","members":[%q]}`, bot), nil) < 300
+	})
 	for i := range n {
 		p := nodes[i%len(nodes)].join(fmt.Sprintf("person%d", i), "phone")
 		k.people, k.sessions = append(k.people, p), append(k.sessions, p.with(bot))
