@@ -91,7 +91,13 @@ func (n *Node) told(word []byte) {
 			case staleID:
 				id = string(text)
 			}
-		}) == nil && n.changed != nil {
+		}) != nil {
+			return
+		}
+		switch {
+		case kind == changedDue && !n.Owns(workDue):
+			n.lookDue()
+		case kind != changedDue && n.changed != nil:
 			n.changed(kind, id)
 		}
 	}

@@ -123,6 +123,7 @@ type Node struct {
 	ended        bool
 	busy         sync.WaitGroup // work under way
 	stop         chan struct{}
+	due          chan struct{}   // there is something due: has room for one
 	life         context.Context // of work that nobody waits for: it ends with the node
 	die          context.CancelFunc
 	stopping     atomic.Bool
@@ -151,7 +152,7 @@ type Stats struct {
 func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Logger) *Node {
 	n := &Node{
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
-		work: make(chan func(), 1024), apartRoom: make(chan struct{}, apartAtOnce), stop: make(chan struct{}), connections: map[int64]*Connection{},
+		work: make(chan func(), 1024), apartRoom: make(chan struct{}, apartAtOnce), stop: make(chan struct{}), due: make(chan struct{}, 1), connections: map[int64]*Connection{},
 	}
 	n.life, n.die = context.WithCancel(context.Background())
 	n.nextConn.Store(firstConnection())

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -266,12 +267,17 @@ func (n *Node) sweep() {
 	defer n.sweeper.Done()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	alone := rand.IntN(dueEvery) // nodes that were started together look at different times
 	for beat := 1; ; beat++ {
 		select {
 		case <-n.stop:
 			return
+		case <-n.due:
+			n.expireDue(time.Now())
 		case now := <-second.C:
-			n.expireDue(now)
+			if n.Owns(workDue) || beat%dueEvery == alone {
+				n.expireDue(now)
+			}
 			if beat%10 == 0 {
 				n.passivateIdle(now)
 				n.guesses.forget(now)
@@ -279,31 +285,6 @@ func (n *Node) sweep() {
 					n.tell(c.pid, &lapse{now: now})
 				}
 			}
-		}
-	}
-}
-
-func (n *Node) expireDue(now time.Time) {
-	ctx, cancel := n.background()
-	defer cancel()
-	due, err := n.journal.Due(ctx, now, 1000)
-	if err != nil {
-		n.log.Error("reading which messages expire", "err", err)
-		return
-	}
-	for _, d := range due {
-		if n.Owns(d.Session) {
-			n.tell(n.session(d.Session), &expire{seq: d.Seq})
-		}
-	}
-	over, err := n.journal.DueSessions(ctx, now, 100)
-	if err != nil {
-		n.log.Error("reading which sessions end", "err", err)
-		return
-	}
-	for _, id := range over {
-		if n.Owns(id) {
-			n.tell(n.session(id), &timeUp{})
 		}
 	}
 }
