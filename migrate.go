@@ -72,6 +72,9 @@ func (p *program) migrate(ctx context.Context, args []string) error {
 	if err := mongostore.CheckURI(m.to); err != nil {
 		return errUsage{fmt.Errorf("--to: %w", err)}
 	}
+	if m.from, err = filepath.Abs(m.from); err != nil {
+		return err
+	}
 	return m.run(ctx, p)
 }
 
@@ -120,6 +123,9 @@ func (m *migration) run(ctx context.Context, p *program) error {
 	}
 	table := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, k := range report.Kinds {
+		if k.Count == 0 {
+			continue
+		}
 		fmt.Fprintf(table, "  %s\t%d\t%s\n", k.Kind, k.Count, k.Digest)
 	}
 	if err := table.Flush(); err != nil {
