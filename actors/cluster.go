@@ -18,6 +18,7 @@ type Member struct {
 	ID      string // new with each start
 	Address string // where other nodes reach it
 	Leaving bool   // it has given its sessions away
+	Blind   bool   // it does not reach the store: sessions are at those that do
 }
 
 // View is who is there.
@@ -38,6 +39,8 @@ type Members interface {
 	// Leave says that this node gives its sessions away, Quit that it has gone.
 	Leave(ctx context.Context) error
 	Quit(ctx context.Context) error
+	// Blind says whether this node does not reach the store.
+	Blind(ctx context.Context, is bool) error
 }
 
 // Cluster is what a node needs to be one of several.
@@ -77,6 +80,7 @@ type cluster struct {
 	queue   []placed
 	wake    sync.Cond
 
+	blind   blindness
 	given   atomic.Bool // the others have given this node up
 	ended   atomic.Bool
 	stop    chan struct{}
@@ -263,6 +267,7 @@ func (c *cluster) seen(v View) {
 	if !slices.Equal(before.Members, now.Members) {
 		c.node.log.Info("who is there has changed", "node", c.self.ID, "version", now.Version, "nodes", now.names(c.self.ID))
 		c.node.moved()
+		c.yield(now)
 		if r, ok := c.node.robots.(interface{ Moved() }); ok {
 			r.Moved()
 		}
@@ -291,6 +296,7 @@ func (c *cluster) watch() {
 			return
 		case now := <-tick.C:
 			c.review(now)
+			c.lookAtStore(now)
 		}
 	}
 }
@@ -434,6 +440,9 @@ func (p *places) names(self string) string {
 		}
 		if m.Leaving {
 			b.WriteString(" (leaving)")
+		}
+		if m.Blind {
+			b.WriteString(" (without its store)")
 		}
 	}
 	return b.String()

@@ -2,9 +2,11 @@ package actors_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/troupe-im/troupe/actors"
@@ -15,8 +17,9 @@ import (
 
 // dictated is who is there, as a test says it.
 type dictated struct {
-	self actors.Member
-	seen func(actors.View)
+	self  actors.Member
+	seen  func(actors.View)
+	blind func(bool)
 }
 
 func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error)) error {
@@ -26,7 +29,13 @@ func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error
 }
 func (d *dictated) Look()                       {}
 func (d *dictated) Leave(context.Context) error { return nil }
-func (d *dictated) Quit(context.Context) error  { return nil }
+func (d *dictated) Blind(_ context.Context, is bool) error {
+	if d.blind != nil {
+		d.blind(is)
+	}
+	return nil
+}
+func (d *dictated) Quit(context.Context) error { return nil }
 
 // valve holds back what goes through it while it is shut.
 type valve struct {
@@ -125,5 +134,76 @@ func TestWhatWasSentBehindARequestThatIsGivenBackDoesNotOvertakeIt(t *testing.T)
 		} else {
 			last = seq
 		}
+	}
+}
+
+// hidden is a journal that its node loses sight of: what is committed waits until it yields.
+type hidden struct {
+	actors.Journal
+	is             atomic.Bool
+	waits, yielded chan struct{}
+}
+
+func (j *hidden) Lost() bool { return j.is.Load() }
+func (j *hidden) Yield()     { close(j.yielded) }
+
+func (j *hidden) Commit(batch []*actors.Append) error {
+	if !j.is.Load() {
+		return j.Journal.Commit(batch)
+	}
+	select {
+	case j.waits <- struct{}{}:
+	default:
+	}
+	<-j.yielded
+	for _, a := range batch {
+		a.Err = protocol.Errorf(protocol.Code_BUSY, "away")
+	}
+	return nil
+}
+
+func TestTheSessionsOfANodeThatDoesNotReachTheStoreAreServedByThoseThatDo(t *testing.T) {
+	w := &wires{to: map[string]func(*peers.Envelope){}}
+	store := newStage(t, actors.Config{}).store
+	j := &hidden{Journal: store, waits: make(chan struct{}, 1), yielded: make(chan struct{})}
+	one, two := rule(t, store, w, "one"), rule(t, j, w, "two")
+	a, b := one.members.self, two.members.self
+	blind := b
+	blind.Blind = true
+	two.members.blind = func(is bool) { // which is said by itself
+		if is {
+			one.sees(2, a, blind)
+			two.sees(2, a, blind)
+		}
+	}
+	one.sees(1, a, b)
+	two.sees(1, a, b)
+	ann, bob := one.dial("ann", "1"), two.dial("bob", "1")
+	room := ""
+	for room == "" || one.node.Owns(room) {
+		room = ann.create(protocol.SessionType_GROUP, "bob")
+	}
+	ann.send(room, "0", "hello")
+	j.is.Store(true)
+	for i, c := range []*client{ann, bob} { // from elsewhere, and from the node itself
+		id := c.post(send(room, fmt.Sprint(i+1), "hello"))
+		if f := c.answer(id); f.Errcode != 0 {
+			t.Errorf("%s is answered %v", c.user, f)
+		}
+	}
+	if !one.node.Owns(room) || two.node.Owns(room) {
+		t.Error("the session is where the store is not")
+	}
+	all := func(is bool) (m []actors.Member) {
+		for _, x := range []actors.Member{a, b} {
+			x.Blind = is
+			m = append(m, x)
+		}
+		return m
+	}
+	one.sees(3, all(true)...)
+	two.sees(3, all(true)...)
+	if one.node.Owns(room) || !two.node.Owns(room) {
+		t.Error("where nobody reaches the store something moves")
 	}
 }

@@ -8,7 +8,7 @@ import (
 // places is a View and what is computed from it once.
 type places struct {
 	View
-	seeds []uint64 // of Members that do not leave, in their order
+	seeds []uint64 // of Members that can have sessions, in their order
 	ids   []string
 }
 
@@ -16,8 +16,9 @@ type places struct {
 func placesOf(v View, self string) *places {
 	p := &places{View: View{Version: v.Version, Members: slices.Clone(v.Members)}}
 	slices.SortFunc(p.Members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+	sees := slices.ContainsFunc(p.Members, func(m Member) bool { return !m.Leaving && !m.Blind })
 	for _, m := range p.Members {
-		if !m.Leaving {
+		if !m.Leaving && !(m.Blind && sees) {
 			p.seeds, p.ids = append(p.seeds, hash64(m.ID)), append(p.ids, m.ID)
 		}
 	}

@@ -211,6 +211,14 @@ type Streams interface {
 // ErrUnknown where nobody knows. Nothing is committed afterwards.
 type GivesUp interface{ GiveUp() }
 
+// Sight is said by journals that a node may lose sight of while other nodes see them.
+type Sight interface {
+	// Lost says that the journal has not answered this node for some seconds.
+	Lost() bool
+	// Yield ends what waits for it, as GiveUp does, until it answers again.
+	Yield()
+}
+
 // Instant is said by streams whose Follow never waits, so that a mailbox may call
 // it: then next to nothing is missed by a user who is new in a session.
 type Instant interface{ FollowsAtOnce() }

@@ -87,6 +87,28 @@ func TestWhatGetsLostWhileARowIsReadIsReadAfterIt(t *testing.T) {
 	bob.push(3)
 }
 
+func TestAListThatIsGivenWhileARowIsReadHasWhatOthersWereGivenMeanwhile(t *testing.T) {
+	j := &slowRow{come: make(chan struct{}), let: make(chan struct{})}
+	s := wrappedStage(t, actors.Config{}, func(inner actors.Journal) actors.Journal { j.Journal = inner; return j })
+	ann, phone := s.dial("ann", "1"), s.dial("bob", "phone")
+	room := ann.create(protocol.SessionType_GROUP, "bob")
+	ann.send(room, "a", "hello")
+	ann.send(room, "b", "hello")
+	phone.push(2)
+	j.wait.Store(true)
+	phone.must(read(room, 1)) // one is left: the store has to count
+	<-j.come
+	ann.send(room, "c", "hello")
+	phone.push(3)
+	desk := s.connect("bob", "desk", nil)
+	list := desk.welcome().GetAuthReply().GetSnapshot().GetSessions()
+	close(j.let)
+	if len(list) != 1 || list[0].HeadSeq != 3 || list[0].Last.GetSeq() != 3 {
+		t.Errorf("the list is %v, want one session with head 3", list)
+	}
+	desk.wait("the count", func(f *protocol.Frame) bool { return f.GetUnread().GetUnread() == 2 })
+}
+
 // shy are streams whose Follow waits until it is let go, as that of several nodes may.
 type shy struct {
 	inner   *pushctr.Local

@@ -193,12 +193,25 @@ func (s *Session) refused(p *pending) {
 		coded = protocol.Errorf(protocol.Code_BUSY, "session %s is being moved, ask again", s.id)
 		coded.RetryAfterMs = 50
 	}
-	if p.req != nil {
+	if p.req != nil && !s.retains(p.req, coded) {
 		s.fail(p.req, coded)
 	}
 	for _, r := range p.also {
-		s.fail(r, coded)
+		if !s.retains(r, coded) {
+			s.fail(r, coded)
+		}
 	}
+}
+
+// retains has a request of which nobody knows whether it was done keep its place where it is
+// only the store that cannot tell now: what its sender sent behind it must not come before it.
+func (s *Session) retains(r *request, err error) bool {
+	if !r.unsure || !protocol.Code_BUSY.Is(err) {
+		return false
+	}
+	s.broken = true
+	s.redo = append(s.redo, r)
+	return true
 }
 
 // unsure serves an append of which nobody knows whether it is stored. A message is sent

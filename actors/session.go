@@ -40,6 +40,7 @@ type Session struct {
 	redo    []any             // what a newer activation was in the way of, in order: it is served again
 	owing   bool              // entries may be durable that nobody was told of: it is loaded until that is known
 	trying  bool              // … and a further try is under way
+	tries   int               // that were in vain
 	doubted []protocol.UserID // whose read marks may be durable, and nobody was told of
 	making  bool              // a session_create is not durable yet
 	ending  bool              // members of a dissolved session are being taken out
@@ -301,7 +302,7 @@ func (s *Session) tellMarks() {
 			s.receipt(&protocol.Receipt{Session: s.id, UserId: u, ReadSeq: m.ReadSeq})(nil)
 		}
 	}
-	s.owing, s.doubted = false, nil
+	s.owing, s.doubted, s.tries = false, nil, 0
 }
 
 // loadLater tries again to read what could not be read, where somebody is owed to know what
@@ -311,8 +312,10 @@ func (s *Session) loadLater() {
 		return
 	}
 	s.trying = true
+	wait := min(loadAgainAfter<<s.tries, loadAgainAtMost)
+	s.tries = min(s.tries+1, 5)
 	pid := s.pid
-	time.AfterFunc(loadAgainAfter, func() {
+	time.AfterFunc(wait, func() {
 		s.node.tell(pid, done(func() {
 			if s.trying = false; s.state == unloaded {
 				s.load()
@@ -321,7 +324,11 @@ func (s *Session) loadLater() {
 	})
 }
 
-const loadAgainAfter = 500 * time.Millisecond
+// loadAgainAfter is the first time, twice as long each time.
+const (
+	loadAgainAfter  = 500 * time.Millisecond
+	loadAgainAtMost = 8 * time.Second
+)
 
 // adopt takes the stored state as its own.
 func (s *Session) adopt(stored *Stored) {

@@ -71,7 +71,8 @@ func (s *Session) overtaken(p *pending) bool {
 	if p.req == nil || s.node.cluster.Load() == nil {
 		return false
 	}
-	if !errors.Is(p.Err, ErrStale) && !errors.Is(p.Err, ErrTaken) && !(p.Create && protocol.Code_CONFLICT.Is(p.Err)) {
+	away := s.moving && protocol.Code_BUSY.Is(p.Err) // its node does not reach the store, another one does
+	if !away && !errors.Is(p.Err, ErrStale) && !errors.Is(p.Err, ErrTaken) && !(p.Create && protocol.Code_CONFLICT.Is(p.Err)) {
 		return false
 	}
 	if p.req.tries >= maxOvertaken {

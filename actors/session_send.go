@@ -189,6 +189,11 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 		if protocol.AsError(err).Code == protocol.Code_INTERNAL {
 			s.node.log.Error("asking for a sent message", "session", s.id, "err", err)
 		}
+		if s.retains(r, protocol.AsError(err)) {
+			s.stashed = append(untyped(behind), s.stashed...)
+			s.reload()
+			return
+		}
 		s.fail(r, protocol.AsError(err))
 	case s.members[r.who.User] == nil && r.notice == nil:
 		s.fail(r, s.unknown())
@@ -204,6 +209,13 @@ func (s *Session) asked(r *request, m *protocol.MsgSend, key [16]byte, hash [8]b
 		}
 		s.request(next)
 	}
+}
+
+func untyped(all []*request) (some []any) {
+	for _, r := range all {
+		some = append(some, r)
+	}
+	return some
 }
 
 // maySend says whether the sender of r may write m as things stand.

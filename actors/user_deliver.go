@@ -56,26 +56,11 @@ func (u *User) lost(m *lost) {
 		return
 	}
 	for id := range u.rows {
-		if m.of == nil || m.of(id) {
+		if m.of != nil && m.of(id) {
 			u.reread(id, 0, true, false)
 		}
 	}
-	u.node.aside(func() {
-		ctx, cancel := u.node.background()
-		defer cancel()
-		sessions, err := u.node.journal.SessionsOf(ctx, u.id)
-		if err != nil {
-			u.node.log.Error("reading which sessions a user is in", "user", u.id, "err", err)
-			return
-		}
-		u.node.tell(u.pid, done(func() {
-			for _, id := range sessions {
-				if u.state == active && u.rows[id] == nil {
-					u.reread(id, 0, true, true)
-				}
-			}
-		}))
-	})
+	u.compare(0)
 	u.requestsLost()
 	u.presenceLost()
 }
@@ -282,6 +267,9 @@ func (u *User) sees(e *protocol.Entry, event *Event) bool {
 	}
 	tell := next && !r.reading.gap
 	if tell {
+		if e.Seq == r.head+1 { // who attaches now has to find it in the list
+			u.count(r, e)
+		}
 		r.told, r.headAt = e.Seq, u.offset+1
 	}
 	r.reading.held = append(r.reading.held, &held{entry: e, shared: event.Shared, skip: event.Skip, told: tell})

@@ -4,11 +4,66 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
+
+// compare reads the home list again, and of its rows those of which something is missing here: at
+// most a few, where events were lost, and to read all by themselves would cost a busy node dear.
+func (u *User) compare(tries int) {
+	u.node.aside(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		u.node.catchingUp <- struct{}{}
+		rows, err := u.node.journal.Home(ctx, u.id, "")
+		<-u.node.catchingUp
+		u.node.tell(u.pid, done(func() {
+			switch {
+			case u.state != active:
+			case err == nil:
+				u.compared(rows)
+			default:
+				u.node.log.Error("reading a home list again", "user", u.id, "err", err)
+				time.AfterFunc(min(rereadAfter<<tries, rereadAtMost), func() {
+					u.node.tell(u.pid, done(func() {
+						if u.state == active {
+							u.compare(min(tries+1, 4))
+						}
+					}))
+				})
+			}
+		}))
+	})
+}
+
+func (u *User) compared(rows []*HomeRow) {
+	there := make(map[protocol.SessionID]bool, len(rows))
+	for _, h := range rows {
+		id := h.Info.Session
+		there[id] = true
+		switch r := u.rows[id]; {
+		case r == nil:
+			u.reread(id, 0, true, true)
+		case r.reading != nil, h.Head > r.told, h.Head == r.head && h.Unread != r.unread, !sameMember(&h.Member, &r.member):
+			u.reread(id, 0, true, false)
+		}
+	}
+	for id := range u.rows {
+		if !there[id] {
+			u.reread(id, 0, true, false)
+		}
+	}
+}
+
+// sameMember says whether what a home list shows of the user in a session is as it was; a read
+// mark that is ahead of the store's is on its way there.
+func sameMember(stored, known *MemberRow) bool {
+	return stored.Role == known.Role && stored.Sticky == known.Sticky && stored.Muted == known.Muted && stored.Floor == known.Floor &&
+		stored.SilencedUntil == known.SilencedUntil && stored.ReadSeq <= known.ReadSeq
+}
 
 // requestsLost reads again what waits for the user, and which version its contacts are of.
 // What became of requests and contacts meanwhile its connections are told as if it had just

@@ -15,7 +15,7 @@ type reading struct {
 	tell  bool    // connections get the row when it is there
 	again bool    // read once more after this
 	lost  bool    // … as behind a gap: entries may be missing that this one does not look for
-	late  bool    // it is a further try
+	tries int     // that were in vain
 	held  []*held // entries that came meanwhile
 }
 
@@ -30,8 +30,16 @@ type held struct {
 // client reads the log by itself, as the head tells it to.
 const catchUp = 5 * maxPage
 
-// rereadAfter is how long a row waits that could not be read.
-const rereadAfter = time.Second
+// rereadAfter is how long a row waits that could not be read, and twice as long each time up
+// to rereadAtMost: a store that cannot keep up is not helped by those who ask again.
+const (
+	rereadAfter  = time.Second
+	rereadAtMost = 16 * time.Second
+)
+
+// catchingUp bounds how many rows are read at once behind a gap: after a loss every user of
+// the node wants that, and sessions have commits to do.
+const catchingUp = 4
 
 // reread reads a row from the store; head is what is known of a row that is new.
 func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
@@ -92,6 +100,8 @@ func (u *User) readRow(ctx context.Context, session protocol.SessionID, device s
 			return nil, m, err
 		}
 		m.upTo = about.GetSessionGetReply().GetInfo().GetHeadSeq()
+		u.node.catchingUp <- struct{}{}
+		defer func() { <-u.node.catchingUp }()
 	}
 	if h, err = u.node.journal.HomeOf(ctx, u.id, session, device); err != nil {
 		return nil, m, err
@@ -132,7 +142,7 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		})
 		return
 	case err != nil:
-		if !was.late {
+		if was.tries == 0 {
 			u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
 		}
 		for _, x := range was.held {
@@ -194,13 +204,13 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 // nobody writes nothing else would show that entries are missing, or that what is unread was
 // not counted.
 func (u *User) rereadLater(session protocol.SessionID, r *row, was *reading) {
-	time.AfterFunc(rereadAfter, func() {
+	time.AfterFunc(min(rereadAfter<<was.tries, rereadAtMost), func() {
 		u.node.tell(u.pid, done(func() {
 			if u.state != active || u.rows[session] != r {
 				return
 			}
 			u.reread(session, r.head, was.gap || was.lost, was.tell || was.again)
-			r.reading.late = true
+			r.reading.tries = min(was.tries+1, 4)
 		}))
 	})
 }

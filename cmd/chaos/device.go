@@ -29,6 +29,7 @@ type device struct {
 	conn    *websocket.Conn
 	connNo  int
 	node    string            // where conn leads to
+	shuns   string            // the node that answered nothing last
 	leaving bool              // the node asked to come back later: nothing more is asked of it
 	pending map[string]*asked // by frame id
 	order   []*asked          // of pending, as asked
@@ -64,10 +65,19 @@ func (d *device) connect(ctx context.Context, fresh bool) error {
 	defer cancel()
 	d.mu.Lock()
 	places := d.run.site.places()
+	if others := slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.node == d.shuns }); len(others) > 0 {
+		places = others
+	}
 	at := places[d.rng.IntN(len(places))]
 	d.mu.Unlock()
+	fails := func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.shuns = at.node
+	}
 	conn, _, err := websocket.Dial(ctx, "ws://"+at.address+"/ws", nil)
 	if err != nil {
+		fails()
 		return err
 	}
 	conn.SetReadLimit(16 << 20)
@@ -90,11 +100,12 @@ func (d *device) connect(ctx context.Context, fresh bool) error {
 	f, err := readFrame(ctx, conn)
 	if err != nil || f.Type != "auth_reply" || f.Errcode != 0 {
 		conn.CloseNow()
+		fails()
 		return fmt.Errorf("auth of %s: %v, answer %+v", d.name, err, f)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.conn, d.epoch, d.node, d.leaving = conn, f.Epoch, at.node, false
+	d.conn, d.epoch, d.node, d.shuns, d.leaving = conn, f.Epoch, at.node, "", false
 	d.connNo++
 	open := d.event(history.Open)
 	open.Epoch, open.Resumed, open.Began, open.Offset, open.From = f.Epoch, f.Resumed, began, max(f.OffsetNow, f.Offset), max(from, 0)

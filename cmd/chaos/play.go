@@ -69,7 +69,9 @@ func (d *device) act(ctx, play context.Context, ended chan struct{}, pause time.
 		d.mu.Lock()
 		stay := true
 		switch {
-		case d.overdue(), d.leaving && len(d.pending) == 0:
+		case d.overdue():
+			stay, d.shuns = false, d.node
+		case d.leaving && len(d.pending) == 0:
 			stay = false
 		case d.conn == nil || d.leaving || len(d.pending) >= inFlight:
 		case len(d.again) > 0:

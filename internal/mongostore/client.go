@@ -78,7 +78,8 @@ type Store struct {
 	auditing sync.Mutex // held by AppendAudit
 
 	away  atomic.Bool // the database was not there for longer than Patience
-	plain bool        // FerretDB: an update is not atomic there
+	sight sight
+	plain bool // FerretDB: an update is not atomic there
 
 	commit sync.Mutex // held by Commit: one writer of logs a process
 	states states     // of sessions written lately
@@ -98,6 +99,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	}
 	s.workers.Go(s.strip)
+	s.workers.Go(s.watch)
 	return s, nil
 }
 
@@ -122,6 +124,8 @@ func connect(o Options) (*Store, error) {
 	}
 	s := &Store{client: client, db: client.Database(cmp.Or(uri.Database, DefaultDatabase)), log: o.Log, opts: o}
 	s.closing, s.stop = context.WithCancel(context.Background())
+	s.sight.patient()
+	s.sight.saw()
 	s.ledger = newLedger(s)
 	s.Store = rows.New(s.ledger, s.names)
 	return s, nil

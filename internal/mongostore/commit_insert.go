@@ -43,7 +43,7 @@ func (s *Store) insertCommits(ctx context.Context, docs []*commitDoc) []error {
 		if open, err = s.insertOnce(ctx, docs, open, sent, outcomes); len(open) == 0 {
 			return outcomes
 		}
-		if time.Now().After(deadline) || s.closing.Err() != nil {
+		if time.Now().After(deadline) || s.closing.Err() != nil || s.sight.hurried() {
 			s.leave(err)
 			for _, i := range open {
 				if outcomes[i] = s.busy("commit", err); sent[i] {
@@ -59,7 +59,7 @@ func (s *Store) insertCommits(ctx context.Context, docs []*commitDoc) []error {
 
 // insertOnce is one try, and gives those that are still open and why.
 func (s *Store) insertOnce(ctx context.Context, docs []*commitDoc, open []int, sent []bool, outcomes []error) (left []int, why error) {
-	within, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	within, cancel := s.attempt(ctx)
 	defer cancel()
 	batch := make([]*commitDoc, len(open))
 	for i, at := range open {
@@ -67,11 +67,12 @@ func (s *Store) insertOnce(ctx context.Context, docs []*commitDoc, open []int, s
 	}
 	_, err := s.db.Collection(inCommits).InsertMany(within, batch, options.InsertMany().SetOrdered(false))
 	if err == nil {
+		s.sight.saw()
 		return nil, nil // and their outcomes are nil
 	}
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) {
-		if !passes(err) && ctx.Err() == nil {
+		if !passes(err) && within.Err() == nil {
 			for _, at := range open {
 				outcomes[at] = fmt.Errorf("mongostore: commit of %s: %w", docs[at].Session, err)
 			}

@@ -30,15 +30,20 @@ func (s *Store) againFor(ctx context.Context, patience time.Duration, what strin
 	}
 	deadline := time.Now().Add(patience)
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
-		within, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+		within, cancel := s.attempt(ctx)
 		err := op(within)
 		cancel()
 		switch {
 		case err == nil:
+			s.sight.saw()
 			return nil
 		case ctx.Err() != nil:
 			return fmt.Errorf("mongostore: %s: %w", what, ctx.Err())
+		case s.sight.hurried():
+			s.leave(err)
+			return s.busy(what, err)
 		case !passes(err):
+			s.sight.saw()
 			return fmt.Errorf("mongostore: %s: %w", what, err)
 		case s.closing.Err() != nil:
 			return s.busy(what, err)
@@ -85,6 +90,8 @@ func (s *Store) leave(err error) {
 			err := s.db.RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err()
 			cancel()
 			if err == nil {
+				s.sight.saw()
+				s.sight.patient()
 				s.away.Store(false)
 				s.log.Info("the database is back")
 				return

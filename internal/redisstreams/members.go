@@ -53,6 +53,7 @@ const (
 	fieldVersion = "#"
 	fieldEpoch   = "!"
 	wordLeaving  = "leaving"
+	wordBlind    = "blind"
 	wordKey      = "key="
 
 	// outKept is how long it is known that a node was given up. One that was away for
@@ -115,6 +116,17 @@ func (m *Members) Look() {
 	}
 }
 
+// Blind says whether this node does not reach the store. Where Redis does not take it, it is
+// in what this node writes next.
+func (m *Members) Blind(ctx context.Context, is bool) error {
+	m.mu.Lock()
+	m.self.Blind = is
+	err := m.register(ctx)
+	m.mu.Unlock()
+	m.poll()
+	return err
+}
+
 // Leave says that this node gives its sessions away.
 func (m *Members) Leave(ctx context.Context) error {
 	m.mu.Lock()
@@ -165,6 +177,9 @@ func (m *Members) register(ctx context.Context) error {
 	value := m.self.Address + " " + wordKey + m.key
 	if m.self.Leaving {
 		value += " " + wordLeaving
+	}
+	if m.self.Blind {
+		value += " " + wordBlind
 	}
 	_, err := m.s.db.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.HSet(ctx, m.who(), m.self.ID, value)
@@ -318,7 +333,8 @@ func (m *Members) judge(r *reading, now time.Time) {
 			m.known[id] = k
 		}
 		address, words, _ := strings.Cut(value, " ")
-		k.member = actors.Member{ID: id, Address: address, Leaving: slices.Contains(strings.Fields(words), wordLeaving)}
+		said := strings.Fields(words)
+		k.member = actors.Member{ID: id, Address: address, Leaving: slices.Contains(said, wordLeaving), Blind: slices.Contains(said, wordBlind)}
 		if beat := r.beats[id]; beat != k.beat {
 			k.beat, k.moved = beat, now
 		}
