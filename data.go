@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -97,10 +98,28 @@ func openStore(c *Config, log *slog.Logger) (store, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	if used, err := os.Stat(filepath.Join(c.Data, storeDir)); err == nil && used.IsDir() && s.Moved().IsZero() {
-		log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB, and nothing was moved there (troupe migrate)", "dir", filepath.Join(c.Data, storeDir))
+	if err := c.checkMoved(s, log); err != nil {
+		return nil, errors.Join(err, s.Close(), lock.Close())
 	}
 	return &inMongo{s, lock}, nil
+}
+
+// checkMoved refuses to start what was moved into s with the secrets of another installation, or with none, so that
+// new ones would be made: every sign-in would end.
+func (c *Config) checkMoved(s *mongostore.Store, log *slog.Logger) error {
+	installation, at := s.Moved()
+	if at.IsZero() {
+		if used, err := os.Stat(filepath.Join(c.Data, storeDir)); err == nil && used.IsDir() {
+			log.Warn("the data directory has a store of its own, which is not used: everything is in MongoDB, and nothing was moved there (troupe migrate)", "dir", filepath.Join(c.Data, storeDir))
+		}
+		return nil
+	}
+	path := cmp.Or(c.Users.Secrets, filepath.Join(c.Data, userctr.SecretsFile))
+	own, err := userctr.Installation(path)
+	if err == nil && own != installation || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s was moved into this database, and %s has not its secrets: bring the secrets.json that it had. Without them every sign-in ends; if they are lost, db.meta.updateOne({_id: \"log\"}, {$unset: {moved: \"\"}}) says that so be it", installation, path)
+	}
+	return err
 }
 
 // mongoWithin is how long a start waits for MongoDB.

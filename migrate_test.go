@@ -27,6 +27,14 @@ func (p *person) resets(session protocol.SessionID) (n int) {
 	return n
 }
 
+// commandIn is command in another data directory.
+func (s *testServer) commandIn(dir string, args ...string) (string, error) {
+	s.t.Helper()
+	as := *s
+	as.data = dir
+	return as.command(args...)
+}
+
 // migrateUntil runs the command and kills it with SIGKILL behind so many lines. done: it came to its end before.
 func (s *testServer) migrateUntil(lines int, args ...string) (out string, done bool) {
 	s.t.Helper()
@@ -119,6 +127,9 @@ func TestAnInstallationIsMovedIntoMongoDBThoughTheCommandIsKilled(t *testing.T) 
 		t.Errorf("once more: %v\n%s", err, out)
 	}
 	s.start()
+	if out, err := s.commandIn(t.TempDir(), "user", "find", "ann"); err == nil || !strings.Contains(out, "every sign-in ends") {
+		t.Errorf("with other secrets: %v\n%s", err, out)
+	}
 	say("after the move")
 	ann.say(robot, "to the bot again", "and now?")
 	soon(t, "the bot's answer", echoed("and now?"))

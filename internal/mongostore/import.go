@@ -64,12 +64,12 @@ func OpenImport(ctx context.Context, o Options) (*Import, error) {
 // Close ends the connections.
 func (i *Import) Close() error { return i.s.Close() }
 
-// Moved says when an embedded installation was moved here, zero: it began here.
-func (s *Store) Moved() time.Time {
+// Moved says which installation was moved here and when; zero: it began here.
+func (s *Store) Moved() (installation string, at time.Time) {
 	if s.moved == nil {
-		return time.Time{}
+		return "", time.Time{}
 	}
-	return time.UnixMilli(s.moved.Done)
+	return s.moved.Installation, time.UnixMilli(s.moved.Done)
 }
 
 // Place names the database that uri is of, without what is secret in it.
