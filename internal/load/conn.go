@@ -36,7 +36,7 @@ func connect(ctx context.Context, t *target, w wire, first, n int) ([]*conn, err
 	err := each(ctx, n, 32, func(i int) error {
 		c := &conn{wire: w, user: first + i}
 		conns[i] = c
-		if err := c.dial(ctx, t.addr, i); err != nil {
+		if err := c.dial(ctx, t.at(i), i); err != nil {
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		if err := w.hello(c); err != nil {

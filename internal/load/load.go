@@ -125,7 +125,7 @@ func parse(args []string, stdout io.Writer) (*options, []string, error) {
 		fmt.Fprint(stdout, usage)
 		f.PrintDefaults()
 	}
-	f.StringVar(&o.url, "url", "ws://127.0.0.1:8080", "the server to drive")
+	f.StringVar(&o.url, "url", "ws://127.0.0.1:8080", "the server to drive; of several nodes all, with commas between: connections go to them in turn")
 	f.StringVar(&o.secret, "identity-secret", os.Getenv("TROUPE_IDENTITY_SECRET"), "the server's secret for outside tokens")
 	f.IntVar(&o.pid, "pid", 0, "the server's process, for its CPU and memory; found by its port when local")
 	f.BoolVar(&o.spawn, "spawn", false, "start a server of this program for each run, with a data directory of its own")

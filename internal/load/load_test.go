@@ -83,3 +83,18 @@ func TestSummaryGivesTheRatioToTheFloor(t *testing.T) {
 		}
 	}
 }
+
+func TestConnectionsGoToAllNodesInTurn(t *testing.T) {
+	nodes, err := running(&options{url: "ws://127.0.0.1:1,http://127.0.0.1:2,ws://127.0.0.1:3", secret: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:1", "127.0.0.1:2"} {
+		if got := nodes.at(i); got != want {
+			t.Errorf("connection %d goes to %s, want %s", i, got, want)
+		}
+	}
+	if _, err := running(&options{url: "ws://127.0.0.1:1,", secret: "s"}); err == nil {
+		t.Error("no address is one")
+	}
+}

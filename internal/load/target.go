@@ -27,6 +27,7 @@ type target struct {
 	addr   string // host:port
 	pid    int    // 0: not on this machine, so no CPU and no memory
 	secret string
+	others []*target // further nodes of the same installation
 
 	child *exec.Cmd
 	dir   string // the child's data, ours to remove
@@ -34,39 +35,70 @@ type target struct {
 	env   []string
 }
 
-func (t *target) cpu() time.Duration {
-	if t.pid == 0 {
-		return 0
+// at is where connection i goes.
+func (t *target) at(i int) string {
+	if i %= 1 + len(t.others); i > 0 {
+		return t.others[i-1].addr
 	}
-	d, _ := cpuTime(t.pid)
-	return d
+	return t.addr
+}
+
+// sum adds up what of finds of the process of each node.
+func (t *target) sum(of func(pid int) int64) (n int64) {
+	for _, node := range append([]*target{t}, t.others...) {
+		if node.pid != 0 {
+			n += of(node.pid)
+		}
+	}
+	return n
+}
+
+func (t *target) cpu() time.Duration {
+	return time.Duration(t.sum(func(pid int) int64 {
+		d, _ := cpuTime(pid)
+		return int64(d)
+	}))
 }
 
 func (t *target) pss() int64 {
-	if t.pid == 0 {
-		return 0
-	}
-	n, _, _ := memory(t.pid)
-	return n
+	return t.sum(func(pid int) int64 {
+		n, _, _ := memory(pid)
+		return n
+	})
 }
 
 // own is pss without what is mapped of files.
 func (t *target) own() int64 {
-	if t.pid == 0 {
-		return 0
-	}
-	_, n, _ := memory(t.pid)
-	return n
+	return t.sum(func(pid int) int64 {
+		_, n, _ := memory(pid)
+		return n
+	})
 }
 
-// running is the server at o.url.
+// running are the servers at o.url.
 func running(o *options) (*target, error) {
-	u, err := url.Parse(o.url)
+	var first *target
+	for i, address := range strings.Split(o.url, ",") {
+		t, err := runningAt(o, address)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			first = t
+		} else {
+			first.others = append(first.others, t)
+		}
+	}
+	return first, nil
+}
+
+func runningAt(o *options, address string) (*target, error) {
+	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("--url: %w", err)
 	}
 	if u.Scheme != "ws" && u.Scheme != "http" {
-		return nil, fmt.Errorf("--url %s: ws:// or http:// (the generator speaks no TLS: it would measure two TLS stacks)", o.url)
+		return nil, fmt.Errorf("--url %s: ws:// or http:// (the generator speaks no TLS: it would measure two TLS stacks)", address)
 	}
 	if o.secret == "" {
 		return nil, errors.New("--identity-secret (or TROUPE_IDENTITY_SECRET) is needed: the server's, to make users")
