@@ -1,4 +1,3 @@
-import { onScopeDispose } from 'vue'
 import type { Message } from '@troupe/client'
 import { previewOf } from '../message/preview'
 import type { Chat } from './chat'
@@ -6,8 +5,11 @@ import type { Chat } from './chat'
 const most = 3 // messages of one moment that are read out
 const moment = 300 // ms
 
-/** useHearing tells a screen reader what comes into the open conversation: few messages one by one and in order, many by their number. */
-export function useHearing(chat: Chat): void {
+/**
+ * hearing tells a screen reader what comes into the open conversation: few messages one by one and in order, many by
+ * their number. It gives the way to stop.
+ */
+export function hearing(chat: Chat): () => void {
   const { client, t } = chat
   let heard: Message[] = [], timer: ReturnType<typeof setTimeout> | undefined
   function tell() {
@@ -28,5 +30,5 @@ export function useHearing(chat: Chat): void {
     client.on('message:change', m => { if (m.own && m.status === 'failed' && m.conversation === chat.current.value) chat.announce(`${t('status.failed')}${t('colon')}${previewOf(m, t)}`) }),
     () => clearTimeout(timer),
   ]
-  onScopeDispose(() => stops.forEach(stop => stop()))
+  return () => stops.forEach(stop => stop())
 }
