@@ -142,6 +142,9 @@ func (c *cluster) place(e *errand, v *places, before map[protocol.SessionID]bool
 	case to == e.to:
 	case to == c.self.ID:
 		c.drop(e)
+		if r, ok := e.m.(*request); ok && e.given > 0 { // who had it may have done it
+			r.unsure = true
+		}
 		c.here(e.session, e.m)
 		c.stats.Again.Add(1)
 	case c.peers.Send(to, appendAsk(nil, e, v.Version), true):

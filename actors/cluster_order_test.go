@@ -207,3 +207,30 @@ func TestTheSessionsOfANodeThatDoesNotReachTheStoreAreServedByThoseThatDo(t *tes
 		t.Error("where nobody reaches the store something moves")
 	}
 }
+
+func TestARequestThatComesHomeFromANodeThatMayHaveDoneItIsNotSaidToBeUndone(t *testing.T) {
+	w := &wires{to: map[string]func(*peers.Envelope){}}
+	store := newStage(t, actors.Config{}).store
+	j := &blinded{Journal: store}
+	one, two := rule(t, j, w, "one"), rule(t, store, w, "two")
+	a, b := one.members.self, two.members.self
+	one.sees(1, a, b)
+	two.sees(1, a, b)
+	ann := one.dial("ann", "1")
+	room := ""
+	for room == "" || one.node.Owns(room) {
+		room = ann.create(protocol.SessionType_GROUP, "bob")
+	}
+	ann.send(room, "0", "hello")
+	two.out.set(true) // it does it, and nobody hears of that
+	id := ann.post(send(room, "1", "hello"))
+	eventually(t, "it is stored", func() bool {
+		stored, err := store.Load(t.Context(), room)
+		return err == nil && stored.Head == 2
+	})
+	j.unread.Store(1)
+	one.sees(2, a)
+	if f := ann.answer(id); f.Errcode != 0 || f.GetMsgSendReply().GetSeq() != 2 {
+		t.Errorf("it is answered %v, and is stored at 2", f)
+	}
+}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -46,7 +47,7 @@ func (r *run) silences(faults []fault) (all []silence) {
 			}
 			wait(k.session, o.T, deaf(faults, o, to))
 			if i+1 < len(ops) && !o.fail() && i < acked { // its client looks for a node that takes it
-				wait(k.session, to, ops[i+1].T)
+				wait(k.session, to, min(ops[i+1].T, r.connects(o.Client, to)))
 			}
 		}
 	}
@@ -66,6 +67,16 @@ func (r *run) silences(faults []fault) (all []silence) {
 		}
 	}
 	return all
+}
+
+// connects is when a client is connected again after t.
+func (r *run) connects(client string, t int64) int64 {
+	for _, e := range r.Events {
+		if e.What == history.Open && e.Client == client && e.T > t {
+			return e.T
+		}
+	}
+	return math.MaxInt64
 }
 
 func first(a, b bool) int {
