@@ -234,3 +234,52 @@ func TestARequestThatComesHomeFromANodeThatMayHaveDoneItIsNotSaidToBeUndone(t *t
 		t.Errorf("it is answered %v, and is stored at 2", f)
 	}
 }
+
+// slow is a journal that does not give one session.
+type slow struct {
+	actors.Journal
+	room   atomic.Value
+	asked  chan struct{}
+	answer chan struct{}
+}
+
+func (j *slow) Load(ctx context.Context, room protocol.SessionID) (*actors.Stored, error) {
+	if room == j.room.Load() {
+		j.asked <- struct{}{}
+		<-j.answer
+	}
+	return j.Journal.Load(ctx, room)
+}
+
+func TestWhatWaitsForAStoreThatIsSlowIsNotOvertakenWhenItsSessionMoves(t *testing.T) {
+	w := &wires{to: map[string]func(*peers.Envelope){}}
+	store := newStage(t, actors.Config{}).store
+	j := &slow{Journal: store, asked: make(chan struct{}, 1), answer: make(chan struct{})}
+	one, two := rule(t, store, w, "one"), rule(t, j, w, "two")
+	t.Cleanup(func() { close(j.answer) })
+	a, b := one.members.self, two.members.self
+	leaving := b
+	leaving.Leaving = true
+	ann, bob := one.dial("ann", "1"), two.dial("bob", "1")
+	room, version := "", int64(0)
+	for room == "" || one.node.Owns(room) { // made at the one, and then the other's
+		version++
+		one.sees(version, a, leaving)
+		two.sees(version, a, leaving)
+		room = ann.create(protocol.SessionType_GROUP, "bob")
+		version++
+		one.sees(version, a, b)
+	}
+	j.room.Store(room)
+	two.sees(version, a, b)
+	ids := []string{bob.post(send(room, "1", "hello"))}
+	<-j.asked
+	one.sees(version+1, a, leaving)
+	two.sees(version+1, a, leaving)
+	ids = append(ids, bob.post(send(room, "2", "hello")))
+	for i, id := range ids {
+		if f := bob.answer(id); f.Errcode != 0 || f.GetMsgSendReply().GetSeq() != int64(i+1) {
+			t.Errorf("message %d is answered %v", i+1, f)
+		}
+	}
+}

@@ -14,8 +14,8 @@ import (
 // move lets the session go when it is another node's.
 func (s *Session) move() {
 	switch {
-	case s.node.Owns(s.id), s.state == leaving, s.state == loading: // which looks when it is loaded
-	case s.state == unloaded:
+	case s.node.Owns(s.id), s.state == leaving:
+	case s.state == unloaded, s.state == loading: // what waits for a slow store is not overtaken by what comes now
 		s.depart()
 	default:
 		s.moving, s.broken = true, true
