@@ -169,7 +169,8 @@ func (s *Store) Dealt(ctx context.Context, session protocol.SessionID, before in
 	if before > 0 {
 		filter = append(filter, op("a", "$lt", before))
 	}
-	there, err := find[commitDoc](ctx, s, inCommits, filter, options.Find().SetSort(bson.D{eq("b", int32(-1))}).SetLimit(int64(limit)))
+	// One more than asked for: of the newest, all that was dealt with may be from before on.
+	there, err := find[commitDoc](ctx, s, inCommits, filter, options.Find().SetSort(bson.D{eq("b", int32(-1))}).SetLimit(int64(limit)+1))
 	for _, c := range there {
 		for i := range slices.Backward(c.Entries) {
 			d := &c.Entries[i]

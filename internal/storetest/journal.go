@@ -688,6 +688,14 @@ func originals(t *testing.T, s Store) {
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Original: &actors.Original{Seq: 1}})
 	is(nil)
 	dealt(room, 0, 9, 5, 4, 2)
+
+	// A page is full also when what was written together lies on both sides of its end.
+	e := message(7, "ann", "7")
+	together := says(room, message(6, "ann", "6"), e)
+	together.Original = &actors.Original{Seq: 7, Content: e.Content}
+	e.Content, e.Deal = nil, held.Deal
+	commit(t, s, together)
+	dealt(room, 7, 3, 5, 4, 2)
 }
 
 func due(t *testing.T, s Store) {
