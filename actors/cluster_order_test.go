@@ -283,3 +283,50 @@ func TestWhatWaitsForAStoreThatIsSlowIsNotOvertakenWhenItsSessionMoves(t *testin
 		}
 	}
 }
+
+// halted is a journal that lets nothing be written to one session.
+type halted struct {
+	actors.Journal
+	room  atomic.Value
+	asked chan struct{}
+	free  chan struct{}
+}
+
+func (j *halted) Commit(batch []*actors.Append) error {
+	for _, a := range batch {
+		if a.Session == j.room.Load() {
+			j.room.Store("")
+			j.asked <- struct{}{}
+			<-j.free
+		}
+	}
+	return j.Journal.Commit(batch)
+}
+
+func TestASessionThatWasAnotherNodesForAMomentGoesOn(t *testing.T) {
+	w := &wires{to: map[string]func(*peers.Envelope){}}
+	j := &halted{Journal: newStage(t, actors.Config{}).store, asked: make(chan struct{}, 1), free: make(chan struct{})}
+	one, two := rule(t, j, w, "one"), rule(t, j, w, "two")
+	a, b := one.members.self, two.members.self
+	leaving := b
+	leaving.Leaving = true
+	one.sees(1, a, leaving)
+	two.sees(1, a, b)
+	ann := one.dial("ann", "1")
+	room := ""
+	for room == "" || !two.node.Owns(room) {
+		room = ann.create(protocol.SessionType_GROUP, "bob")
+	}
+	j.room.Store(room)
+	first := ann.post(send(room, "1", "hello"))
+	<-j.asked
+	one.sees(2, a, b)
+	one.sees(3, a, leaving)
+	close(j.free)
+	if f := ann.answer(first); f.GetMsgSendReply().GetSeq() != 1 {
+		t.Errorf("the first is answered %v", f)
+	}
+	if f := ann.ask(send(room, "2", "hello")); f.GetMsgSendReply().GetSeq() != 2 {
+		t.Errorf("the second is answered %v", f)
+	}
+}

@@ -384,7 +384,7 @@ func (s *Session) reload() {
 		s.depart()
 		return
 	}
-	s.broken = false
+	s.broken, s.moving = false, false // it may have been another node's for a moment
 	s.gather()
 	s.load()
 }
