@@ -32,6 +32,7 @@ const (
 	askVerdict = 17
 	askReason  = 18
 	askBehind  = 19 // one that was asked before it, of the same session, has no answer yet
+	askUnsure  = 20 // a request that may have been done already
 )
 
 // What is asked.
@@ -62,6 +63,7 @@ func appendAsk(b []byte, e *errand, version int64) []byte {
 	case *request:
 		w.number(askWhat, asksRequest)
 		asker(m)
+		w.flag(askUnsure, m.unsure || e.given > 0)
 	case *petition:
 		w.number(askWhat, asksPetition)
 		asker(m.r)
@@ -154,6 +156,8 @@ func readAsk(b []byte) (*ask, error) {
 			reason = string(text)
 		case askBehind:
 			a.behind = n != 0
+		case askUnsure:
+			r.unsure = n != 0
 		}
 	})
 	if err = errors.Join(err, inner); err != nil {

@@ -177,3 +177,15 @@ func FuzzRecord(f *testing.F) {
 		readDraft(fields)
 	})
 }
+
+func TestANodeIsToldOfARequestThatMayHaveBeenDone(t *testing.T) {
+	for _, e := range []*errand{
+		{number: 1, session: "s_abcdefghijklmnop", given: 1, m: &request{who: someone(), frame: errands()[0].m.(*request).frame}},
+		{number: 1, session: "s_abcdefghijklmnop", m: &request{who: someone(), frame: errands()[0].m.(*request).frame, unsure: true}},
+	} {
+		_, fields := recordOf(appendAsk(nil, e, 1))
+		if a, err := readAsk(fields); err != nil || !a.m.(*request).unsure {
+			t.Errorf("it is read as %+v, %v", a, err)
+		}
+	}
+}

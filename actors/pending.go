@@ -167,7 +167,7 @@ func (s *Session) answer(p *pending, out *mail) {
 // clients ask again.
 func (s *Session) refused(p *pending) {
 	if errors.Is(p.Err, ErrStale) || errors.Is(p.Err, ErrTaken) {
-		s.node.log.Warn("a newer activation of the session writes its log", "session", s.id)
+		s.node.log.Warn("a newer activation of the session writes its log", "session", s.id, "epoch", s.epoch, "err", p.Err)
 	}
 	s.broken = true
 	if p.entry != nil && p.key != [16]byte{} {
@@ -178,9 +178,6 @@ func (s *Session) refused(p *pending) {
 	}
 	if errors.Is(p.Err, ErrUnknown) {
 		s.owing = true
-		for _, m := range p.Marks {
-			s.doubted = append(s.doubted, m.User)
-		}
 		s.unsure(p)
 		return
 	}
@@ -214,20 +211,21 @@ func (s *Session) retains(r *request, err error) bool {
 	return true
 }
 
-// unsure serves an append of which nobody knows whether it is stored. A message is sent
-// once more, when the session is loaded again: its client message id tells. Whoever asked
-// for anything else is told that something went wrong, and nothing of what became of it.
+// unsure serves an append of which nobody knows whether it is stored, or will be. A message is
+// sent once more, when the session is loaded again: its client message id tells. So is a mark,
+// which only rises. Whoever asked for anything else is told that something went wrong, and
+// nothing of what became of it.
 func (s *Session) unsure(p *pending) {
 	if p.req == nil {
 		return
 	}
 	for _, r := range append([]*request{p.req}, p.also...) {
-		switch {
-		case r.frame.GetMsgSend() == nil:
-			s.fail(r, protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done"))
-		default:
+		switch r.frame.Body.(type) {
+		case *protocol.Frame_MsgSend, *protocol.Frame_MsgRead, *protocol.Frame_MsgRecv:
 			r.unsure = true
 			s.redo = append(s.redo, r)
+		default:
+			s.fail(r, protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done"))
 		}
 	}
 }

@@ -31,19 +31,18 @@ type Session struct {
 	former   silences
 	lastJoin int64 // the highest Order ever given
 
-	head    int64             // seq of the newest durable entry; the first is 1
-	given   int64             // the highest seq given, durable or not
-	last    int64             // createdAt of the newest entry: times never fall
-	waiting int               // appends not reported yet
-	broken  bool              // load again once nothing waits
-	moving  bool              // … or go, as another node's it is
-	redo    []any             // what a newer activation was in the way of, in order: it is served again
-	owing   bool              // entries may be durable that nobody was told of: it is loaded until that is known
-	trying  bool              // … and a further try is under way
-	tries   int               // that were in vain
-	doubted []protocol.UserID // whose read marks may be durable, and nobody was told of
-	making  bool              // a session_create is not durable yet
-	ending  bool              // members of a dissolved session are being taken out
+	head    int64 // seq of the newest durable entry; the first is 1
+	given   int64 // the highest seq given, durable or not
+	last    int64 // createdAt of the newest entry: times never fall
+	waiting int   // appends not reported yet
+	broken  bool  // load again once nothing waits
+	moving  bool  // … or go, as another node's it is
+	redo    []any // what a newer activation was in the way of, in order: it is served again
+	owing   bool  // entries may be durable that nobody was told of: it is loaded until that is known
+	trying  bool  // … and a further try is under way
+	tries   int   // that were in vain
+	making  bool  // a session_create is not durable yet
+	ending  bool  // members of a dissolved session are being taken out
 	sent    *window
 	held    map[protocol.UserID][]*request // a send that the store is asked about, and those behind it
 	links   map[string]*LinkRow            // as they were last changed here, durable or not
@@ -250,7 +249,7 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		return
 	case protocol.Code_NOT_FOUND.Is(err):
 		s.info, s.members, s.order, s.former, s.bots = nil, nil, order{}, nil, nil
-		s.making, s.owing, s.doubted = false, false, nil
+		s.making, s.owing = false, false
 	case err != nil:
 		s.node.log.Error("loading a session", "session", s.id, "err", err)
 		s.state = unloaded
@@ -275,7 +274,7 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		s.sent = sent
 		s.append(&pending{Append: Append{Claim: true}})
 		s.tellNewest(newest)
-		s.tellMarks()
+		s.owing, s.tries = false, 0
 		if s.offers() {
 			s.offer(nil)
 		}
@@ -293,16 +292,6 @@ func (s *Session) tellNewest(e *protocol.Entry) {
 	if e != nil && (s.owing || s.node.cluster.Load() != nil) {
 		s.publish([]*Event{s.push(&pending{entry: e})}, nil)
 	}
-}
-
-// tellMarks says how far those have read of whose marks it was not known whether they are stored.
-func (s *Session) tellMarks() {
-	for _, u := range s.doubted {
-		if m := s.members[u]; m != nil && m.ReadSeq > 0 {
-			s.receipt(&protocol.Receipt{Session: s.id, UserId: u, ReadSeq: m.ReadSeq})(nil)
-		}
-	}
-	s.owing, s.doubted, s.tries = false, nil, 0
 }
 
 // loadLater tries again to read what could not be read, where somebody is owed to know what

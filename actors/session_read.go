@@ -135,6 +135,9 @@ func (s *Session) read(r *request, me *MemberRow, seq int64) {
 		return
 	}
 	if seq <= me.ReadSeq && s.waiting == 0 && !plantedFallingMarks {
+		if r.unsure { // whoever made it durable may have told nobody
+			s.receipt(&protocol.Receipt{Session: s.id, UserId: me.User, ReadSeq: me.ReadSeq})(nil)
+		}
 		s.reply(r, &protocol.Frame{Body: &protocol.Frame_MsgReadReply{MsgReadReply: &protocol.MsgReadReply{Session: s.id, ReadSeq: me.ReadSeq}}})
 		return
 	}
@@ -162,7 +165,7 @@ func (s *Session) recv(r *request, me *MemberRow, m *protocol.MsgRecv) {
 		s.fail(r, protocol.Errorf(protocol.Code_OUT_OF_RANGE, "msg_recv.seq: 1 to %d is allowed", s.head))
 		return
 	}
-	news := seq > me.RecvSeq
+	news := seq > me.RecvSeq || r.unsure
 	me.RecvSeq = max(me.RecvSeq, seq)
 	p := &pending{req: r, answer: &protocol.Frame{Body: &protocol.Frame_MsgRecvReply{MsgRecvReply: &protocol.MsgRecvReply{Session: s.id, Seq: seq}}}}
 	p.Marks = []Mark{{User: me.User, Device: r.who.Device, RecvSeq: seq}}

@@ -117,7 +117,9 @@ func TestAMarkThatBecameDurableWithoutAnybodyKnowingIsTold(t *testing.T) {
 	ann.send(room, "a", "hello")
 	phone.push(1)
 	j.marks.Store(true)
-	phone.refused(read(room, 1), protocol.Code_INTERNAL)
+	if a := phone.ask(read(room, 1)); a.GetMsgReadReply().GetReadSeq() != 1 {
+		t.Errorf("it is answered %v", a)
+	}
 	desk.wait("the mark", func(f *protocol.Frame) bool { return f.GetUnread().GetReadSeq() == 1 && f.GetUnread().Unread == 0 })
 }
 
