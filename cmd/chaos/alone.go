@@ -19,6 +19,8 @@ type site interface {
 	// dump kills what serves, reads the store by another program, and starts all again.
 	dump(ctx context.Context) error
 	stop()
+	// explain ends what serves, and has it write into its log what all of it was at.
+	explain()
 	fmt.Stringer
 }
 

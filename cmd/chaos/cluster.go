@@ -196,6 +196,12 @@ func (i *installation) dump(ctx context.Context) error {
 	return i.each(func(m *member) error { return m.start(ctx) })
 }
 
+func (i *installation) explain() {
+	for _, m := range i.nodes {
+		m.explain()
+	}
+}
+
 func (i *installation) stop() {
 	_ = i.each(func(m *member) error { // what runs is ended; how is in its log
 		if m.cmd != nil && m.cmd.Process != nil {

@@ -119,6 +119,7 @@ func (r *run) phases(ctx context.Context) error {
 	r.history.Events = events
 	r.say("final reads")
 	if err := r.finalReads(ctx, r.sessions, users); err != nil {
+		r.site.explain()
 		return err
 	}
 	if err := r.site.dump(ctx); err != nil {

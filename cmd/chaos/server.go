@@ -105,11 +105,16 @@ func (s *server) kill() error {
 }
 
 // stop ends what runs, politely for some seconds.
-func (s *server) stop() {
+func (s *server) stop() { s.end(syscall.SIGTERM) }
+
+// explain ends what runs with the stacks of all its goroutines.
+func (s *server) explain() { s.end(syscall.SIGQUIT) }
+
+func (s *server) end(with os.Signal) {
 	if s == nil || s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
+	_ = s.cmd.Process.Signal(with) // it may be gone already
 	select {
 	case <-s.exited:
 	case <-time.After(10 * time.Second):
