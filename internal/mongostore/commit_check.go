@@ -2,6 +2,7 @@ package mongostore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -121,9 +122,9 @@ func (d *draft) append(a *actors.Append) error {
 		return protocol.BadRequest("session %s is created without info", a.Session)
 	case !a.Create && a.Claim && (a.Epoch <= d.epoch || d.tried > 0):
 		// Who claims has read the session. If somebody wrote since, it has to read it again.
-		return actors.ErrStale
+		return fmt.Errorf("mongostore: a claim of epoch %d, where the log has %d (tried %d): %w", a.Epoch, d.epoch, d.tried, actors.ErrStale)
 	case !a.Create && !a.Claim && a.Epoch != d.epoch:
-		return actors.ErrStale
+		return fmt.Errorf("mongostore: an append of epoch %d, where the log has %d: %w", a.Epoch, d.epoch, actors.ErrStale)
 	}
 	entries, err := d.entries(a)
 	if err != nil {
@@ -183,7 +184,7 @@ func (d *draft) entries(a *actors.Append) ([]entryDoc, error) {
 	entries := make([]entryDoc, len(a.Entries))
 	for i, e := range a.Entries {
 		if e.Seq != d.head+1+int64(i) {
-			return nil, actors.ErrTaken
+			return nil, fmt.Errorf("mongostore: an entry for %d, where the log ends at %d: %w", e.Seq, d.head, actors.ErrTaken)
 		}
 		sent := actors.Sent{Seq: e.Seq, CreatedAt: e.CreatedAt}
 		if i < len(a.Hashes) {
