@@ -166,7 +166,8 @@ func (s *Session) answer(p *pending, out *mail) {
 // Whatever is behind it was given its seq in vain, so all is loaded again, and
 // clients ask again.
 func (s *Session) refused(p *pending) {
-	if errors.Is(p.Err, ErrStale) || errors.Is(p.Err, ErrTaken) {
+	moved := errors.Is(p.Err, ErrStale) || errors.Is(p.Err, ErrTaken)
+	if moved {
 		s.node.log.Warn("a newer activation of the session writes its log", "session", s.id, "epoch", s.epoch, "err", p.Err)
 	}
 	s.broken = true
@@ -184,11 +185,17 @@ func (s *Session) refused(p *pending) {
 	if s.overtaken(p) {
 		return
 	}
-	var err error = p.Err
 	var coded *protocol.Error
-	if !errors.As(err, &coded) {
+	switch {
+	case errors.As(p.Err, &coded):
+	case moved:
 		coded = protocol.Errorf(protocol.Code_BUSY, "session %s is being moved, ask again", s.id)
 		coded.RetryAfterMs = 50
+	default:
+		if !errors.Is(p.Err, ErrChanged) { // which whoever asked makes something of
+			s.node.log.Error("the store does not take an append", "session", s.id, "err", p.Err)
+		}
+		coded = protocol.Errorf(protocol.Code_INTERNAL, "it could not be stored")
 	}
 	if p.req != nil && !s.retains(p.req, coded) {
 		s.fail(p.req, coded)
@@ -203,9 +210,10 @@ func (s *Session) refused(p *pending) {
 // retains has a request of which nobody knows whether it was done keep its place where it is
 // only the store that cannot tell now: what its sender sent behind it must not come before it.
 func (s *Session) retains(r *request, err error) bool {
-	if !r.unsure || !protocol.Code_BUSY.Is(err) {
+	if !r.unsure || !protocol.Code_BUSY.Is(err) || r.tries >= maxOvertaken {
 		return false
 	}
+	r.tries++
 	s.broken = true
 	s.redo = append(s.redo, r)
 	return true
