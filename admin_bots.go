@@ -42,7 +42,8 @@ type InBot struct {
 // adminBot is a bot as administrators see it: its process, and how it stands to sessions.
 type adminBot struct {
 	plugins.Status
-	Remote bool `json:"remote,omitempty" doc:"It runs elsewhere; what is said of its process is nothing then"`
+	Remote bool     `json:"remote,omitempty" doc:"It runs elsewhere; what is said of its process is nothing then"`
+	Nodes  []string `json:"nodes,omitempty" doc:"Of several nodes, the addresses of those that a bot with a WebSocket is connected to; the others reach it by them"`
 
 	LagEvents   int64   `json:"lagEvents" doc:"Entries of sessions that it was not given yet"`
 	LagSeconds  float64 `json:"lagSeconds" doc:"The age of the oldest event that is not done"`
@@ -53,8 +54,8 @@ type adminBot struct {
 	DeadLetters int64   `json:"deadLetters" doc:"Events that were given up"`
 	Duplicates  int64   `json:"duplicates" doc:"Answers that it gave again, and that are shown once"`
 	TooOld      int64   `json:"tooOld" doc:"Events that nobody waited for any more"`
-	Judged      int64   `json:"judged" doc:"Messages that it moderated"`
-	Unjudged    int64   `json:"unjudged" doc:"Messages that it did not moderate in time"`
+	Judged      int64   `json:"judged" doc:"Messages that it moderated, of all sessions, where it is connected to this node"`
+	Unjudged    int64   `json:"unjudged" doc:"Messages of sessions of this node that it did not moderate in time"`
 	AckSeconds  float64 `json:"ackSeconds" doc:"Mean time of an event"`
 
 	TokensToday int64 `json:"tokensToday" doc:"Of models, since midnight UTC"`

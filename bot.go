@@ -198,6 +198,9 @@ func (p *program) botList(ctx context.Context, c *Config, asJSON bool) error {
 		if b.Why != "" {
 			fmt.Fprintf(p.out, "%s: %s\n", b.ID, b.Why)
 		}
+		if len(b.Nodes) > 0 {
+			fmt.Fprintf(p.out, "%s is connected to %s.\n", b.ID, strings.Join(b.Nodes, ", "))
+		}
 		for _, v := range b.Approve {
 			fmt.Fprintf(p.out, "%s %s waits for approval: %s. It asks for %s", b.ID, v.Version, v.Why, strings.Join(v.Scopes, ", "))
 			if len(v.New) > 0 && len(v.New) < len(v.Scopes) {

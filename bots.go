@@ -89,9 +89,11 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 	for _, b := range s.bots.Status(true) {
 		all[b.ID] = &adminBot{Status: *b}
 	}
+	never := map[string]desk.Status{}
 	for _, d := range s.desks.Status() {
 		b := all[d.Plugin]
 		if b == nil && d.Version == "" && d.State == "offline" && !d.Remote { // it was never here: something waits for it
+			never[d.Plugin] = d
 			continue
 		}
 		if b == nil {
@@ -109,12 +111,16 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 		b := all[r.ID]
 		if b == nil { // it was not here since the start
 			b = elsewhere(desk.Status{Plugin: r.ID, Scopes: r.Scopes, Since: r.Created})
+			b.Unjudged = never[r.ID].Unjudged
 			all[r.ID] = b
+		}
+		if r.Way == remote.Socket {
+			b.Nodes = s.addresses(s.desks.ReachedAt(r.ID))
 		}
 		switch b.Remote = true; {
 		case r.Disabled:
 			b.State, b.Up = plugins.Disabled, false
-		case !b.Up && s.desks.Elsewhere(r.ID):
+		case !b.Up && len(b.Nodes) > 0:
 			b.State, b.Up = plugins.Ready, true
 		}
 	}
@@ -135,6 +141,18 @@ func (s *server) botsForAdmin(ctx context.Context) ([]*adminBot, error) {
 		out = append(out, all[id])
 	}
 	return out, nil
+}
+
+// addresses are where nodes reach each other, by their ids.
+func (s *server) addresses(nodes []string) (all []string) {
+	state, _ := s.node.ClusterState()
+	for _, m := range state.Members {
+		if slices.Contains(nodes, m.ID) {
+			all = append(all, m.Address)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // elsewhere is a bot that has no process here.

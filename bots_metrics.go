@@ -16,7 +16,7 @@ func botGauge(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	botUp          = botGauge("up", "1: the bot takes events.")
+	botUp          = botGauge("up", "1: the bot takes events, here or at another node that it came to.")
 	botRestarts    = botGauge("restarts_total", "Starts of the bot's process after the first.")
 	botCrashes     = botGauge("crashes_total", "Ends of the bot's process that should not have been.")
 	botCircuit     = botGauge("circuit_open", "1: it crashed too often and is not tried.")
@@ -58,7 +58,7 @@ func (m botMetrics) Collect(to chan<- prometheus.Metric) {
 	bounds := desk.Bounds()
 	for _, d := range m.s.desks.Status() {
 		if !here[d.Plugin] {
-			put(botUp, gauge, is[d.State == "online"], d.Plugin)
+			put(botUp, gauge, is[d.State == "online" || len(d.Nodes) > 0], d.Plugin)
 		}
 		put(botLagEvents, gauge, float64(d.LagEvents), d.Plugin)
 		put(botLagSeconds, gauge, d.LagSeconds, d.Plugin)

@@ -101,6 +101,7 @@ func (s *server) joinNodes(ctx context.Context) error {
 		}
 	}
 	s.node.OnChanged(s.changedElsewhere)
+	s.node.OnInquiry(s.desks.Inquired)
 	key := hex.EncodeToString(s.users.Derive("nodes")[:8])
 	err := s.node.JoinCluster(ctx, actors.Cluster{
 		Members: s.streams.Members(key),

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +18,10 @@ import (
 
 	"github.com/troupe-im/troupe/internal/mongostore/mongotest"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/remote"
+	"github.com/troupe-im/troupe/plugins/sdk"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
+	far "github.com/troupe-im/troupe/plugins/sdk/elsewhere"
 )
 
 // startNodes starts an installation of several nodes with a Redis and a database of its own.
@@ -244,34 +249,105 @@ func TestAWebhookIsToldOnceByWhicheverNodeAndMayAnswerAnother(t *testing.T) {
 	// What it acknowledged at another node is done at the one that asked.
 	for i, s := range nodes {
 		soon(t, fmt.Sprintf("nothing to be in hand at node %d", i), func() bool {
-			var all struct {
-				Items []struct {
-					ID     string
-					InHand int
-				}
-			}
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v2/admin/bots", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Authorization", "Bearer "+root)
-			a, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer a.Body.Close()
-			if err := json.NewDecoder(a.Body).Decode(&all); err != nil {
-				t.Fatal(err)
-			}
-			for _, b := range all.Items {
-				if b.ID == "hooked" {
-					return b.InHand == 0
-				}
-			}
-			return false
+			b, known := s.botAs(root, "hooked")
+			return known && b.InHand == 0
 		})
 	}
 }
 
+// botState is what administrators are told of a bot.
+type botState struct {
+	ID               string
+	Nodes            []string
+	InHand           int
+	Judged, Unjudged int64
+}
+
+// botAs gives it to whom a token is.
+func (s *testServer) botAs(token, id string) (b botState, known bool) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+"/api/v2/admin/bots/"+id, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	if err := json.NewDecoder(a.Body).Decode(&b); err != nil {
+		s.t.Fatal(err)
+	}
+	return b, a.StatusCode == http.StatusOK
+}
+
 // botEvent is what a webhook reads of an event.
 type botEvent struct{ ID, Kind, Session, Text string }
+
+func TestABotThatModeratesAtOneOfThreeNodesModeratesAllSessions(t *testing.T) {
+	nodes := startNodes(t, 3)
+	root := nodes[0].administrator("root")
+	var made remoteSecrets
+	if got := nodes[0].post(root, "/api/v2/admin/remote-bots", `{"id":"strict","way":"websocket","scopes":["write","moderate"]}`, &made); got != 200 {
+		t.Fatalf("it is registered: %d", got)
+	}
+	soon(t, "the second node to know the bot", func() bool { return nodes[1].post(made.Token, "/bots/v1/calls", `{}`, nil) == http.StatusConflict })
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	bot := &sdk.Bot{ID: "strict", Scopes: []string{"write", "moderate"}, Moderate: func(d *sdk.Draft) sdk.Verdict {
+		if strings.HasPrefix(d.Text, "BUY") {
+			return sdk.Hold("no advertising")
+		}
+		return sdk.Allow()
+	}}
+	go func() {
+		served <- far.Serve(ctx, far.Config{URL: "ws" + strings.TrimPrefix(nodes[1].url, "http") + remote.ConnectPath, Token: made.Token, Log: slog.New(slog.DiscardHandler)}, bot)
+	}()
+	reachedAt := func(s *testServer) []string {
+		b, _ := s.botAs(root, "strict")
+		return b.Nodes
+	}
+	for i, s := range nodes {
+		soon(t, fmt.Sprintf("node %d to reach the bot", i), func() bool { return len(reachedAt(s)) == 1 })
+	}
+	if a, b := reachedAt(nodes[0]), reachedAt(nodes[2]); a[0] != b[0] || !strings.HasPrefix(a[0], "127.0.0.1:") {
+		t.Errorf("it is reached at %v, and at %v", a, b)
+	}
+	k := startTalk(t, nodes, "b_strict", 9) // of three nodes, so that some of each are at each
+	n := 0
+	say := func(i int, text string) *protocol.Deal {
+		n++
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		a, err := k.people[i].Send(ctx, &protocol.MsgSend{Session: k.sessions[i], ClientMsgId: fmt.Sprint(n), Content: &protocol.Content{Type: protocol.ContentType_TEXT, Text: text}})
+		if err != nil {
+			t.Fatalf("person %d says %q: %v", i, text, err)
+		}
+		return a.Deal
+	}
+	for i := range k.people { // on a slow machine it may not answer in time
+		soon(t, fmt.Sprintf("what person %d says to be looked at", i), func() bool { return say(i, "BUY this").GetState() == "held" })
+		if deal := say(i, "hello"); deal != nil {
+			t.Errorf("what is fine becomes %v", deal)
+		}
+	}
+	if b, _ := nodes[1].botAs(root, "strict"); b.Judged < 9 {
+		t.Errorf("it judged %d messages", b.Judged)
+	}
+
+	// Its node dies: it is absent, until it has come to another one.
+	nodes[1].kill()
+	for i := range k.people {
+		if i%3 == 1 {
+			continue // who was connected there is not
+		}
+		if deal := say(i, "BUY this"); deal != nil {
+			t.Errorf("a bot that is nowhere rules: %v", deal)
+		}
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}

@@ -80,6 +80,8 @@ type cluster struct {
 	queue   []placed
 	wake    sync.Cond
 
+	inquiries inquiries
+
 	blind   blindness
 	given   atomic.Bool // the others have given this node up
 	ended   atomic.Bool
@@ -201,11 +203,14 @@ func (n *Node) Owns(id string) bool {
 	return c == nil || c.view.Load().owner(id) == c.self.ID
 }
 
-// OwnsAmong is Owns where only some nodes, by their ids, can do the work: it falls to the one of
-// them that is there and has the highest score, so to the owner if that is one of them.
-func (n *Node) OwnsAmong(id string, nodes []string) bool {
-	c := n.cluster.Load()
-	return c == nil || c.view.Load().ownerAmong(id, nodes) == c.self.ID
+// OwnerAmong says which node owns id where only some, by their ids, can do the work: the one of
+// them that is there and has the highest score, so the owner if that is one of them. "": none
+// of them is there.
+func (n *Node) OwnerAmong(id string, nodes []string) string {
+	if c := n.cluster.Load(); c != nil {
+		return c.view.Load().ownerAmong(id, nodes)
+	}
+	return ""
 }
 
 // NodeID names this node among those of its installation, until it ends. "": it is alone.

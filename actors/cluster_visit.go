@@ -100,6 +100,13 @@ func (c *cluster) receive(from string, record []byte) {
 		if d, err = readDraft(fields); err == nil && c.view.Load().owner(d.Session) == c.self.ID {
 			c.hereOrNow(d.Session, d)
 		}
+	case recordInquiry:
+		err = c.inquired(from, fields)
+	case recordFound:
+		var f *found
+		if f, err = readFound(fields); err == nil {
+			c.inquiries.settle(f)
+		}
 	}
 	if err != nil {
 		c.node.log.Warn("a node says what cannot be read", "from", from, "err", err)

@@ -20,6 +20,8 @@ const (
 	recordDraft   = 4 // told to a session, with no answer
 	recordOut     = 5 // a word: the node of this id has been given up
 	recordLook    = 6 // a word: somebody came, or leaves
+	recordInquiry = 7 // asked of the node itself
+	recordFound   = 8 // answered to one
 )
 
 // The fields of an answer, one of several in a record.

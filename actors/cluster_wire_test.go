@@ -128,6 +128,33 @@ func TestWhatTheFirstReleaseSaysIsUnderstood(t *testing.T) {
 	}
 }
 
+// Inquiries came with a later release: the bytes of its first one.
+func TestInquiriesAreWhatTheyWereAtFirst(t *testing.T) {
+	q := &inquiry{number: 7, kind: "verdict", about: "mod", body: []byte{1, 2}, within: 300 * time.Millisecond}
+	for _, c := range []struct {
+		is  []byte
+		was string
+	}{
+		{appendInquiry(nil, q), "0708071207766572646963741a036d6f642202010228ac02"},
+		{appendFound(nil, &found{number: 7, body: []byte{3}}), "080807120103"},
+		{appendFound(nil, &found{number: 7, err: protocol.NotFound("x")}), "0808071806220178"},
+	} {
+		if got := hex.EncodeToString(c.is); got != c.was {
+			t.Errorf("written as %s, was %s", got, c.was)
+		}
+	}
+	_, fields := recordOf(appendInquiry(nil, q))
+	if got, err := readInquiry(fields); err != nil || !reflect.DeepEqual(got, q) {
+		t.Errorf("an inquiry is read as %+v, %v", got, err)
+	}
+	for _, f := range []*found{{number: 7, body: []byte{3}}, {number: 7, err: &protocol.Error{Code: protocol.Code_NOT_FOUND, Detail: "x"}}} {
+		_, fields := recordOf(appendFound(nil, f))
+		if got, err := readFound(fields); err != nil || got.number != 7 || !slices.Equal(got.body, f.body) || !proto.Equal(got.err, f.err) {
+			t.Errorf("an answer is read as %+v, %v", got, err)
+		}
+	}
+}
+
 func TestSessionsFallToNodesEvenlyAndAlike(t *testing.T) {
 	v := View{Members: []Member{{ID: "0011223344556677"}, {ID: "0011223344556678"}, {ID: "0011223344556679"}}}
 	p := placesOf(v, "")
@@ -163,6 +190,8 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add(appendAnswers(nil, []answer{{number: 1, err: protocol.NotFound("x")}}))
 	f.Add(appendRefusal(nil, 1, 2))
+	f.Add(appendInquiry(nil, &inquiry{number: 1, kind: "verdict", about: "mod", body: []byte("x"), within: time.Second}))
+	f.Add(appendFound(nil, &found{number: 1, err: protocol.NotFound("x")}))
 	f.Add(appendDraft(nil, &Draft{Session: "s_abcdefghijklmnop", Bot: "b_x", Text: "hello"}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, fields := recordOf(b)
@@ -175,6 +204,8 @@ func FuzzRecord(f *testing.F) {
 		readAnswers(fields)
 		readRefusal(fields)
 		readDraft(fields)
+		readInquiry(fields)
+		readFound(fields)
 	})
 }
 

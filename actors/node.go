@@ -105,6 +105,7 @@ type Node struct {
 	presence *presence
 	robots   Robots // nil: there are none
 	changed  func(kind, id string)
+	inquired func(ctx context.Context, kind, about string, body []byte) ([]byte, error)
 
 	cluster   atomic.Pointer[cluster] // nil: this node is alone
 	system    *actor.ActorSystem

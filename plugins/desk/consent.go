@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
@@ -28,17 +29,97 @@ const (
 	actSkip  = ownActions + "tool.cancel"
 )
 
-// readConsents gives where a moderator may look at what is written, so that a session
-// that asks does not wait for the store.
-func (p *plug) readConsents(selves []*botv1.Self, scopes map[string]bool) map[protocol.SessionID]bool {
-	all := map[protocol.SessionID]bool{}
+// consent is whether a group lets a bot moderate.
+type consent struct {
+	allowed bool
+	at      time.Time // when it was read, or decided here
+}
+
+const (
+	// consentLife is how long that is believed where other nodes decide on it as well. They say so
+	// when they do; it is for what is lost of that, as Redis was away (reliability 4.1: 30 s).
+	consentLife = 25 * time.Second
+	// maxConsents bounds how many are known at once of one plugin, at some 100 bytes each.
+	maxConsents = 1 << 16
+)
+
+// keepConsent notes one. The caller holds mu.
+func (p *plug) keepConsent(at place, allowed bool) {
+	if len(p.consents) >= maxConsents {
+		clear(p.consents)
+	}
+	p.consents[at] = consent{allowed, p.d.need.Now()}
+}
+
+// forgetConsent has it read again whether a group lets a bot moderate.
+func (d *Desks) forgetConsent(bot protocol.UserID, session protocol.SessionID) {
+	if p := d.known(pluginOf(bot)); p != nil {
+		p.mu.Lock()
+		delete(p.consents, place{bot, session})
+		p.decided++
+		p.mu.Unlock()
+	}
+}
+
+// consenting is the first of a group's bots that is the plugin's and may moderate there, as far
+// as that is known; sure: all of it is. The caller holds mu.
+func (p *plug) consenting(session protocol.SessionID, bots []protocol.UserID) (as protocol.UserID, sure bool) {
+	sure = true
+	for _, bot := range bots {
+		if !p.is(bot) {
+			continue
+		}
+		c, known := p.consents[place{bot, session}]
+		if c.allowed && as == "" {
+			as = bot
+		}
+		if !known || p.d.several() && p.d.need.Now().Sub(c.at) > consentLife {
+			sure = false
+		}
+	}
+	return as, sure
+}
+
+// readConsent is consenting by what the store says.
+func (p *plug) readConsent(ctx context.Context, session protocol.SessionID, bots []protocol.UserID) (as protocol.UserID, err error) {
+	p.mu.Lock()
+	decided := p.decided
+	var ours []protocol.UserID
+	for _, bot := range bots {
+		if p.is(bot) {
+			ours = append(ours, bot)
+		}
+	}
+	p.mu.Unlock()
+	for _, bot := range ours {
+		s, err := p.d.need.Store.BotState(ctx, bot, session)
+		if err != nil {
+			return "", fmt.Errorf("whether a bot may moderate: %w", err)
+		}
+		allowed := s.Consent == consentAllowed
+		if allowed && as == "" {
+			as = bot
+		}
+		p.mu.Lock()
+		if p.decided == decided { // else what was read may be old
+			p.keepConsent(place{bot, session}, allowed)
+		}
+		p.mu.Unlock()
+	}
+	return as, nil
+}
+
+// readConsents gives where a moderator may look at what is written, so that the first message
+// of a group does not wait for the store.
+func (p *plug) readConsents(selves []*botv1.Self, scopes map[string]bool) map[place]consent {
+	all, now := map[place]consent{}, p.d.need.Now()
 	if !scopes["moderate"] {
 		return all
 	}
 	for _, self := range selves {
 		err := p.d.need.Store.BotStates(p.d.ctx, self.User, func(session protocol.SessionID, s State) error {
-			if s.Consent == consentAllowed {
-				all[session] = true
+			if s.Consent == consentAllowed && len(all) < maxConsents {
+				all[place{self.User, session}] = consent{true, now}
 			}
 			return nil
 		})
@@ -146,13 +227,14 @@ func (p *plug) change(ctx context.Context, at place, f func(*State)) error {
 		return err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if l := p.lanes[at]; l != nil {
 		l.state = s
 	}
-	delete(p.consents, at.session)
-	if s.Consent == consentAllowed {
-		p.consents[at.session] = true
+	p.decided++
+	p.keepConsent(at, s.Consent == consentAllowed)
+	p.mu.Unlock()
+	if p.d.several() && s.Consent != was.Consent {
+		p.d.need.Nodes.Changed(HeardConsent, at.bot+" "+at.session)
 	}
 	return nil
 }

@@ -105,8 +105,8 @@ func (w *wish) members(ctx context.Context, m *botv1.Members) (*botv1.Result, er
 
 // room is where a call's keys are: a session's, which the bot has to be in, or the one outside.
 func (w *wish) room(ctx context.Context) (string, error) {
-	if w.session == "" || w.Session == "-" {
-		return "-", nil
+	if w.session == "" || w.Session == nowhere {
+		return nowhere, nil
 	}
 	if w.event != nil && w.event.Session == w.session {
 		return w.session, nil
@@ -208,7 +208,7 @@ func (w *wish) schedule(ctx context.Context, m *botv1.Schedule) (*botv1.Result, 
 	if err := d.need.Store.PutBotSchedule(ctx, s, d.cfg.Schedules); err != nil {
 		return nil, err
 	}
-	w.l.p.dueSoon(m.At)
+	w.l.p.planned(s.falls(), m.At)
 	return &botv1.Result{Got: &botv1.Result_Scheduled{Scheduled: &botv1.Scheduled{Id: m.Id, At: m.At}}}, nil
 }
 

@@ -59,7 +59,7 @@ type Desks struct {
 	plugs map[string]*plug          // by plugin
 	bots  map[protocol.UserID]*plug // by persona
 
-	moderators atomic.Pointer[[]*plug] // in the order of their ids
+	moderators atomic.Pointer[[]*plug] // that moderate or once did, in the order of their ids
 
 	people people
 	loops  loops
@@ -180,7 +180,14 @@ func (d *Desks) plug(id string) *plug {
 	return p
 }
 
-// judging gives the plugins that look at messages.
+// known is plug for one that was here, or is waited for; nil: none.
+func (d *Desks) known(id string) *plug {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.plugs[id]
+}
+
+// judging gives the plugins that look at messages, or once did.
 func (d *Desks) judging() []*plug {
 	if all := d.moderators.Load(); all != nil {
 		return *all
@@ -188,14 +195,14 @@ func (d *Desks) judging() []*plug {
 	return nil
 }
 
-// judges notes whether p is one of them.
-func (d *Desks) judges(p *plug, judges bool) {
+// hasJudge notes that p is one of them; plug.judges says whether it still is.
+func (d *Desks) hasJudge(p *plug) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := slices.DeleteFunc(slices.Clone(d.judging()), func(o *plug) bool { return o == p })
-	if judges {
-		all = append(all, p)
+	if slices.Contains(d.judging(), p) {
+		return
 	}
+	all := append(slices.Clone(d.judging()), p)
 	slices.SortFunc(all, func(a, b *plug) int { return strings.Compare(a.id, b.id) })
 	d.moderators.Store(&all)
 }
@@ -227,6 +234,7 @@ func (d *Desks) Offer(o *actors.Offer) {
 			if !protocol.IsBot(bot) {
 				continue
 			}
+			d.forgetConsent(bot, e.Session)
 			if p := d.of(bot); p != nil {
 				p.left(bot, e)
 			} else {
@@ -244,7 +252,7 @@ func (d *Desks) Offer(o *actors.Offer) {
 func (d *Desks) Moved() {
 	for _, p := range d.all() {
 		p.mu.Lock()
-		p.overflow = true
+		p.overflow, p.dueAt = true, 0
 		p.mu.Unlock()
 		if p.linked() {
 			p.sayHere(true)

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -111,19 +113,25 @@ func (p *plug) judgeDraft(d *draft) {
 	}
 	p.mu.Lock()
 	text := string(d.text)
+	var bots []protocol.UserID
+	if l := p.lanes[place{d.bot, d.session}]; l != nil {
+		bots = l.bots
+	}
 	p.mu.Unlock()
+	if len(bots) == 0 && typ != protocol.SessionType_P2P { // who is none of its bots has no consent there
+		bots = slices.Collect(maps.Keys(p.d.everyBot()))
+	}
 	rejected := false
 	ctx, cancel := context.WithTimeout(p.d.ctx, p.d.cfg.Moderate)
 	defer cancel()
-	for bot, m := range p.d.everyBot() {
+	for _, m := range p.d.judging() {
 		if m == p || rejected {
 			continue
 		}
-		l, as, judges := m.judge(d.session, typ, []protocol.UserID{bot}, d.bot)
-		if !judges || l == nil || as != bot {
+		if as, err := m.judgeNow(ctx, d.session, typ, bots, d.bot); as == "" || err != nil {
 			continue
 		}
-		v, err := l.moderate(ctx, &botv1.Moderate{
+		v, err := m.verdict(ctx, &botv1.Moderate{
 			Session: d.session, SessionType: d.typ, Sender: &botv1.Person{User: d.bot, Name: p.nameOf(d.bot), Kind: "bot"}, Text: text, Draft: true,
 		})
 		rejected = err == nil && v.Verdict == "reject"

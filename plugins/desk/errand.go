@@ -28,7 +28,7 @@ func (p *plug) errand(ctx context.Context, ev *botv1.Event) error {
 	}
 	s := &Schedule{Plugin: p.id, Bot: ev.To, Session: ev.Session, ID: ev.Id, Kind: ev.Kind, At: p.d.now(), Body: base64.StdEncoding.EncodeToString(body)}
 	if ev.Kind == "removed" {
-		s.Session = "-" // what waits in a session ends when a bot leaves it
+		s.Session = nowhere // what waits in a session ends when a bot leaves it
 	} else if age := p.maxAge(); age != 0 {
 		s.Until = s.At + age.Milliseconds()
 	}
@@ -70,15 +70,8 @@ func (d *Desks) overdue(ctx context.Context) {
 
 // online says whether a plugin takes what is new.
 func (d *Desks) online(plugin string) bool {
-	d.mu.RLock()
-	p := d.plugs[plugin]
-	d.mu.RUnlock()
-	if p == nil {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.link != nil
+	p := d.known(plugin)
+	return p != nil && p.linked()
 }
 
 // expired says that nobody waits for it any more.
@@ -130,7 +123,6 @@ func (p *plug) left(bot protocol.UserID, e *protocol.Entry) {
 	if l := p.lanes[place{bot, e.Session}]; l != nil {
 		p.drop(l)
 	}
-	delete(p.consents, e.Session)
 	p.leaving[place{bot, e.Session}]++
 	p.mu.Unlock()
 	p.d.spawn(func() {
@@ -188,12 +180,13 @@ func (p *plug) farewell(bot protocol.UserID, session protocol.SessionID, e *prot
 	if err := p.d.need.Store.ForgetBot(ctx, bot, p.id, session); err != nil {
 		failed("forgetting a bot's place", err)
 	}
+	p.d.forgetConsent(bot, session)
 	if hooks := p.d.need.Hooks; hooks != nil {
 		if err := hooks.DropHook(ctx, bot, session, ""); err != nil {
 			failed("ending a bot's hooks", err)
 		}
 	}
-	p.dueSoon(p.d.now())
+	p.planned(nowhere, p.d.now())
 }
 
 // walkGone finds the sessions that a bot was taken out of without being told: the server
@@ -235,4 +228,5 @@ func (d *Desks) disown(bot protocol.UserID, session protocol.SessionID) {
 	if err := d.need.Store.PutBotState(ctx, bot, session, State{}); err != nil && d.ctx.Err() == nil {
 		d.need.Log.Error("forgetting what a bot may do", "user", bot, "session", session, "err", err)
 	}
+	d.forgetConsent(bot, session)
 }

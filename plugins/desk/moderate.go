@@ -2,9 +2,7 @@ package desk
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -13,37 +11,74 @@ import (
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
-// judge gives as whom and where p looks at what sender writes; nil: it does not, or is
-// offline where that lets it pass.
-func (p *plug) judge(session protocol.SessionID, typ protocol.SessionType, bots []protocol.UserID, sender protocol.UserID) (l *link, as protocol.UserID, judges bool) {
+// is says whether a user is one of the plugin's; of one that is reached elsewhere its name says so.
+// The caller holds mu.
+func (p *plug) is(user protocol.UserID) bool {
+	if p.link != nil {
+		return p.selves[user] != nil
+	}
+	return protocol.IsBot(user) && pluginOf(user) == p.id
+}
+
+// judgesHere says whether the plugin moderates, as it last said.
+func (p *plug) judgesHere() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.says.GetModerates() || !p.scopes["moderate"] || p.selves[sender] != nil {
-		return nil, "", false
+	return p.judges
+}
+
+// judge gives as whom the plugin looks at what sender writes; "": it does not, or is reached
+// nowhere where that lets it pass. sure is false where the store has to say whether the group
+// allows it; as is then what it last said.
+func (p *plug) judge(session protocol.SessionID, typ protocol.SessionType, bots []protocol.UserID, sender protocol.UserID) (as protocol.UserID, sure bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.judges || p.is(sender) {
+		return "", true
 	}
-	for user := range p.selves {
-		if as == "" || user < as {
-			as = user
+	switch {
+	case p.of.Everywhere:
+		sure = true
+		for user := range p.selves {
+			if as == "" || user < as {
+				as = user
+			}
 		}
-	}
-	if !p.of.Everywhere {
-		i := slices.IndexFunc(bots, func(b protocol.UserID) bool { return p.selves[b] != nil })
-		if i < 0 || typ != protocol.SessionType_P2P && !p.consents[session] {
-			return nil, "", false
+	case typ == protocol.SessionType_P2P:
+		sure = true
+		if i := slices.IndexFunc(bots, p.is); i >= 0 {
+			as = bots[i]
 		}
-		as = bots[i]
+	default:
+		as, sure = p.consenting(session, bots)
 	}
-	return p.link, as, p.link != nil || p.d.cfg.FailClosed
+	if as == "" && sure || p.link == nil && !p.d.cfg.FailClosed && !p.d.Elsewhere(p.id) {
+		return "", true
+	}
+	return as, sure
 }
 
 // Judges fills actors.Robots.
 func (d *Desks) Judges(session *protocol.SessionInfo, bots []protocol.UserID, sender protocol.UserID) bool {
 	for _, p := range d.judging() {
-		if _, _, judges := p.judge(session.Session, session.SessionType, bots, sender); judges {
+		if as, sure := p.judge(session.Session, session.SessionType, bots, sender); as != "" || !sure {
 			return true
 		}
 	}
 	return false
+}
+
+// judgeNow is judge, which asks the store where it has to.
+func (p *plug) judgeNow(ctx context.Context, session protocol.SessionID, typ protocol.SessionType, bots []protocol.UserID, sender protocol.UserID) (protocol.UserID, error) {
+	as, sure := p.judge(session, typ, bots, sender)
+	if sure {
+		return as, nil
+	}
+	now, err := p.readConsent(ctx, session, bots)
+	if err != nil && as != "" {
+		return as, nil // as it was when the store was last there
+	}
+	return now, err
 }
 
 // Rule fills actors.Robots: the moderators are asked one after the other, in the order of
@@ -58,14 +93,17 @@ func (d *Desks) Rule(ctx context.Context, t *actors.Trial) (*actors.Ruling, erro
 		person.Kind = t.Sender.Kind
 	}
 	for _, p := range d.judging() {
-		l, as, judges := p.judge(t.Session.Session, t.Session.SessionType, t.Bots, t.Sender.User)
-		if !judges {
+		as, err := p.judgeNow(ctx, t.Session.Session, t.Session.SessionType, t.Bots, t.Sender.User)
+		if as == "" && err == nil {
 			continue
 		}
-		v, err := l.moderate(ctx, &botv1.Moderate{
-			Session: t.Session.Session, SessionType: typeWord(t.Session.SessionType), Sender: person,
-			Text: content.GetText(), Content: contentJSON(content), Files: filesOf(content),
-		})
+		var v *botv1.Verdict
+		if err == nil {
+			v, err = p.verdict(ctx, &botv1.Moderate{
+				Session: t.Session.Session, SessionType: typeWord(t.Session.SessionType), Sender: person,
+				Text: content.GetText(), Content: contentJSON(content), Files: filesOf(content),
+			})
+		}
 		if err != nil {
 			p.mu.Lock()
 			p.count.unjudged++
@@ -76,9 +114,6 @@ func (d *Desks) Rule(ctx context.Context, t *actors.Trial) (*actors.Ruling, erro
 			}
 			continue
 		}
-		p.mu.Lock()
-		p.count.judged++
-		p.mu.Unlock()
 		switch v.Verdict {
 		case "reject":
 			return &actors.Ruling{State: "rejected", By: as, Reason: cutText(v.Reason, 500)}, nil
@@ -100,52 +135,4 @@ func filesOf(c *protocol.Content) (files []*botv1.File) {
 		}
 	}
 	return files
-}
-
-var errOffline = errors.New("the moderator is offline")
-
-// moderate asks the bot what becomes of a message. nil is an offline one.
-func (l *link) moderate(ctx context.Context, m *botv1.Moderate) (*botv1.Verdict, error) {
-	if l == nil {
-		return nil, errOffline
-	}
-	answer := make(chan *botv1.Verdict, 1)
-	l.asking.Lock()
-	l.lastAsk++
-	m.Id = l.lastAsk
-	l.asks[m.Id] = answer
-	l.asking.Unlock()
-	defer func() {
-		l.asking.Lock()
-		delete(l.asks, m.Id)
-		l.asking.Unlock()
-	}()
-	if at, ok := ctx.Deadline(); ok {
-		m.DeadlineMs = max(1, time.Until(at).Milliseconds())
-	}
-	l.push(&botv1.HostFrame{Body: &botv1.HostFrame_Moderate{Moderate: m}})
-	select {
-	case v := <-answer:
-		switch v.Verdict {
-		case "allow", "rewrite", "reject", "hold":
-			return v, nil
-		}
-		return nil, errors.New("there is no such verdict")
-	case <-l.ctx.Done():
-		return nil, errOffline
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *link) verdict(v *botv1.Verdict) {
-	l.asking.Lock()
-	answer := l.asks[v.Id]
-	l.asking.Unlock()
-	if answer != nil {
-		select {
-		case answer <- v:
-		default:
-		}
-	}
 }

@@ -17,26 +17,33 @@ import (
 type Nodes interface {
 	// NodeID names this node until it ends; "": it is alone.
 	NodeID() string
-	// OwnsAmong says whether id falls to this node, of those named that are there.
-	OwnsAmong(id string, nodes []string) bool
+	// OwnerAmong is the node that id falls to, of those named that are there; "": none is.
+	OwnerAmong(id string, nodes []string) string
 	// Changed says something to all nodes, whose desks are given it by Heard. It does not
 	// block, and may be lost.
 	Changed(kind, id string)
+	// Inquire asks another node's desk something, which its Inquired answers, ctx's end at most.
+	Inquire(ctx context.Context, node, kind, about string, body []byte) ([]byte, error)
 }
 
 // A bot that opens a WebSocket comes to one node, or to some, and its sessions are at all of
 // them. Of the nodes that reach it, each of its sessions falls to one, which serves it there:
 // the session's own, where that one reaches it. It reads the log, and does what the bot calls
 // for, as it would for a session of its own; what it is not offered the session's node tells it.
+// What is to be ruled on the session's node asks it about.
 
 // What desks tell each other. Words are parted by spaces.
 const (
-	HeardHere = "bot-here" // plugin, node: it is reached there
-	HeardGone = "bot-gone" // plugin, node: no more
-	HeardNew  = "bot-new"  // bot, session, head, bots of the session: there is something new
-	HeardLeft = "bot-left" // bot: it was taken out of a session
-	HeardStop = "bot-stop" // session, bot, stream, who: the rest of a draft is not wanted
+	HeardHere    = "bot-here"    // plugin, node, and wordModerates where it does: it is reached there
+	HeardGone    = "bot-gone"    // plugin, node: no more
+	HeardNew     = "bot-new"     // bot, session, head, bots of the session: there is something new
+	HeardLeft    = "bot-left"    // bot: it was taken out of a session
+	HeardStop    = "bot-stop"    // session, bot, stream, who: the rest of a draft is not wanted
+	HeardConsent = "bot-consent" // bot, session: it was decided whether it may
+	HeardDue     = "bot-due"     // plugin, whose node it falls to, Unix milliseconds: something is due then
 )
+
+const wordModerates = "moderates"
 
 const (
 	// hereEvery is how often it is said that a bot is reached, and walkEvery how often it is looked
@@ -103,7 +110,7 @@ func (p *plug) serves(id string) bool {
 		return p.d.need.Owns(id)
 	}
 	n := p.d.need.Nodes
-	return n.OwnsAmong(id, append(p.d.reach.nodes(p.id, p.d.need.Now()), n.NodeID()))
+	return n.OwnerAmong(id, append(p.d.reach.nodes(p.id, p.d.need.Now()), n.NodeID())) == n.NodeID()
 }
 
 // sayHere tells the others that the bot is reached here, or no more.
@@ -111,11 +118,45 @@ func (p *plug) sayHere(here bool) {
 	if !p.single.Load() || !p.d.several() {
 		return
 	}
-	kind := HeardHere
+	kind, words := HeardHere, p.id+" "+p.d.need.Nodes.NodeID()
 	if !here {
 		kind = HeardGone
+	} else if p.judgesHere() {
+		words += " " + wordModerates
 	}
-	p.d.need.Nodes.Changed(kind, p.id+" "+p.d.need.Nodes.NodeID())
+	p.d.need.Nodes.Changed(kind, words)
+}
+
+// ReachedAt are the nodes, by their ids, where a plugin is reached that comes by a WebSocket.
+func (d *Desks) ReachedAt(plugin string) []string {
+	if !d.several() {
+		return nil
+	}
+	nodes := d.reach.nodes(plugin, d.need.Now())
+	if p := d.known(plugin); p != nil && p.single.Load() && p.linked() {
+		nodes = append(nodes, d.need.Nodes.NodeID())
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+// heardJudges notes whether a plugin moderates that is reached elsewhere.
+func (d *Desks) heardJudges(plugin string, judges bool) {
+	p := d.known(plugin)
+	if p == nil && judges {
+		p = d.plug(plugin)
+	}
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	if p.link == nil {
+		p.judges = judges
+	}
+	p.mu.Unlock()
+	if judges {
+		d.hasJudge(p)
+	}
 }
 
 // linked says whether the bot takes new events here.
@@ -153,8 +194,11 @@ func (d *Desks) Heard(kind, id string) {
 		}
 		if kind == HeardGone {
 			d.reach.gone(word(0), word(1))
-		} else if !d.reach.saw(word(0), word(1), d.need.Now()) {
-			return
+		} else {
+			d.heardJudges(word(0), word(2) == wordModerates)
+			if !d.reach.saw(word(0), word(1), d.need.Now()) {
+				return
+			}
 		}
 		d.lookAgain(word(0))
 	case HeardNew:
@@ -168,20 +212,23 @@ func (d *Desks) Heard(kind, id string) {
 		if p := d.of(word(1)); p != nil && p.linked() {
 			p.stopDraft(word(0), word(2), word(3))
 		}
+	case HeardConsent:
+		d.forgetConsent(word(0), word(1))
+	case HeardDue:
+		at, err := strconv.ParseInt(word(2), 10, 64)
+		if p := d.known(word(0)); p != nil && err == nil && p.waitsPast(at) && p.serves(word(1)) {
+			p.dueSoon(at)
+		}
 	}
 }
 
 // lookAgain has what is new for a plugin looked for soon, as others serve it otherwise now.
 func (d *Desks) lookAgain(plugin string) {
-	d.mu.RLock()
-	p := d.plugs[plugin]
-	d.mu.RUnlock()
-	if p == nil {
-		return
+	if p := d.known(plugin); p != nil {
+		p.mu.Lock()
+		p.overflow, p.dueAt = true, 0
+		p.mu.Unlock()
 	}
-	p.mu.Lock()
-	p.overflow = true
-	p.mu.Unlock()
 }
 
 // heardNew is offer for a session at another node.
@@ -199,45 +246,4 @@ func (p *plug) heardNew(at place, head int64, bots []protocol.UserID) {
 	if !l.loaded || l.head > l.read {
 		p.want(l)
 	}
-}
-
-// Recall has the desk know what an event of a bot's was about that another node gave it, so that
-// calls for it are done here as they would be there. Of what is in no log it knows nothing.
-func (d *Desks) Recall(ctx context.Context, plugin, event string) error {
-	p := d.plug(plugin)
-	message, bot, _ := strings.Cut(event, "@")
-	session, _, err := protocol.ParseMessageID(message)
-	p.mu.Lock()
-	_, known := p.past.get(event)
-	mine := p.selves[bot] != nil
-	p.mu.Unlock()
-	if known || !mine || err != nil {
-		return nil
-	}
-	l := &lane{p: p, place: place{bot, session}, replay: true}
-	e, err := l.entry(ctx, message)
-	if err != nil || e == nil {
-		return err
-	}
-	h, err := l.reread(ctx, e)
-	if err != nil || h == nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.past.put(event, moment{bot, session, h.event})
-	return nil
-}
-
-// reread makes an event of an entry, for a lane that is for nothing else.
-func (l *lane) reread(ctx context.Context, e *protocol.Entry) (*hand, error) {
-	info, err := l.p.d.session(ctx, l.p.speak(l.bot), l.session)
-	if err != nil {
-		return nil, err
-	}
-	l.typ = info.SessionType
-	if l.state, err = l.p.d.need.Store.BotState(ctx, l.bot, l.session); err != nil {
-		return nil, err
-	}
-	return l.event(ctx, e)
 }

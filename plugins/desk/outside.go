@@ -31,6 +31,9 @@ type Hook struct {
 	Created time.Time
 }
 
+// nowhere is the session of what a bot has outside of all sessions.
+const nowhere = "-"
+
 // maxIncoming is how much of what came from outside, and of what bots scheduled, waits
 // for one plugin.
 const maxIncoming = 10_000
@@ -49,7 +52,7 @@ func (d *Desks) Incoming(ctx context.Context, in Incoming) error {
 	if err := d.need.Store.PutBotSchedule(ctx, s, maxIncoming); err != nil {
 		return err
 	}
-	p.dueSoon(s.At)
+	p.planned(s.falls(), s.At)
 	return nil
 }
 
@@ -64,8 +67,20 @@ func (s *Schedule) event() string {
 	return "due." + hashed(s.Bot, s.Session, s.ID, strconv.FormatInt(s.At, 10))
 }
 
+// planned says that something falls to a session, or to another word, at some time: the node
+// looks that serves it then.
+func (p *plug) planned(falls string, at int64) {
+	p.dueSoon(at)
+	if p.d.several() {
+		p.d.need.Nodes.Changed(HeardDue, fmt.Sprint(p.id, " ", falls, " ", at))
+	}
+}
+
 // dueSoon looks at what is due when at has come.
 func (p *plug) dueSoon(at int64) {
+	p.mu.Lock()
+	p.dueAt = min(p.dueAt, at)
+	p.mu.Unlock()
 	wait := time.Duration(at-p.d.now()) * time.Millisecond
 	if wait > p.d.cfg.Flush {
 		return // the next tick sees it
@@ -77,56 +92,73 @@ func (p *plug) dueSoon(at int64) {
 	})
 }
 
-// due gives the bot what it scheduled and what came from outside, once it is time.
-func (p *plug) due(ctx context.Context) {
+// waitsPast says whether the bot is here and what is due at some time is not looked for then.
+func (p *plug) waitsPast(at int64) bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link != nil && at < p.dueAt
+}
+
+// due gives the bot what it scheduled and what came from outside, once it is time. It reads the
+// store when something is due, as far as it knows, and else every walkEvery flushes, for what
+// other nodes said and was lost.
+func (p *plug) due(ctx context.Context) {
 	now := p.d.need.Now()
-	online := p.link != nil
+	p.mu.Lock()
+	look := p.link != nil && p.dueAt <= now.UnixMilli()
+	if look {
+		p.dueAt = now.Add(walkEvery * p.d.cfg.Flush).UnixMilli() // or what is said meanwhile
+	}
 	p.mu.Unlock()
-	if !online {
+	if !look {
 		return
 	}
-	due, _, err := p.d.need.Store.DueBotSchedules(ctx, p.id, now, 256)
-	if err != nil {
-		if ctx.Err() == nil {
-			p.d.need.Log.Error("reading what is due for a bot", "plugin", p.id, "err", err)
-		}
-		return
+	due, next, err := p.d.need.Store.DueBotSchedules(ctx, p.id, now, duePage)
+	if err != nil && ctx.Err() == nil {
+		p.d.need.Log.Error("reading what is due for a bot", "plugin", p.id, "err", err)
 	}
+	again := err != nil || len(due) == duePage
 	for _, s := range due {
-		if !p.serves(cmp.Or(s.Session, "bot:"+s.Bot)) {
-			continue
+		if p.serves(s.falls()) {
+			p.remind(ctx, s)
+			again = true // until it is done
 		}
-		p.remind(ctx, s)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if again {
+		p.dueAt = 0
+	} else if next != 0 {
+		p.dueAt = min(p.dueAt, next)
 	}
 }
 
+// duePage is how much of what is due is looked at together.
+const duePage = 256
+
+// falls is what says which node gives a schedule's event.
+func (s *Schedule) falls() string { return cmp.Or(s.Session, "bot:"+s.Bot) }
+
 // remind gives one schedule's event, unless it is in hand.
 func (p *plug) remind(ctx context.Context, s *Schedule) {
-	ev := &botv1.Event{
-		Id: s.event(), Kind: s.Kind, To: s.Bot, Body: s.Body, CreatedAt: s.At, Locale: p.d.locale(), Traceparent: trace(),
-		Late: p.d.now()-s.At > p.d.cfg.MaxAge.Milliseconds(),
-	}
-	_, ev.Action, _ = strings.Cut(s.ID, ".")
-	if s.errand() {
-		late := ev.Late
-		var err error
-		if ev, err = s.unpack(); err != nil {
-			p.d.need.Log.Error("an event that was kept cannot be read", "plugin", p.id, "event", s.ID, "err", err)
-			p.d.dropSchedule(s)
-			return
-		}
-		ev.Late = late
-	}
+	id := s.event()
 	p.mu.Lock()
-	_, settled := p.settled.get(ev.Id)
-	has := p.hands[ev.Id] != nil
+	_, settled := p.settled.get(id)
+	has := p.hands[id] != nil
 	ours := p.selves[s.Bot] != nil
 	p.mu.Unlock()
 	if has || !ours {
 		return
 	}
 	if settled {
+		p.d.dropSchedule(s)
+		return
+	}
+	ev, err := p.dueEvent(ctx, s)
+	if err != nil {
+		return // the next tick tries again
+	}
+	if ev == nil {
 		p.d.dropSchedule(s)
 		return
 	}
@@ -142,17 +174,6 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 			p.d.giveUp(s, ev, why)
 			return
 		}
-	}
-	if s.Session != "-" && s.Session != "" {
-		info, err := p.d.session(ctx, p.speak(s.Bot), s.Session)
-		if protocol.Code_NOT_FOUND.Is(err) { // the bot is not in it any more
-			p.d.dropSchedule(s)
-			return
-		}
-		if err != nil {
-			return // the next tick tries again
-		}
-		ev.Session, ev.SessionType = s.Session, typeWord(info.SessionType)
 	}
 	h := &hand{bot: s.Bot, session: ev.Session, kind: s.Kind, key: ev.Id, quick: true, event: ev}
 	h.told = func(err error) {
@@ -172,6 +193,31 @@ func (p *plug) remind(ctx context.Context, s *Schedule) {
 	if _, settled := p.settled.get(ev.Id); !settled { // by now
 		p.take(h)
 	}
+}
+
+// dueEvent makes a schedule's event; nil: there is nothing to be given any more.
+func (p *plug) dueEvent(ctx context.Context, s *Schedule) (*botv1.Event, error) {
+	ev := &botv1.Event{Id: s.event(), Kind: s.Kind, To: s.Bot, Body: s.Body, CreatedAt: s.At, Locale: p.d.locale(), Traceparent: trace()}
+	_, ev.Action, _ = strings.Cut(s.ID, ".")
+	if s.errand() {
+		var err error
+		if ev, err = s.unpack(); err != nil {
+			p.d.need.Log.Error("an event that was kept cannot be read", "plugin", p.id, "event", s.ID, "err", err)
+			return nil, nil
+		}
+	}
+	ev.Late = p.d.now()-s.At > p.d.cfg.MaxAge.Milliseconds()
+	if s.Session != nowhere && s.Session != "" {
+		info, err := p.d.session(ctx, p.speak(s.Bot), s.Session)
+		if protocol.Code_NOT_FOUND.Is(err) { // the bot is not in it any more
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		ev.Session, ev.SessionType = s.Session, typeWord(info.SessionType)
+	}
+	return ev, nil
 }
 
 // Replay gives a dead letter to its bot once more; when that is done, it is none any

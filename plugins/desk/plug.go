@@ -56,9 +56,12 @@ type plug struct {
 	leaving   map[place]int  // it is being told so
 	parted    map[place]bool // a walk found that it is gone, before it was said so
 
-	consents map[protocol.SessionID]bool // of a moderator: where it may
-	drafts   map[string]*draft           // by stream
-	posted   recent[posted]              // by client message id
+	judges   bool              // it moderates, as it said here or at another node
+	consents map[place]consent // of a moderator: where it is known whether it may
+	decided  int               // how often that became something else
+	dueAt    int64             // Unix milliseconds when it is next looked for what is due
+	drafts   map[string]*draft // by stream
+	posted   recent[posted]    // by client message id
 	count    counts
 }
 
@@ -87,7 +90,7 @@ var errAway = protocol.Errorf(protocol.Code_BUSY, "the bot is offline")
 func newPlug(d *Desks, id string) *plug {
 	return &plug{
 		d: d, id: id, state: "offline", lanes: map[place]*lane{}, hands: map[string]*hand{}, tries: map[string]tries{}, untried: map[string]bool{}, leaving: map[place]int{}, parted: map[place]bool{},
-		consents: map[protocol.SessionID]bool{}, drafts: map[string]*draft{},
+		consents: map[place]consent{}, drafts: map[string]*draft{},
 		past: recent[moment]{max: 1024}, settled: recent[bool]{max: 1024}, posted: recent[posted]{max: 1024},
 	}
 }
@@ -112,12 +115,18 @@ func (p *plug) attach(l *link, of Plugin, says *botv1.Describe, selves []*botv1.
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	p.single.Store(of.Single)
+	p.mu.Lock()
+	decided := p.decided
+	p.mu.Unlock()
 	consents := p.readConsents(selves, scopes)
 	p.readTries()
 	p.mu.Lock()
 	old := p.link
+	if p.decided != decided { // meanwhile: each is read again when it is needed
+		clear(consents)
+	}
 	p.of, p.says, p.scopes, p.link, p.state, p.since = of, says, scopes, l, "online", p.d.need.Now()
-	p.consents = consents
+	p.judges, p.consents, p.dueAt = says.Moderates && scopes["moderate"], consents, 0
 	p.selves = map[protocol.UserID]*botv1.Self{}
 	for _, s := range selves {
 		p.selves[s.User] = s
@@ -131,7 +140,9 @@ func (p *plug) attach(l *link, of Plugin, says *botv1.Describe, selves []*botv1.
 		p.d.bots[s.User] = p
 	}
 	p.d.mu.Unlock()
-	p.d.judges(p, says.Moderates && scopes["moderate"])
+	if p.judgesHere() {
+		p.d.hasJudge(p)
+	}
 	if old != nil {
 		close(old.replaced)
 	}
@@ -208,6 +219,13 @@ func (p *plug) detach(l *link) {
 	for user := range selves {
 		p.d.need.Actors.Attend(user, "offline")
 	}
+}
+
+// has says whether a user is one of the plugin's, as it said here.
+func (p *plug) has(user protocol.UserID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.selves[user] != nil
 }
 
 // others says whether another channel still has something in hand.

@@ -39,7 +39,7 @@ func (w *wish) post(ctx context.Context, m *botv1.Post) (*botv1.Result, error) {
 // replyTo is the message that an answer stands under: in groups the event's.
 func (w *wish) replyTo(asked string) string {
 	switch {
-	case asked == "-":
+	case asked == nowhere:
 		return ""
 	case asked != "":
 		return asked

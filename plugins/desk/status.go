@@ -18,6 +18,7 @@ type Status struct {
 	Bots    []protocol.UserID
 	Scopes  []string // granted
 	Remote  bool
+	Nodes   []string // of several, the ids of those that reach it, where it comes to some; this one may be among them
 
 	LagEvents  int64   // entries that it was not asked about yet, in the sessions in memory
 	LagSeconds float64 // how old the oldest event is that is not done
@@ -32,8 +33,8 @@ type Status struct {
 	Duplicates  int64 // posts that were there already
 	TooOld      int64 // events that nobody waited for any more
 	Crashes     int64 // channels that ended with something in hand, or without a word
-	Judged      int64 // messages that it looked at as a moderator
-	Unjudged    int64 // that it did not answer about in time
+	Judged      int64 // messages that it looked at as a moderator, at the node where it is
+	Unjudged    int64 // that it did not answer about in time, at the session's
 
 	Latency Histogram // from the first time it was given until it was acknowledged
 }
@@ -71,7 +72,9 @@ func (c *counts) took(d time.Duration) {
 func (d *Desks) Status() []Status {
 	all := []Status{}
 	for _, p := range d.all() {
-		all = append(all, p.status())
+		s := p.status()
+		s.Nodes = d.ReachedAt(p.id)
+		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Plugin, b.Plugin) })
 	return all

@@ -286,7 +286,7 @@ func (l *lane) ranWish(ctx context.Context, e, target *protocol.Entry, run bool)
 	if why != "" {
 		return l.whisper(ctx, e, "tool", why)
 	}
-	p.dueSoon(d.now())
+	p.planned(wish.Session, d.now())
 	return nil
 }
 
