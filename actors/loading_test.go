@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/troupe-im/troupe/actors"
@@ -47,4 +48,43 @@ func TestWhatHappensToTheHomeListWhileItIsReadIsNotLost(t *testing.T) {
 			t.Errorf("bob got %v", p)
 		}
 	}
+}
+
+// between does something once each behind the reading of bob's sessions and of his list.
+type between struct {
+	actors.Journal
+	sessions, list func()
+}
+
+func (j *between) SessionsOf(ctx context.Context, user protocol.UserID) ([]protocol.SessionID, error) {
+	ids, err := j.Journal.SessionsOf(ctx, user)
+	if user == "bob" {
+		j.sessions()
+	}
+	return ids, err
+}
+
+func (j *between) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
+	rows, err := j.Journal.Home(ctx, user, device)
+	if user == "bob" {
+		j.list()
+	}
+	return rows, err
+}
+
+func TestWhatIsSaidInASessionThatComesAboutWhileTheListIsReadIsNotMissed(t *testing.T) {
+	j := &between{}
+	s := wrappedStage(t, actors.Config{}, func(inner actors.Journal) actors.Journal { j.Journal = inner; return j })
+	ann := s.dial("ann", "d")
+	ann.create(protocol.SessionType_GROUP, "bob")
+	var room protocol.SessionID
+	j.sessions = sync.OnceFunc(func() { room = ann.create(protocol.SessionType_GROUP, "bob") })
+	j.list = sync.OnceFunc(func() { ann.send(room, "1", "hello") })
+	bob := s.connect("bob", "d", nil)
+	for _, h := range bob.welcome().GetAuthReply().GetSnapshot().GetSessions() {
+		if h.Session == room && h.HeadSeq == 1 {
+			return // it came along
+		}
+	}
+	bob.wait("the message", func(f *protocol.Frame) bool { return f.GetMsgPush().GetSession() == room })
 }

@@ -146,16 +146,32 @@ func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 	if err != nil || len(sessions) == 0 {
 		return nil, err
 	}
-	follow := make([]string, 0, len(sessions)) // together, as between nodes each call takes its time
-	for _, s := range sessions {
-		if n.audience.join(SessionSubject(s), u.at) {
-			follow = append(follow, SessionSubject(s))
+	followed := make(map[protocol.SessionID]bool, len(sessions))
+	for {
+		follow := make([]string, 0, len(sessions)) // together, as between nodes each call takes its time
+		for _, s := range sessions {
+			followed[s] = true
+			if n.audience.join(SessionSubject(s), u.at) {
+				follow = append(follow, SessionSubject(s))
+			}
+		}
+		if err := n.streams.Follow(ctx, follow...); err != nil {
+			return nil, err
+		}
+		rows, err := n.journal.Home(ctx, u.id, device)
+		if err != nil {
+			return nil, err
+		}
+		sessions = sessions[:0]
+		for _, h := range rows {
+			if !followed[h.Info.Session] { // it came about meanwhile: what was said in it did not come here
+				sessions = append(sessions, h.Info.Session)
+			}
+		}
+		if len(sessions) == 0 {
+			return rows, nil
 		}
 	}
-	if err := n.streams.Follow(ctx, follow...); err != nil {
-		return nil, err
-	}
-	return n.journal.Home(ctx, u.id, device)
 }
 
 // follow makes the session's events arrive here.
