@@ -146,3 +146,46 @@ func TestASessionIsLoadedHoweverManyWaitForOtherNodes(t *testing.T) {
 	eventually(t, "as many wait as there are workers", func() bool { return streams.waiting.Load() >= int32(workers) })
 	ann.send(room, "a", "hello")
 }
+
+// behind is a journal that once gives bob's row as it was when it was given last.
+type behind struct {
+	actors.Journal
+	mu    sync.Mutex
+	given *actors.HomeRow
+	old   bool
+}
+
+func (j *behind) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	row, err := j.Journal.HomeOf(ctx, user, session, device)
+	if user != "bob" || err != nil {
+		return row, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.old {
+		j.old = false
+		return j.given, nil
+	}
+	j.given = row
+	return row, nil
+}
+
+func TestARowThatIsOlderThanWhatWasToldIsReadOnceMore(t *testing.T) {
+	j := &behind{Journal: newStage(t, actors.Config{}).store}
+	streams := &deaf{Local: pushctr.NewLocal()}
+	s := over(t, j, streams)
+	ann, bob := s.dial("ann", "1"), s.dial("bob", "1")
+	room := ann.create(protocol.SessionType_GROUP, "bob")
+	eventually(t, "bob has a row", func() bool { return bob.row(room) != nil })
+	ann.send(room, "a", "hello")
+	bob.push(1)
+	streams.lose.Store(true)
+	ann.send(room, "b", "you do not hear me")
+	streams.lose.Store(false)
+	j.mu.Lock()
+	j.old = true
+	j.mu.Unlock()
+	s.node.Lost()
+	bob.push(2)
+	eventually(t, "both are counted", func() bool { r := bob.row(room); return r.HeadSeq == 2 && r.Unread == 2 })
+}

@@ -106,6 +106,9 @@ func (u *User) readRow(ctx context.Context, session protocol.SessionID, device s
 	if h, err = u.node.journal.HomeOf(ctx, u.id, session, device); err != nil {
 		return nil, m, err
 	}
+	if h.Head < max(m.upTo, from-1) { // a store may bring a commit to its rows later
+		return nil, m, protocol.Errorf(protocol.Code_BUSY, "the row of session %s is not of its newest entries yet", session)
+	}
 	for from = max(from, h.Member.Floor); from <= m.upTo && len(m.entries) < catchUp; {
 		part, err := u.node.journal.Range(ctx, session, from, m.upTo, maxPage, pageBytes)
 		if err != nil || len(part) == 0 {

@@ -286,7 +286,10 @@ func (d *draft) rewrites(a *actors.Append, entries []entryDoc) (func(), error) {
 		if c.e, err = newEntry(a.Session, e, was.sent()); err != nil {
 			return nil, err
 		}
-		c.e.Shows, c.e.At = was.Shows, was.At
+		c.e.Shows, c.e.At, c.e.Until = was.Shows, was.At, was.Until
+		if was.Counts && !c.e.Counts {
+			c.e.Until = d.doc.N
+		}
 		c.e.Original = was.Original
 		if o := a.Original; o != nil && o.Seq == e.Seq {
 			c.e.Original = nil

@@ -74,6 +74,7 @@ type entryDoc struct {
 	Session  string   `bson:"s"` // here too, as FerretDB's $unwind keeps nothing beside it
 	Seq      int64    `bson:"q"`
 	Counts   bool     `bson:"c,omitempty"` // it is unread until it is read
+	Until    int64    `bson:"n,omitempty"` // the commit by which it ceased to count
 	Shows    bool     `bson:"l,omitempty"` // it may be the last message of its session
 	Sender   string   `bson:"u"`
 	Mentions []string `bson:"m,omitempty"` // while it counts

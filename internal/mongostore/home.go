@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -77,19 +78,53 @@ func (s *Store) SessionsOf(ctx context.Context, user protocol.UserID) (ids []pro
 	return ids, err
 }
 
-// HomeOf fills actors.Journal.
+// A home row says which head it is of, and whoever has it counts what comes behind that. So all of it
+// is of one moment, the session's N commits, though several queries read it and somebody writes
+// meanwhile: members are read after the session's row, which is written after them, and what was
+// rewritten since is counted as it was (entryDoc.Until).
+
+// HomeOf fills actors.Journal: by ids alone, but for the members of a pair and for counting.
 func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
-	if _, err := s.known(ctx, session); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m, err := get[memberRow](ctx, s, inMembers, session+"/"+user)
+	if _, err := protocol.ParseSessionID(session); err != nil {
+		return nil, protocol.NotFound("session %s", session)
+	}
+	row, err := s.homeOf(ctx, user, session, device)
+	if err != nil || row != nil {
+		return row, err
+	}
+	// Who made the session, or took the user in, may not have lived to bring that to its places.
+	if _, err := s.current(ctx, session); err != nil {
+		return nil, err
+	}
+	row, err = s.homeOf(ctx, user, session, device)
+	if err == nil && row == nil {
+		err = protocol.NotFound("session %s", session)
+	}
+	return row, err
+}
+
+// homeOf is nil where the user is not in the session.
+func (s *Store) homeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	id := session + "/" + user
+	mark, err := get[markRow](ctx, s, inMarks, id)
 	if err != nil {
 		return nil, err
 	}
-	if m == nil || m.Gone {
-		return nil, protocol.NotFound("session %s", session)
+	is, err := get[sessionRow](ctx, s, inSessions, session)
+	if err != nil || is == nil || !is.exists() {
+		return nil, err
 	}
-	mark, err := get[markRow](ctx, s, inMarks, session+"/"+user)
+	var members []*memberRow
+	if is.Pair {
+		members, err = find[memberRow](ctx, s, inMembers, bson.D{eq("s", session), op("gone", "$ne", true)})
+	} else if m, e := get[memberRow](ctx, s, inMembers, id); m != nil && !m.Gone {
+		members = append(members, m)
+	} else {
+		err = e
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,74 +132,75 @@ func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protoc
 	if mark != nil {
 		marks = append(marks, mark)
 	}
-	for try := 1; ; try++ {
-		rows, err := s.home(ctx, user, device, []*memberRow{m}, marks)
-		if err == nil && len(rows) == 0 {
-			err = protocol.NotFound("session %s", session)
-		}
-		if err != nil {
-			return nil, err
-		}
-		// What is unread was counted after the head was read: a recall that came between is in
-		// the one and not in the other, and whoever hears of it would count it once more.
-		now, err := s.current(ctx, session)
-		if err != nil {
-			return nil, err
-		}
-		if now.Head == rows[0].Head || try == 3 { // a session that never rests is counted as well as can be
-			return rows[0], nil
-		}
+	rows, err := s.home(ctx, user, device, []*sessionRow{is}, members, marks)
+	if err != nil || len(rows) == 0 {
+		return nil, err
 	}
+	return rows[0], nil
 }
 
-// Home fills actors.Journal, in four queries and one for each countedAtOnce sessions
-// with something unread.
+// Home fills actors.Journal, in four queries and one for each countedAtOnce sessions with
+// something unread.
 func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
-	members, err := find[memberRow](ctx, s, inMembers, bson.D{eq("u", user), op("gone", "$ne", true)})
-	if err != nil || len(members) == 0 {
+	ids, err := s.SessionsOf(ctx, user)
+	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	marks, err := find[markRow](ctx, s, inMarks, bson.D{eq("u", user)})
 	if err != nil {
 		return nil, err
 	}
-	return s.home(ctx, user, device, members, marks)
-}
-
-// home makes the rows of a user's sessions, of whose own rows are given.
-func (s *Store) home(ctx context.Context, user protocol.UserID, device string, members []*memberRow, marks []*markRow) (home []*actors.HomeRow, err error) {
-	ids := make([]string, len(members))
-	for i, m := range members {
-		ids[i] = m.Session
-	}
 	sessions, err := find[sessionRow](ctx, s, inSessions, bson.D{in("_id", ids)})
 	if err != nil {
 		return nil, err
 	}
-	by := make(map[protocol.SessionID]*sessionRow, len(sessions))
+	whose := eq("u", user)
 	var pairs []string
 	for _, r := range sessions {
-		if by[r.ID] = r; r.Pair && !r.Dead {
+		if r.Pair && !r.Dead {
 			pairs = append(pairs, r.ID)
 		}
+	}
+	if len(pairs) > 0 {
+		whose = eq("$or", bson.A{bson.D{whose}, bson.D{in("s", pairs)}})
+	}
+	members, err := find[memberRow](ctx, s, inMembers, bson.D{whose, op("gone", "$ne", true)})
+	if err != nil {
+		return nil, err
+	}
+	return s.home(ctx, user, device, sessions, members, marks)
+}
+
+// home makes a user's rows of sessions that were read before their members: the user's own
+// rows, and both of a pair.
+func (s *Store) home(ctx context.Context, user protocol.UserID, device string, sessions []*sessionRow, members []*memberRow, marks []*markRow) (home []*actors.HomeRow, err error) {
+	slices.SortFunc(members, func(a, b *memberRow) int { return cmp.Compare(a.Order, b.Order) })
+	known := make(map[protocol.SessionID][]*memberRow, len(sessions))
+	for _, m := range members {
+		known[m.Session] = append(known[m.Session], m)
 	}
 	marked := make(map[protocol.SessionID]*markRow, len(marks))
 	for _, m := range marks {
 		marked[m.Session] = m
 	}
 	var spans []span
-	at := map[protocol.SessionID]*actors.HomeRow{}
-	for _, m := range members {
-		r := by[m.Session]
-		if r == nil || r.Dead {
+	at := make(map[protocol.SessionID]*actors.HomeRow, len(sessions))
+	for _, r := range sessions {
+		own := slices.IndexFunc(known[r.ID], func(m *memberRow) bool { return m.User == user })
+		if r.Dead || own < 0 {
 			continue
 		}
-		row := &actors.HomeRow{LogEpoch: s.logEpoch, Head: r.Head, Member: *m.member()}
+		row := &actors.HomeRow{LogEpoch: s.logEpoch, Head: r.Head, Member: *known[r.ID][own].member()}
 		if row.Info, err = s.info(r); err != nil {
 			return nil, err
 		}
 		row.Info.Announcement, row.Info.Former = "", nil // of thousands of rows in memory, which nobody reads there
-		if mark := marked[m.Session]; mark != nil {
+		if r.Pair {
+			for _, m := range known[r.ID] {
+				row.Info.Members = append(row.Info.Members, &protocol.Member{User: m.User, Role: protocol.Role(m.Role), Inviter: m.Inviter, Order: m.Order, JoinedAt: m.JoinedAt})
+			}
+		}
+		if mark := marked[r.ID]; mark != nil {
 			row.Member.ReadSeq = mark.Read
 			row.DeviceRecv, row.Member.RecvSeq = mark.top(device)
 		}
@@ -175,21 +211,9 @@ func (s *Store) home(ctx context.Context, user protocol.UserID, device string, m
 			}
 		}
 		if read := max(row.Member.ReadSeq, row.Member.Floor-1, 0); read < r.Message {
-			spans = append(spans, span{r.ID, read, r.Message})
+			spans = append(spans, span{r.ID, read, r.Message, r.N})
 		}
 		home, at[r.ID] = append(home, row), row
-	}
-	if len(pairs) > 0 {
-		both, err := find[memberRow](ctx, s, inMembers, bson.D{in("s", pairs), op("gone", "$ne", true)})
-		if err != nil {
-			return nil, err
-		}
-		slices.SortFunc(both, func(a, b *memberRow) int { return cmp.Compare(a.Order, b.Order) })
-		for _, m := range both {
-			if row := at[m.Session]; row != nil {
-				row.Info.Members = append(row.Info.Members, &protocol.Member{User: m.User, Role: protocol.Role(m.Role), Inviter: m.Inviter, Order: m.Order, JoinedAt: m.JoinedAt})
-			}
-		}
 	}
 	counts, err := s.count(ctx, user, spans)
 	for id, c := range counts {
@@ -206,15 +230,16 @@ func (s *Store) Unread(ctx context.Context, session protocol.SessionID, user pro
 	if after = max(after, 0); after >= to {
 		return 0, false, nil
 	}
-	counts, err := s.count(ctx, user, []span{{session, after, to}})
+	counts, err := s.count(ctx, user, []span{{session, after, to, math.MaxInt64}})
 	c := counts[session]
 	return c.n, c.mentioned, err
 }
 
-// span is a part of a log: after < seq <= to.
+// span is a part of a log, after < seq <= to, as a session's first n commits have left it.
 type span struct {
 	session   protocol.SessionID
 	after, to int64
+	n         int64
 }
 
 type tally struct {
@@ -233,12 +258,13 @@ func (s *Store) count(ctx context.Context, user protocol.UserID, spans []span) (
 		commits, entries := make(bson.A, len(part)), make(bson.A, len(part))
 		for i, p := range part {
 			commits[i] = bson.D{eq("s", p.session), op("b", "$gt", p.after), op("a", "$lte", p.to)}
-			entries[i] = bson.D{eq("e.s", p.session), {Key: "e.q", Value: bson.D{{Key: "$gt", Value: p.after}, {Key: "$lte", Value: p.to}}}}
+			counted := bson.A{bson.D{eq("e.c", true)}, bson.D{op("e.n", "$gt", p.n)}}
+			entries[i] = bson.D{eq("e.s", p.session), {Key: "e.q", Value: bson.D{{Key: "$gt", Value: p.after}, {Key: "$lte", Value: p.to}}}, eq("$or", counted)}
 		}
 		pipeline := bson.A{
 			bson.D{{Key: "$match", Value: bson.D{{Key: "$or", Value: commits}}}},
 			bson.D{{Key: "$unwind", Value: "$e"}},
-			bson.D{{Key: "$match", Value: bson.D{eq("e.c", true), op("e.u", "$ne", user), {Key: "$or", Value: entries}}}},
+			bson.D{{Key: "$match", Value: bson.D{op("e.u", "$ne", user), eq("$or", entries)}}},
 			bson.D{{Key: "$group", Value: bson.D{
 				{Key: "_id", Value: bson.D{{Key: "s", Value: "$e.s"}, {Key: "m", Value: "$e.m"}}},
 				{Key: "n", Value: bson.D{{Key: "$sum", Value: int32(1)}}},
