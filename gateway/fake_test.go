@@ -144,6 +144,8 @@ func (d *doorman) Authenticate(ctx context.Context, token string) (protocol.Iden
 		return protocol.Identity{}, protocol.Unauthorized("it came from %s", protocol.AddressFrom(ctx))
 	case token == "broken":
 		return protocol.Identity{}, io.ErrUnexpectedEOF
+	case token == "slow":
+		return protocol.Identity{}, fmt.Errorf("a store: %w", context.DeadlineExceeded)
 	}
 	return protocol.Identity{}, protocol.Unauthorized("no good token")
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -298,7 +299,11 @@ func (s *socket) signIn(ctx context.Context, frame *protocol.Frame, auth *protoc
 // refused answers with a failure, and closes where its code says so.
 func (s *socket) refused(frame *protocol.Frame, err error) {
 	e := protocol.AsError(err)
-	if e.Code == protocol.Code_INTERNAL {
+	switch {
+	case e.Code == protocol.Code_INTERNAL && errors.Is(err, context.DeadlineExceeded): // nothing is broken: it takes too long
+		s.ws.log.Warn("a token could not be checked in time", "address", s.addr, "err", err)
+		e = &protocol.Error{Code: protocol.Code_BUSY, Detail: "the token cannot be checked now", RetryAfterMs: 2000}
+	case e.Code == protocol.Code_INTERNAL:
 		s.ws.log.Error("a token could not be checked", "address", s.addr, "err", err)
 	}
 	s.answer(frame, e)

@@ -210,6 +210,10 @@ func TestTokenIsCheckedOnceMoreOnALiveConnection(t *testing.T) {
 	if f := w.frame(); f["code"] != "INTERNAL" || f["error"] != "internal error" {
 		t.Errorf("answer = %v", f)
 	}
+	w.say(`{"type":"auth","id":"2","token":"slow"}`) // nothing is broken: what is asked takes too long
+	if f := w.frame(); f["code"] != "BUSY" || f["retryAfterMs"] == nil {
+		t.Errorf("answer = %v, want BUSY and when to come again", f)
+	}
 	w.say(`{"type":"auth","id":"3","token":"user:ann"}`)
 	if f := w.frame(); f["id"] != "3" || f["errcode"] != 0.0 {
 		t.Errorf("renewal = %v", f)

@@ -36,10 +36,7 @@ func connect(ctx context.Context, t *target, w wire, first, n int) ([]*conn, err
 	err := each(ctx, n, 32, func(i int) error {
 		c := &conn{wire: w, user: first + i}
 		conns[i] = c
-		if err := c.dial(ctx, t.at(i), i); err != nil {
-			return fmt.Errorf("connection %d: %w", i, err)
-		}
-		if err := w.hello(c); err != nil {
+		if err := c.signIn(ctx, t.at(i), i); err != nil {
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		return nil
@@ -54,6 +51,29 @@ func connect(ctx context.Context, t *target, w wire, first, n int) ([]*conn, err
 // portsPerAddress is how many connections leave from one loopback address: Linux
 // has 28,000 ports for each, and earlier runs may still hold some.
 const portsPerAddress = 8_000
+
+// signIn connects and says who c is, and does so again while the server is BUSY, as clients do.
+func (c *conn) signIn(ctx context.Context, addr string, i int) error {
+	for end := time.Now().Add(answerTimeout); ; {
+		if err := c.dial(ctx, addr, i); err != nil {
+			return err
+		}
+		err := c.wire.hello(c)
+		var r *refusal
+		if err == nil || !errors.As(err, &r) || r.Code != "BUSY" || time.Now().After(end) {
+			return err
+		}
+		c.nc.Close()
+		select {
+		case <-time.After(max(time.Duration(r.RetryAfterMs)*time.Millisecond, busyWait)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// busyWait is how long is waited at least before a server that was BUSY is asked again.
+const busyWait = 100 * time.Millisecond
 
 func (c *conn) dial(ctx context.Context, addr string, i int) (err error) {
 	var local net.Addr

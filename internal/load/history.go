@@ -50,10 +50,7 @@ func catchUp(ctx context.Context, o *options, t *target, w *troupeWire) (*Result
 	for i := range readers {
 		c := &conn{wire: w, user: 1, device: 1000 + i}
 		readers[i] = c
-		if err := c.dial(ctx, t.at(i), i); err != nil {
-			return nil, err
-		}
-		if err := w.hello(c); err != nil {
+		if err := c.signIn(ctx, t.at(i), i); err != nil {
 			return nil, err
 		}
 	}
@@ -191,10 +188,7 @@ func history(ctx context.Context, o *options, t *target, w *troupeWire) (*Result
 	for i := range rooms {
 		c := &conn{wire: w, user: 2*i + 1}
 		readers[i] = c
-		if err := c.dial(ctx, t.at(i), i); err != nil {
-			return nil, err
-		}
-		if err := w.hello(c); err != nil {
+		if err := c.signIn(ctx, t.at(i), i); err != nil {
 			return nil, err
 		}
 	}

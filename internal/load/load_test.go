@@ -98,3 +98,30 @@ func TestConnectionsGoToAllNodesInTurn(t *testing.T) {
 		t.Error("no address is one")
 	}
 }
+
+// busyOnce is a wire to a server that is busy for the first who signs in.
+type busyOnce struct {
+	wire
+	asked int
+}
+
+func (w *busyOnce) hello(c *conn) error {
+	if w.asked++; w.asked == 1 {
+		return &refusal{Type: "auth_reply", Code: "BUSY", RetryAfterMs: 1}
+	}
+	return w.wire.hello(c)
+}
+
+func TestWhoIsToldThatTheServerIsBusyComesAgain(t *testing.T) {
+	floor, err := spawnFloor(&options{data: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer floor.stop()
+	w := &busyOnce{wire: &floorWire{payload: minPayload}}
+	conns, err := connect(t.Context(), floor, w, 0, 1)
+	if err != nil || w.asked != 2 {
+		t.Fatalf("connect = %v after %d questions, want a connection after 2", err, w.asked)
+	}
+	closeAll(conns)
+}

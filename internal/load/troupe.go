@@ -162,10 +162,11 @@ func (w *troupeWire) read(payload []byte, e *event) error {
 
 // refusal is an answer with an errcode.
 type refusal struct {
-	Type    string `json:"type"`
-	Errcode int    `json:"errcode"`
-	Code    string `json:"code"`
-	Text    string `json:"error"`
+	Type         string `json:"type"`
+	Errcode      int    `json:"errcode"`
+	Code         string `json:"code"`
+	Text         string `json:"error"`
+	RetryAfterMs int64  `json:"retryAfterMs"`
 }
 
 func (r *refusal) Error() string { return r.Type + ": " + r.Code + " " + r.Text }

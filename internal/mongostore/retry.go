@@ -19,7 +19,8 @@ import (
 // again does op until it succeeds, or fails in a way that does not pass, or patience is
 // over. op may be done more than once, and an attempt that failed may have been done:
 // so it is a read, an insert under an id of its own, or an update that is the same
-// done twice. The error says what was done; it is BUSY where the database is away.
+// done twice. The error says what was done; it is BUSY where the database is away, or does
+// not answer in the time that ctx has.
 func (s *Store) again(ctx context.Context, what string, op func(ctx context.Context) error) error {
 	return s.againFor(ctx, s.opts.Patience, what, op)
 }
@@ -37,6 +38,8 @@ func (s *Store) againFor(ctx context.Context, patience time.Duration, what strin
 		case err == nil:
 			s.sight.saw()
 			return nil
+		case errors.Is(ctx.Err(), context.DeadlineExceeded): // whoever asks has waited for it long enough
+			return s.busy(what, ctx.Err())
 		case ctx.Err() != nil:
 			return fmt.Errorf("mongostore: %s: %w", what, ctx.Err())
 		case s.sight.hurried():
