@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -29,5 +32,26 @@ func TestLoadMeasuresFilesOfTheRealServer(t *testing.T) {
 		if n <= 0 {
 			t.Errorf("it has no figure of %s: %s", says, out)
 		}
+	}
+}
+
+func TestLoadWritesWhereTheTimeGoes(t *testing.T) {
+	built, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := exec.Command(built, "load", "--spawn", "--data", t.TempDir(), "--cpuprofile", dir, "--pairs", "2", "--duration", "1s", "--warmup", "1ms", "p2p")
+	c.Env = cleanEnv()
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	file, err := os.Open(filepath.Join(dir, "1.cpu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := gzip.NewReader(file); err != nil { // as pprof's files are
+		t.Error(err)
 	}
 }

@@ -29,6 +29,7 @@ type options struct {
 	url, secret, data string
 	pid               int
 	spawn, floor      bool
+	profiles          string
 	floorOnly         bool // what this machine can do at all
 	floorCoalesce     bool
 	json              string
@@ -137,6 +138,7 @@ func parse(args []string, stdout io.Writer) (*options, []string, error) {
 	f.BoolVar(&o.floor, "floor", false, "measure the floor too, alternating")
 	f.BoolVar(&o.floorOnly, "floor-only", false, "measure nothing but the floor")
 	f.BoolVar(&o.floorCoalesce, "floor-coalesce", false, "let the floor gather frames to one socket into one write")
+	f.StringVar(&o.profiles, "cpuprofile", "", "p2p and group with --spawn: write where the server's CPU time goes into this directory, a file for each run")
 	f.IntVar(&o.repeat, "repeat", 1, "runs of each scenario")
 	f.StringVar(&o.json, "json", "", "also write all results as JSON to this file, - is standard output")
 	f.IntVar(&o.pairs, "pairs", 100, "p2p and history: sessions of two")
@@ -165,6 +167,9 @@ func parse(args []string, stdout io.Writer) (*options, []string, error) {
 	}
 	if o.payload < minPayload || o.pairs < 1 || o.repeat < 1 || o.readers < 1 || o.entries < 1 {
 		return nil, nil, fmt.Errorf("--payload is at least %d, counts at least 1", minPayload)
+	}
+	if o.profiles != "" && !o.spawn {
+		return nil, nil, errors.New("--cpuprofile: of a server that is started here (--spawn)")
 	}
 	if f.NArg() == 0 {
 		f.Usage()

@@ -60,6 +60,7 @@ func TestLoadRefusesWhatItCantDo(t *testing.T) {
 		"--url wss://127.0.0.1 p2p":          "no TLS",
 		"--identity-secret= --repeat 1 p2p":  "--identity-secret",
 		"--groups 1x3 --senders 4 group":     "--senders",
+		"--cpuprofile d p2p":                 "--spawn",
 		"--url ws://127.0.0.1:1 --pid 1 p2p": "--identity-secret",
 	} {
 		t.Setenv("TROUPE_IDENTITY_SECRET", "")

@@ -56,6 +56,10 @@ func traffic(ctx context.Context, o *options, t *target, rooms []*room) (*Result
 	}
 	r.wait(ctx, o.warmup, rooms)
 	r.phase.Store(measuring)
+	profiled := func() error { return nil }
+	if o.profiles != "" && t.name == "troupe" {
+		profiled = t.profile(ctx, o.profiles, o.duration)
+	}
 	begin, cpu := time.Now(), t.cpu()
 	r.wait(ctx, o.duration, rooms)
 	cpu = t.cpu() - cpu
@@ -63,6 +67,10 @@ func traffic(ctx context.Context, o *options, t *target, rooms []*room) (*Result
 	took := time.Since(begin)
 	r.drain(ctx, rooms)
 	pss := t.pss()
+	if err := profiled(); err != nil {
+		closeAll(conns)
+		return nil, err
+	}
 	r.mu.Lock()
 	r.ended = true
 	r.mu.Unlock()
