@@ -223,6 +223,13 @@ type Sight interface {
 // it: then next to nothing is missed by a user who is new in a session.
 type Instant interface{ FollowsAtOnce() }
 
+// Hearing is said by streams that other nodes write into.
+type Hearing interface {
+	// Deaf says that what others publish may not arrive now, though Lost was not called for it
+	// yet. It is asked with every sign-in, so it does not wait.
+	Deaf() bool
+}
+
 // Receiver takes what streams bring to this node.
 type Receiver interface {
 	// Receive takes events of one subject, in order.

@@ -117,6 +117,9 @@ type Node struct {
 	desk      desk
 	guesses   guesses
 
+	hearing Hearing      // of the streams; nil: they are never deaf
+	losses  atomic.Int64 // how often events may have been lost
+
 	applications Applications
 	work         chan func()
 	apartRoom    chan struct{}
@@ -182,8 +185,13 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 		go n.worker()
 	}
 	n.presence = newPresence(n)
+	n.hearing, _ = streams.(Hearing)
 	streams.Start(n)
 	n.sweeper.Add(2)
+	if n.hearing != nil {
+		n.sweeper.Add(1)
+		go n.listen()
+	}
 	go n.sweep()
 	go n.presence.run()
 	return n

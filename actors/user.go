@@ -30,6 +30,10 @@ type User struct {
 	devices map[string]bool // whose received marks are in the rows
 	acquaintance
 
+	upTo      int64 // how many of the node's losses the list was read after
+	comparing bool  // it is being read again
+	again     bool  // … and something was lost meanwhile
+
 	epoch  string // of the offsets: new with every activation
 	offset int64  // of the newest event
 	ring   []ringed
@@ -65,6 +69,8 @@ func (u *User) Receive(c actor.Context) {
 		u.guard(m)
 	case *lost:
 		u.lost(m)
+	case *recheck:
+		u.recheck()
 	case *passivate:
 		u.passivate()
 	case *end:
@@ -94,7 +100,7 @@ func (u *User) ready(m any) bool {
 	case unloaded:
 		device := ""
 		if a, ok := m.(*attach); ok {
-			device = a.who.Device
+			device, a.fresh = a.who.Device, true
 		}
 		u.load(device)
 	}
@@ -108,6 +114,7 @@ func (u *User) load(device string) {
 	u.state = loading
 	u.early = &early{}
 	u.epoch = newEpoch()
+	u.upTo = u.node.losses.Load()
 	u.node.apart(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
@@ -138,8 +145,17 @@ func newEpoch() string {
 
 func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 	n, subject := u.node, UserSubject(u.id)
+	left := followTime
+	follow := func(subjects ...string) error {
+		began := time.Now()
+		ctx, enough := context.WithTimeout(ctx, left)
+		defer enough()
+		err := n.streams.Follow(ctx, subjects...)
+		left -= time.Since(began)
+		return err
+	}
 	n.audience.join(subject, u.at)
-	if err := n.streams.Follow(ctx, subject); err != nil {
+	if err := follow(subject); err != nil {
 		return nil, err
 	}
 	sessions, err := n.journal.SessionsOf(ctx, u.id)
@@ -148,14 +164,14 @@ func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 	}
 	followed := make(map[protocol.SessionID]bool, len(sessions))
 	for {
-		follow := make([]string, 0, len(sessions)) // together, as between nodes each call takes its time
+		subjects := make([]string, 0, len(sessions)) // together, as between nodes each call takes its time
 		for _, s := range sessions {
 			followed[s] = true
 			if n.audience.join(SessionSubject(s), u.at) {
-				follow = append(follow, SessionSubject(s))
+				subjects = append(subjects, SessionSubject(s))
 			}
 		}
-		if err := n.streams.Follow(ctx, follow...); err != nil {
+		if err := follow(subjects...); err != nil {
 			return nil, err
 		}
 		rows, err := n.journal.Home(ctx, u.id, device)
@@ -173,6 +189,10 @@ func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 		}
 	}
 }
+
+// followTime bounds how long a list waits in all until others, or a Redis that is silent, know
+// that it is followed: what is written before they do is caught up with.
+const followTime = 1500 * time.Millisecond
 
 // follow makes the session's events arrive here.
 func (u *User) follow(ctx context.Context, session protocol.SessionID) error {

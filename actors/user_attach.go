@@ -31,6 +31,7 @@ type attach struct {
 	frame   *protocol.Frame
 	welcome *protocol.Frame
 	faces   *[]*protocol.Profile // what was read of those who were not known; nil: nothing yet
+	fresh   bool                 // the list was read after this came
 }
 
 type detach struct{ conn int64 }
@@ -52,15 +53,20 @@ type ringed struct {
 const ringSize = 64
 
 // attach signs a connection in: with what it missed when that is in the ring, else
-// with a snapshot of the home list.
+// with a snapshot of the home list. Where either may lack what others have written, the
+// list is read first, and a ring that lacks something is not given as if it were whole.
 func (u *User) attach(m *attach) {
 	if !u.ready(m) {
 		return
 	}
 	resume := m.frame.GetAuth().GetResume()
 	missed, resumed := u.missed(resume)
-	if !resumed && !u.devices[m.who.Device] && len(u.rows) > 0 {
-		u.readDevice(m)
+	doubtful := u.doubtful()
+	if resumed && doubtful && m.fresh && u.lacks() {
+		missed, resumed = nil, false
+	}
+	if doubtful && !m.fresh || !resumed && !u.devices[m.who.Device] && len(u.rows) > 0 {
+		u.readList(m, doubtful)
 		return
 	}
 	var snapshot *protocol.Snapshot
@@ -140,12 +146,14 @@ func (u *User) comes(m *attach) {
 	u.coming[m.conn] = true
 }
 
-// readDevice reads how far another device has come, then attaches it.
-func (u *User) readDevice(m *attach) {
+// readList reads how far another device has come, and where the list is doubtful what is in
+// it, then attaches the device.
+func (u *User) readList(m *attach, doubtful bool) {
 	u.comes(m)
-	u.node.off(func() {
+	u.node.apart(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
+		losses := u.node.losses.Load()
 		rows, err := u.node.journal.Home(ctx, u.id, m.who.Device)
 		u.node.tell(u.pid, done(func() {
 			if !u.coming[m.conn] {
@@ -153,8 +161,15 @@ func (u *User) readDevice(m *attach) {
 			}
 			delete(u.coming, m.conn)
 			if err != nil {
-				u.node.log.Error("reading a device's marks", "user", u.id, "err", err)
+				u.node.log.Error("reading the list for a device", "user", u.id, "err", err)
+				if doubtful {
+					u.turnAway(m)
+					return
+				}
+			} else if doubtful {
+				u.compared(rows, losses)
 			}
+			m.fresh = true
 			for _, h := range rows {
 				if r := u.rows[h.Info.Session]; r != nil {
 					r.received(m.who.Device, h.DeviceRecv)

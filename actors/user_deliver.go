@@ -29,6 +29,7 @@ func (n *Node) Receive(subject string, events []*Event, burst *Burst) {
 
 // Lost is told by streams that may have missed events.
 func (n *Node) Lost() {
+	n.losses.Add(1) // from now on no list is given that was read before
 	n.people.each(func(_ string, r *ref) { n.tell(r.pid, &lost{}) })
 }
 
@@ -37,6 +38,7 @@ func (n *Node) Lost() {
 // it begins a moment later and goes on user by user.
 func (n *Node) lostBy(had func(session protocol.SessionID) bool) {
 	const after, between = 300 * time.Millisecond, time.Millisecond
+	n.losses.Add(1)
 	wait := time.Duration(after)
 	n.people.each(func(_ string, r *ref) {
 		time.AfterFunc(wait, func() { n.tell(r.pid, &lost{of: had}) })
@@ -52,7 +54,12 @@ type lost struct {
 // lost reads the rows again, the requests and contacts, and finds the sessions that the user has come into. The
 // next heartbeat names the heads that moved.
 func (u *User) lost(m *lost) {
-	if u.state != active {
+	switch u.state {
+	case active:
+	case loading: // the list may have been read before
+		u.stashed = append(u.stashed, done(func() { u.lost(m) }))
+		return
+	default:
 		return
 	}
 	for id := range u.rows {

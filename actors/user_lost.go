@@ -13,18 +13,25 @@ import (
 
 // compare reads the home list again, and of its rows those of which something is missing here: at
 // most a few, where events were lost, and to read all by themselves would cost a busy node dear.
+// One is under way at a time: what is lost before it begins to read it finds as well.
 func (u *User) compare(tries int) {
-	u.node.aside(func() {
-		ctx, cancel := u.node.background()
-		defer cancel()
-		u.node.catchingUp <- struct{}{}
+	if u.comparing {
+		u.again = true
+		return
+	}
+	u.comparing, u.again = true, false
+	u.node.catchUp(func(ctx context.Context) {
+		losses := u.node.losses.Load()
 		rows, err := u.node.journal.Home(ctx, u.id, "")
-		<-u.node.catchingUp
 		u.node.tell(u.pid, done(func() {
+			u.comparing = false
 			switch {
 			case u.state != active:
 			case err == nil:
-				u.compared(rows)
+				u.compared(rows, losses)
+				if u.again && u.upTo != u.node.losses.Load() {
+					u.compare(0)
+				}
 			default:
 				u.node.log.Error("reading a home list again", "user", u.id, "err", err)
 				time.AfterFunc(min(rereadAfter<<tries, rereadAtMost), func() {
@@ -39,7 +46,10 @@ func (u *User) compare(tries int) {
 	})
 }
 
-func (u *User) compared(rows []*HomeRow) {
+// compared takes over a list that was read after so many losses had been told: who attaches now
+// finds it so. What connections lack of it is read besides, and brought to them.
+func (u *User) compared(rows []*HomeRow, losses int64) {
+	u.upTo = max(u.upTo, losses)
 	there := make(map[protocol.SessionID]bool, len(rows))
 	for _, h := range rows {
 		id := h.Info.Session
@@ -50,12 +60,28 @@ func (u *User) compared(rows []*HomeRow) {
 		case r.reading != nil, h.Head > r.told, h.Head == r.head && h.Unread != r.unread, !sameMember(&h.Member, &r.member):
 			u.reread(id, 0, true, false)
 		}
+		u.advance(u.rows[id], h)
 	}
 	for id := range u.rows {
 		if !there[id] {
 			u.reread(id, 0, true, false)
 		}
 	}
+}
+
+// advance moves a row that is behind the store's, and is being read, on to that one.
+func (u *User) advance(r *row, h *HomeRow) {
+	if r == nil || r.reading == nil || r.logEpoch != "" && h.Head <= r.head {
+		return
+	}
+	r.reading.ahead = h
+	members, read := r.info.MemberCount, r.member.ReadSeq
+	u.unread -= r.unread
+	r.adopt(h, "")
+	r.member.ReadSeq = max(r.member.ReadSeq, read) // the mark may be on its way to the store
+	u.unread += r.unread
+	r.headAt = u.offset + 1
+	u.outgrown(members, r.info.MemberCount)
 }
 
 // sameMember says whether what a home list shows of the user in a session is as it was; a read
@@ -78,9 +104,7 @@ func (u *User) requestsLost() {
 		rows = append(rows, &HomeRow{Info: r.info, Member: r.member})
 	}
 	version := u.version
-	u.node.aside(func() {
-		ctx, cancel := u.node.background()
-		defer cancel()
+	u.node.catchUp(func(ctx context.Context) {
 		now, err := u.node.readRequests(ctx, u.id, rows)
 		if err != nil {
 			u.node.log.Error("reading what waits for a user", "user", u.id, "err", err)

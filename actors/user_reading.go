@@ -11,12 +11,13 @@ import (
 // something that the log does not say. Meanwhile its entries are kept: behind a gap
 // they wait, so that connections get every entry once and in order.
 type reading struct {
-	gap   bool    // entries after head are missing, held is to be delivered
-	tell  bool    // connections get the row when it is there
-	again bool    // read once more after this
-	lost  bool    // … as behind a gap: entries may be missing that this one does not look for
-	tries int     // that were in vain
-	held  []*held // entries that came meanwhile
+	gap   bool     // entries after head are missing, held is to be delivered
+	tell  bool     // connections get the row when it is there
+	again bool     // read once more after this
+	lost  bool     // … as behind a gap: entries may be missing that this one does not look for
+	tries int      // that were in vain
+	ahead *HomeRow // what another reading found meanwhile: the row is as that has it
+	held  []*held  // entries that came meanwhile
 }
 
 type held struct {
@@ -37,9 +38,20 @@ const (
 	rereadAtMost = 16 * time.Second
 )
 
-// catchingUp bounds how many rows are read at once behind a gap: after a loss every user of
-// the node wants that, and sessions have commits to do.
+// catchingUp bounds how many lists and rows are read at once behind a gap: after a loss every
+// user of the node wants that, and sessions have commits to do.
 const catchingUp = 4
+
+// catchUp runs f when its turn has come; its time begins then.
+func (n *Node) catchUp(f func(ctx context.Context)) {
+	n.aside(func() {
+		n.catchingUp <- struct{}{}
+		defer func() { <-n.catchingUp }()
+		ctx, cancel := n.background()
+		defer cancel()
+		f(ctx)
+	})
+}
 
 // reread reads a row from the store; head is what is known of a row that is new.
 func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
@@ -102,6 +114,9 @@ func (u *User) readRow(ctx context.Context, session protocol.SessionID, device s
 		m.upTo = about.GetSessionGetReply().GetInfo().GetHeadSeq()
 		u.node.catchingUp <- struct{}{}
 		defer func() { <-u.node.catchingUp }()
+		var cancel context.CancelFunc
+		ctx, cancel = u.node.background() // its turn has come: the time begins
+		defer cancel()
 	}
 	if h, err = u.node.journal.HomeOf(ctx, u.id, session, device); err != nil {
 		return nil, m, err
@@ -132,6 +147,11 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 	switch {
 	case protocol.Code_NOT_FOUND.Is(err):
 		u.drop(session)
+		if r.logEpoch != "" { // who was shown it may not have been told
+			u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{
+				Session: session, Gone: true, GoneSeq: r.told,
+			}}}), nil)
+		}
 		return
 	case err != nil && r.logEpoch == "": // never read: there is nothing to show
 		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
@@ -156,6 +176,9 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		}
 		u.rereadLater(session, r, was)
 		return
+	}
+	if a := was.ahead; a != nil && a.Head > h.Head {
+		h, device = a, "" // entries up to there were shown, and are to be brought
 	}
 	before, members := r.head, r.info.MemberCount
 	u.unread -= r.unread
@@ -196,7 +219,7 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 		u.emitUnread(r, nil)
 	}
 	switch {
-	case behind, was.lost:
+	case behind, was.lost, was.ahead != nil && r.told < r.head:
 		u.reread(session, r.head, true, was.again)
 	case was.again:
 		u.reread(session, r.head, false, true)

@@ -34,6 +34,7 @@ func (s *Streams) pulse(born chan<- struct{}) {
 				known = v
 				s.start(s.place.Load())
 				close(born)
+				s.hearing.now(&s.hearing.kept)
 				s.fine()
 			}
 			continue
@@ -41,11 +42,13 @@ func (s *Streams) pulse(born chan<- struct{}) {
 		why, err := s.keep(known)
 		if why != "" {
 			doubt = why
+			s.hearing.lossy.Store(true)
 		}
 		if err != nil {
 			s.failed(err)
 			continue
 		}
+		s.hearing.now(&s.hearing.kept)
 		now := time.Now()
 		if doubt != "" && !now.Before(next) {
 			if now.Sub(last) > time.Minute {
@@ -59,6 +62,7 @@ func (s *Streams) pulse(born chan<- struct{}) {
 			wait = min(max(2*wait, 2*s.cfg.beat), 30*time.Second)
 			next = now.Add(wait)
 			doubt = ""
+			s.hearing.lossy.Store(false)
 		}
 		s.fine()
 		s.place.Load().post.remind()

@@ -25,13 +25,12 @@ func (s *Streams) read(ctx context.Context, p *place, brought chan<- *batch) {
 		c, cancel := context.WithTimeout(ctx, block+s.cfg.Timeout)
 		streams, err := s.reading.XRead(c, &redis.XReadArgs{Streams: []string{p.stream, position}, Count: readAtOnce, Block: block}).Result()
 		cancel()
-		if err != nil {
-			if !errors.Is(err, redis.Nil) {
-				s.failed(err)
-				s.pause(ctx, 100*time.Millisecond)
-			}
+		if err != nil && !errors.Is(err, redis.Nil) {
+			s.failed(err)
+			s.pause(ctx, 100*time.Millisecond)
 			continue
 		}
+		s.hearing.now(&s.hearing.read)
 		for _, stream := range streams {
 			for _, entry := range stream.Messages {
 				position = entry.ID

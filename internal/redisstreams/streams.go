@@ -35,6 +35,7 @@ type Streams struct {
 
 	follows follows
 	clerk   clerk
+	hearing hearing
 
 	// reg guards what is registered where: the fields of interests that say so, the
 	// tokens of the place, and which place it is.
@@ -45,12 +46,11 @@ type Streams struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	owed      chan struct{} // has room for one: Receiver.Lost is to be called
-	owesAll   atomic.Bool   // all other nodes are to be told that they lost something
-	down      atomic.Bool   // Redis did not answer when last asked
-	complaint atomic.Int64  // when that was last logged, Unix milliseconds
-	complains atomic.Bool   // it was logged, and not yet that it is over
-	doubts    atomic.Int64  // how often what Redis has was doubted
+	owesAll   atomic.Bool  // all other nodes are to be told that they lost something
+	down      atomic.Bool  // Redis did not answer when last asked
+	complaint atomic.Int64 // when that was last logged, Unix milliseconds
+	complains atomic.Bool  // it was logged, and not yet that it is over
+	doubts    atomic.Int64 // how often what Redis has was doubted
 
 	stats Stats
 }
@@ -88,11 +88,12 @@ type place struct {
 // node works alone until it comes.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Streams, error) {
 	redis.SetLogger(silent{}) // what goes wrong is in the errors, and those are logged
-	s := &Streams{cfg: cfg.withDefaults(), log: log, owed: make(chan struct{}, 1)}
+	s := &Streams{cfg: cfg.withDefaults(), log: log}
 	s.db, s.reading = s.cfg.client(s.cfg.PoolSize), s.cfg.client(2)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.follows.init()
 	s.clerk.init()
+	s.hearing.init()
 	if err := s.try(ctx); err != nil {
 		if !away(err) {
 			s.db.Close()
@@ -229,6 +230,8 @@ func (s *Streams) settle(p *place) {
 			s.clerk.add(op{interestOf, f.subject, nil})
 		}
 	}
+	s.hearing.moved.Store(true)
+	s.owe()
 	s.start(p)
 	if old.stop != nil {
 		old.stop()
@@ -291,39 +294,6 @@ func (s *Streams) Publish(subject string, events []*actors.Event, burst *actors.
 		s.receiver.Receive(subject, events, burst)
 	}
 	s.place.Load().reach.publish(subject, events)
-}
-
-// owe has Receiver.Lost called soon.
-func (s *Streams) owe() {
-	select {
-	case s.owed <- struct{}{}:
-	default:
-	}
-}
-
-// betweenLosses is how long lies between two calls of Lost: each has every user of the
-// node read what it missed.
-const betweenLosses = time.Second
-
-func (s *Streams) lose() {
-	for {
-		select {
-		case <-s.owed:
-		case <-s.ctx.Done():
-			return
-		}
-		// One call does for all that is registered in a row.
-		for range 60 {
-			if !s.clerk.works() || !s.pause(s.ctx, 25*time.Millisecond) {
-				break
-			}
-		}
-		s.stats.Losses.Add(1)
-		s.receiver.Lost()
-		if !s.pause(s.ctx, betweenLosses) {
-			return
-		}
-	}
 }
 
 // pause waits. False: ctx ended.
