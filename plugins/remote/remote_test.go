@@ -161,6 +161,7 @@ type installation struct {
 	host  *host
 	store *kept
 	http  *httptest.Server
+	stop  context.CancelFunc // of the server
 }
 
 func start(t *testing.T) *installation {
@@ -187,7 +188,7 @@ func start(t *testing.T) *installation {
 		running = c.ctx != nil
 		c.mu.Unlock()
 	}
-	i.http = httptest.NewServer(c)
+	i.http, i.stop = httptest.NewServer(c), stop
 	t.Cleanup(func() {
 		stop()
 		<-ended

@@ -70,7 +70,8 @@ func (c *Center) connect(w http.ResponseWriter, r *http.Request, b *Bot) {
 		ws.Close(websocket.StatusServiceRestart, "the server restarts")
 		return
 	}
-	ctx, stop := context.WithCancel(c.ctx)
+	life := c.ctx
+	ctx, stop := context.WithCancel(life)
 	mine := &serving{stop: stop, since: c.Now()}
 	before := c.serving[b.ID]
 	c.serving[b.ID] = mine
@@ -82,7 +83,7 @@ func (c *Center) connect(w http.ResponseWriter, r *http.Request, b *Bot) {
 		before.stop()
 	}
 	c.Log.Info("a remote bot is there", "bot", b.ID, "from", r.RemoteAddr)
-	ch := &socket{ws: ws, most: c.cfg.Frame}
+	ch := &socket{ws: ws, most: c.cfg.Frame, life: life}
 	ch.read, ch.cut = context.WithCancel(context.Background())
 	defer ch.cut()
 	err = c.Desks.Serve(ctx, plugin(b), ch)
@@ -101,6 +102,7 @@ type socket struct {
 	most int64 // bytes of a frame
 	read context.Context
 	cut  context.CancelFunc // of read: it ends the connection as well
+	life context.Context    // the server's
 }
 
 // Send fills desk.Channel.
@@ -139,8 +141,12 @@ func (s *socket) Close(why string) {
 	if why == "" {
 		why = "it is over"
 	}
+	status := websocket.StatusNormalClosure
+	if s.life.Err() != nil { // else a bot thinks that another connection of its own took over, and has time
+		status, why = websocket.StatusServiceRestart, "the server restarts"
+	}
 	time.AfterFunc(byeWithin, s.cut)
-	go s.ws.Close(websocket.StatusNormalClosure, why[:min(len(why), 120)]) // a close frame holds 123 bytes
+	go s.ws.Close(status, why[:min(len(why), 120)]) // a close frame holds 123 bytes
 }
 
 // byeWithin is how long a bot may take to answer a close. The library's own 5 s are

@@ -33,7 +33,7 @@ const (
 	first   = 500 * time.Millisecond
 	longest = 30 * time.Second
 	steady  = time.Minute      // a connection that lasted so long was a good one
-	drained = 15 * time.Second // after the host let the bot go: a newer one has taken over, or the host restarts
+	drained = 15 * time.Second // after the host let the bot go: a newer one has taken over
 )
 
 // Serve runs a bot, and connects again whenever the connection ends, until ctx does: that
@@ -101,7 +101,7 @@ func (c Config) once(ctx context.Context, b *sdk.Bot) (letGo bool, err error) {
 type conn struct {
 	ws      *websocket.Conn
 	ctx     context.Context
-	drained bool // the host let the bot go
+	drained bool // the host let the bot go, and goes on itself
 }
 
 // lax reads frames of a newer host: what is not known is left out.
@@ -114,6 +114,10 @@ func (c *conn) Recv() (*botv1.HostFrame, error) {
 		return nil, io.EOF
 	}
 	if err != nil {
+		c.drained = false // nothing took over: the host stops or is gone, and another node may be there
+		if websocket.CloseStatus(err) == websocket.StatusServiceRestart {
+			err = io.EOF
+		}
 		return nil, err
 	}
 	f := &botv1.HostFrame{}
