@@ -77,7 +77,7 @@ type Store struct {
 
 	auditing sync.Mutex // held by AppendAudit
 
-	away  atomic.Bool // the database was not there for longer than Patience
+	away  atomic.Bool // the database has answered nothing for longer than Patience
 	sight sight
 	plain bool // FerretDB: an update is not atomic there
 

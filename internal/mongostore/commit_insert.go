@@ -37,14 +37,17 @@ func (s *Store) insertCommits(ctx context.Context, docs []*commitDoc) []error {
 		return outcomes
 	}
 	sent := make([]bool, len(docs)) // it may have reached a server
-	deadline := time.Now().Add(s.opts.Patience)
+	began := time.Now()
+	deadline := began.Add(s.opts.Patience)
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var err error
 		if open, err = s.insertOnce(ctx, docs, open, sent, outcomes); len(open) == 0 {
 			return outcomes
 		}
 		if time.Now().After(deadline) || s.closing.Err() != nil || s.sight.hurried() {
-			s.leave(err)
+			if s.sight.hurried() || !s.sight.since(began) {
+				s.leave(err)
+			}
 			for _, i := range open {
 				if outcomes[i] = s.busy("commit", err); sent[i] {
 					outcomes[i] = fmt.Errorf("mongostore: commit of %s: %w (%w)", docs[i].Session, actors.ErrUnknown, err)

@@ -29,7 +29,8 @@ func (s *Store) againFor(ctx context.Context, patience time.Duration, what strin
 	if s.away.Load() {
 		return s.busy(what, nil)
 	}
-	deadline := time.Now().Add(patience)
+	began := time.Now()
+	deadline := began.Add(patience)
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		within, cancel := s.attempt(ctx)
 		err := op(within)
@@ -51,7 +52,9 @@ func (s *Store) againFor(ctx context.Context, patience time.Duration, what strin
 		case s.closing.Err() != nil:
 			return s.busy(what, err)
 		case time.Now().After(deadline):
-			s.leave(err)
+			if !s.sight.since(began) { // else it is only this that takes too long
+				s.leave(err)
+			}
 			return s.busy(what, err)
 		}
 		s.log.Debug("the database is asked again", "for", what, "err", err)

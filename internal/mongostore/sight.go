@@ -29,6 +29,9 @@ const (
 
 func (s *sight) saw() { s.last.Store(time.Now().UnixMilli()) }
 
+// since says whether the database has answered anything that this process asked after a time.
+func (s *sight) since(at time.Time) bool { return s.last.Load() > at.UnixMilli() }
+
 // patient lets attempts take their time again.
 func (s *sight) patient() {
 	h := &hurry{}
