@@ -38,6 +38,9 @@ const (
 	rereadAtMost = 16 * time.Second
 )
 
+// again is how long a row waits that so many readings in vain lie behind already.
+func again(tries int) time.Duration { return min(rereadAfter<<min(tries, 4), rereadAtMost) }
+
 // catchingUp bounds how many lists and rows are read at once behind a gap: after a loss every
 // user of the node wants that, and sessions have commits to do.
 const catchingUp = 4
@@ -156,10 +159,11 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 	case err != nil && r.logEpoch == "": // never read: there is nothing to show
 		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
 		u.drop(session)
-		time.AfterFunc(rereadAfter, func() {
+		time.AfterFunc(again(was.tries), func() {
 			u.node.tell(u.pid, done(func() {
 				if u.state == active && u.rows[session] == nil {
 					u.reread(session, r.head, true, true)
+					u.rows[session].reading.tries = was.tries + 1
 				}
 			}))
 		})
@@ -230,13 +234,13 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 // nobody writes nothing else would show that entries are missing, or that what is unread was
 // not counted.
 func (u *User) rereadLater(session protocol.SessionID, r *row, was *reading) {
-	time.AfterFunc(min(rereadAfter<<was.tries, rereadAtMost), func() {
+	time.AfterFunc(again(was.tries), func() {
 		u.node.tell(u.pid, done(func() {
 			if u.state != active || u.rows[session] != r {
 				return
 			}
 			u.reread(session, r.head, was.gap || was.lost, was.tell || was.again)
-			r.reading.tries = min(was.tries+1, 4)
+			r.reading.tries = was.tries + 1
 		}))
 	})
 }

@@ -80,7 +80,7 @@ func mix(seq int64, sender int, n uint32) uint64 {
 
 // Checks counts what must all be 0.
 type Checks struct {
-	Lost       int64 `json:"lost"`       // acked, and not delivered to a member that was online
+	Lost       int64 `json:"lost"`       // acked, and not delivered to a member that was online while that was waited for (drain)
 	Duplicate  int64 `json:"duplicate"`  // delivered twice to one member
 	Disorder   int64 `json:"disorder"`   // against the sender's order, or the order of seq, or under another seq than acked
 	Refused    int64 `json:"refused"`    // answered with an error

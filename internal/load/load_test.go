@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestMain lets the test program be the floor that the tests start, as the real
@@ -125,4 +127,30 @@ func TestWhoIsToldThatTheServerIsBusyComesAgain(t *testing.T) {
 		t.Fatalf("connect = %v after %d questions, want a connection after 2", err, w.asked)
 	}
 	closeAll(conns)
+}
+
+func TestDeliveriesAreWaitedForAsLongAsSomeCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flow{sent: 3, acked: 3}
+		r := &room{flows: []*flow{f}}
+		slow := &conn{inbox: newInbox(r)}
+		sender := &conn{inbox: newInbox(r), flow: f}
+		r.members = []*conn{sender, slow}
+		go func() {
+			for range 3 {
+				time.Sleep(25 * time.Second)
+				slow.inbox.count.Add(1)
+			}
+		}()
+		begin, run := time.Now(), &run{broken: make(chan struct{})}
+		run.drain(t.Context(), []*room{r})
+		if took := time.Since(begin); slow.inbox.count.Load() != 3 || took > 76*time.Second {
+			t.Errorf("%d of 3 deliveries came in %s", slow.inbox.count.Load(), took)
+		}
+		f.acked, f.sent = 4, 4
+		begin = time.Now()
+		if run.drain(t.Context(), []*room{r}); time.Since(begin) > time.Minute {
+			t.Errorf("one that never comes is waited for %s", time.Since(begin))
+		}
+	})
 }

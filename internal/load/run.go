@@ -18,8 +18,12 @@ const (
 	draining
 )
 
-// drainTimeout is how long answers and deliveries may take after the last send.
-const drainTimeout = 20 * time.Second
+// After the last send, answers and deliveries are waited for as long as some come: a server whose
+// store is slow reads what a member missed again and again, 16 s apart and for 10 s each time.
+const (
+	drainTimeout = 30 * time.Second // without any
+	drainAtMost  = 3 * time.Minute
+)
 
 // run is one measurement of traffic.
 type run struct {
@@ -152,14 +156,32 @@ func allSent(rooms []*room) bool {
 
 // drain waits until everything is answered and delivered.
 func (r *run) drain(ctx context.Context, rooms []*room) {
-	deadline := time.Now().Add(drainTimeout)
-	for time.Now().Before(deadline) && ctx.Err() == nil && !quiet(rooms) {
+	begin := time.Now()
+	came, last := int64(-1), begin
+	for time.Since(last) < drainTimeout && time.Since(begin) < drainAtMost && ctx.Err() == nil && !quiet(rooms) {
+		if n := arrived(rooms); n > came {
+			came, last = n, time.Now()
+		}
 		select {
 		case <-r.broken:
 			return
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// arrived counts answers and deliveries.
+func arrived(rooms []*room) (n int64) {
+	for _, r := range rooms {
+		for _, f := range r.flows {
+			_, acked := f.counts()
+			n += int64(acked)
+		}
+		for _, m := range r.members {
+			n += m.inbox.count.Load()
+		}
+	}
+	return n
 }
 
 func quiet(rooms []*room) bool {
