@@ -158,13 +158,15 @@ func (d *device) read(ctx context.Context) {
 	conn.CloseNow()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var again []*asked // these were asked before what still waits to be asked again
 	for _, a := range d.order {
 		e := d.end(a, history.Info)
 		d.rec.Add(e)
 		if a.event.Verb == history.Send && d.rng.IntN(10) > 0 { // some are given up: nobody will ever know
-			d.again = append(d.again, a)
+			again = append(again, a)
 		}
 	}
+	d.again = append(again, d.again...)
 	d.pending, d.order, d.conn = map[string]*asked{}, nil, nil
 	d.rec.Add(d.event(history.Closed))
 }
