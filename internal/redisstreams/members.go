@@ -170,10 +170,13 @@ func (m *Members) run() {
 	}
 }
 
-// register writes this node into the hash. mu is held.
+// register writes this node into the hash, unless it was given up: poll finds that out. mu is held.
 func (m *Members) register(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.s.cfg.Timeout)
 	defer cancel()
+	if n, err := m.s.db.Exists(ctx, m.gone(m.self.ID)).Result(); err != nil || n > 0 {
+		return err
+	}
 	value := m.self.Address + " " + wordKey + m.key
 	if m.self.Leaving {
 		value += " " + wordLeaving

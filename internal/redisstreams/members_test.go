@@ -116,6 +116,12 @@ func TestANodeThatIsNotSeenIsGivenUpAndKnowsIt(t *testing.T) {
 	if a.out() {
 		t.Error("a was given up")
 	}
+	if err := b.Blind(context.Background(), true); err != nil {
+		t.Error(err)
+	}
+	if n, err := s.HExists(context.Background(), "troupe:{members}:who", "b").Result(); n || err != nil {
+		t.Errorf("b has written itself back: %v, %v", n, err)
+	}
 	again := joins(t, s.config(), "c", "h:1") // a's process was killed and started again at once
 	see(t, "[c]", again)
 	eventually(t, "a does not know that another is in its place", a.out)
