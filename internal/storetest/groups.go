@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func links(t *testing.T, s Store) {
 	equal(t, "the last page", all(room, third, 10), []string{})
 	used := *first
 	used.Used, used.Revoked = 3, true
-	if err := refused(t, s, &actors.Append{Session: room, Epoch: 9, Links: []*actors.LinkRow{&used}}); err != actors.ErrStale {
+	if err := refused(t, s, &actors.Append{Session: room, Epoch: 9, Links: []*actors.LinkRow{&used}}); !errors.Is(err, actors.ErrStale) {
 		t.Errorf("a stale activation counts a use: %v", err)
 	}
 	if l, err := s.Link(background, "l_c"); err != nil || *l != *first {

@@ -93,6 +93,10 @@ func word(err error) string {
 		return fmt.Sprint("duplicate of ", d.Sent.Seq)
 	case errors.As(err, &e):
 		return e.Code.Word()
+	case errors.Is(err, actors.ErrStale):
+		return "stale"
+	case errors.Is(err, actors.ErrTaken):
+		return "taken"
 	default:
 		return fmt.Sprint(err)
 	}
