@@ -32,7 +32,7 @@ func (p *program) serve(ctx context.Context, args []string) error {
 	log := newLog(p.err, cfg)
 	memory := limitMemory(cfg.Memory)
 	s, err := start(cfg, log, func(err error) {
-		log.Error("the store cannot be written; ending, so that nobody is told what is not so", "err", err)
+		log.Error("it ends, so that nobody is told what is not so", "why", err)
 		os.Exit(exitFailed)
 	})
 	if err != nil {
