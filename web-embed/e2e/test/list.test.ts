@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { noBrowser, open } from './browser.js'
 import { register, rest, Server, until } from './host.js'
-import { composer, openFirst, signUp } from './people.js'
+import { composer, openFirst, signIn, signUp } from './people.js'
 
 describe.skipIf(noBrowser)('the list at /', () => {
   test('keeps drafts, pins and mutes, and says who is there, who mentioned one and what is unread', async () => {
@@ -46,11 +46,7 @@ describe.skipIf(noBrowser)('the list at /', () => {
 
     // Bob comes, is seen to be busy, and mentions her.
     const bobs = await open()
-    await bobs.goto(server.url)
-    if (await bobs.locator('#tab-in').count()) await bobs.locator('#tab-in').click()
-    await bobs.locator('[name=username]').fill('bob')
-    await bobs.locator('[name=password]').fill('a long password')
-    await bobs.locator('[name=password]').press('Enter')
+    await signIn(bobs, server.url, 'bob')
     await row(withBob).getByRole('img', { name: 'Online' }).waitFor()
     await bobs.getByRole('button', { name: 'Profile and status' }).click()
     await bobs.locator('[role^=menuitem]', { hasText: 'Busy' }).click()

@@ -50,6 +50,7 @@ export const openFirst = (p: Page, title: string) => p.locator('[data-conversati
 
 export async function signIn(p: Page, url: string, name: string): Promise<void> {
   await p.goto(url)
+  await p.locator('[name=username]').waitFor() // before it is looked whether there is a choice
   if (await p.locator('#tab-in').count()) await p.locator('#tab-in').click()
   await p.locator('[name=username]').fill(name)
   await p.locator('[name=password]').fill('a long password')

@@ -6,7 +6,7 @@ import { en } from '../../vue/src/i18n/en.js'
 import { zhCN } from '../../vue/src/i18n/zh-CN.js'
 import { noBrowser, open } from './browser.js'
 import { Admin, Host, register, rest, Server, until } from './host.js'
-import { composer, ready, shot, shots } from './people.js'
+import { composer, ready, shot, shots, signIn } from './people.js'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 interface Finding { id: string; impact: string; nodes: { html: string; any: { message: string }[] }[] }
@@ -116,11 +116,7 @@ describe.skipIf(noBrowser)('what bots, moderators and the server bring', () => {
       await seen('stale', ann.locator('.tp-stale'))
 
       const bobs = await open({ ...look, viewport: sizes.phone })
-      await bobs.goto(server.url)
-      if (await bobs.locator('#tab-in').count()) await bobs.locator('#tab-in').click()
-      await bobs.locator('[name=username]').fill('bob')
-      await bobs.locator('[name=password]').fill('a long password')
-      await bobs.locator('[name=password]').press('Enter')
+      await signIn(bobs, server.url, 'bob')
       await bobs.locator(`[data-conversation="${session}"]`).click()
       await until('the end to be in view', async () => { // it opens at what is unread
         if (await bobs.locator('.tp-jump-end').count()) await bobs.locator('.tp-jump-end').click({ timeout: 1000 }).catch(() => {})
@@ -129,12 +125,7 @@ describe.skipIf(noBrowser)('what bots, moderators and the server bring', () => {
       await seen('rejected', bobs.getByText(w.why), bobs)
 
       const root = await open(look)
-      await root.goto(server.url)
-      if (await root.locator('#tab-in').count()) await root.locator('#tab-in').click()
-      await root.locator('[name=username]').fill('root')
-      await root.locator('[name=password]').fill('a long password')
-      await root.locator('[name=password]').press('Enter')
-      await root.locator('[data-connection=online]').waitFor()
+      await signIn(root, server.url, 'root')
       const menu = async (item: string): Promise<void> => {
         await until('the menu to have ' + item, async () => {
           await root.getByRole('button', { name: t['profile.menu'] as string }).click()
