@@ -76,6 +76,8 @@ var tree = map[string][]string{
 	"internal/mongostore/ferret":    {}, // a module of its own: a real FerretDB for tests
 	"internal/mongostore/mongotest": {}, // it starts that
 
+	"internal/redisstreams/redistest": {}, // a real redis-server for tests
+
 	"internal/client":     {"internal/protocol"},
 	"internal/chat":       {"internal/protocol", "internal/client"},
 	"internal/load":       {"internal/load/floor"}, // its own reading of the wire: it measures ours

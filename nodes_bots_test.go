@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/troupe-im/troupe/internal/mongostore/mongotest"
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/internal/redisstreams/redistest"
 	"github.com/troupe-im/troupe/plugins/remote"
 	"github.com/troupe-im/troupe/plugins/sdk"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
@@ -27,33 +26,8 @@ import (
 // startNodes starts an installation of several nodes with a Redis and a database of its own.
 func startNodes(t *testing.T, n int) (nodes []*testServer) {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if strings.Contains(os.Getenv("TROUPE_TEST_NEED"), "redis") {
-			t.Fatal("there is no redis-server, and TROUPE_TEST_NEED says that it is needed")
-		}
-		t.Skip("there is no redis-server on the PATH")
-	}
+	address, _ := redistest.Start(t)
 	uri, dir := mongotest.URI(t), t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	redis := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "")
-	if err := redis.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { redis.Process.Kill(); redis.Wait() })
-	soon(t, "redis-server listens", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
 	built, err := binary()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-im/troupe/internal/peers"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/redisstreams"
+	"github.com/troupe-im/troupe/internal/redisstreams/redistest"
 )
 
 // troupe is several nodes over one store and one Redis.
@@ -40,13 +41,7 @@ type part struct {
 
 func newTroupe(t *testing.T) *troupe {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	startRedis(t, address)
+	address, _ := redistest.Start(t)
 	tr := &troupe{t: t, redis: address, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if testing.Verbose() {
 		tr.log = slog.New(slog.NewTextHandler(t.Output(), nil))

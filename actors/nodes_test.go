@@ -5,56 +5,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-	"os/exec"
-	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/redisstreams"
+	"github.com/troupe-im/troupe/internal/redisstreams/redistest"
 	"github.com/troupe-im/troupe/pushctr"
 )
 
-// startRedis starts a real one at address, which keeps nothing.
-func startRedis(t *testing.T, address string) *exec.Cmd {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if strings.Contains(os.Getenv("TROUPE_TEST_NEED"), "redis") {
-			t.Fatal("there is no redis-server, and TROUPE_TEST_NEED says that it is needed")
-		}
-		t.Skip("there is no redis-server on the PATH")
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	eventually(t, "redis-server listens", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return cmd
-}
-
 func TestTwoNodesThatShareARedis(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	redis := startRedis(t, address)
+	address, redis := redistest.Start(t)
 	one := newStage(t, actors.Config{}) // its store is that of both nodes
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	node := func() *stage {

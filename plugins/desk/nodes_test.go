@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +19,7 @@ import (
 	"github.com/troupe-im/troupe/internal/peers"
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/internal/redisstreams"
+	"github.com/troupe-im/troupe/internal/redisstreams/redistest"
 	"github.com/troupe-im/troupe/plugins/desk"
 	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
@@ -70,32 +68,7 @@ func (c *counting) LateBotSchedules(ctx context.Context, now time.Time, limit in
 // newStages gives desks beside the nodes of one installation, over one store and a real Redis.
 func newStages(t *testing.T, n int, cfg desk.Config) (all []*stage, between *wires) {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if strings.Contains(os.Getenv("TROUPE_TEST_NEED"), "redis") {
-			t.Fatal("there is no redis-server, and TROUPE_TEST_NEED says that it is needed")
-		}
-		t.Skip("there is no redis-server on the PATH")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	redis := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
-	if err := redis.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { redis.Process.Kill(); redis.Wait() })
-	eventually(t, "redis-server listens", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	address, _ := redistest.Start(t)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
