@@ -1,6 +1,6 @@
 # Go alone is needed for `make run`. `make test` also uses Node, and by apt gets
 # what else it misses.
-.PHONY: run build release profile test check bench generate generated web typescript dist webtest browsers chaos cluster fuzz needs format vet
+.PHONY: run build test check bench generate generated web typescript dist webtest browsers chaos cluster fuzz needs format vet
 
 # Packages where goroutines meet: their tests run under the race detector.
 RACE = ./actors/... ./gateway/... ./internal/mongostore/... ./internal/peers/... ./internal/redisstreams/... ./plugins/... ./pushctr/... ./userctr/...
@@ -14,20 +14,6 @@ run: build
 
 build:
 	go build -o troupe .
-
-# As releases are: the compiler knows where the time goes, and takes its time.
-release:
-	CGO_ENABLED=0 go build -trimpath -pgo deploy/troupe.pgo -o troupe .
-
-# Where the time goes, for release.
-profile: d := $(shell mktemp -d)
-profile: profiled = $d/troupe load --spawn --duration 20s --cpuprofile $d/$(1) $(2)
-profile:
-	go build -trimpath -o $d/troupe .
-	$(call profiled,1,p2p group)
-	$(call profiled,2,--window 1 p2p)
-	$(call profiled,3,--groups 1x1000 group)
-	go tool pprof -proto $d/*/*.cpu > deploy/troupe.pgo && rm -r $d
 
 # Everything that has to hold before a change is merged. The tests come last, so
 # that their results are the last thing one reads.
@@ -54,7 +40,7 @@ vet:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./internal/protocol ./pushctr ./actors ./internal/pebblestore ./internal/redisstreams ./filectr ./filectr/picture ./plugins/desk ./plugins/sdk/conformance
-	$(MAKE) release
+	go build -o troupe .
 	./troupe load --spawn --floor --repeat 3 p2p group
 	./troupe load --spawn --floor --repeat 3 --window 1 p2p
 	./troupe load --spawn --floor --repeat 3 --groups 1x1000 group
