@@ -251,7 +251,9 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		s.info, s.members, s.order, s.former, s.bots = nil, nil, order{}, nil, nil
 		s.making, s.owing = false, false
 	case err != nil:
-		s.node.log.Error("loading a session", "session", s.id, "err", err)
+		if s.tries == 0 {
+			s.node.log.Error("loading a session", "session", s.id, "err", err)
+		}
 		s.state = unloaded
 		stashed := s.stashed
 		s.stashed = nil
@@ -301,10 +303,9 @@ func (s *Session) loadLater() {
 		return
 	}
 	s.trying = true
-	wait := min(loadAgainAfter<<s.tries, loadAgainAtMost)
-	s.tries = min(s.tries+1, 5)
+	s.tries++
 	pid := s.pid
-	time.AfterFunc(wait, func() {
+	time.AfterFunc(loadAgainAfter, func() {
 		s.node.tell(pid, done(func() {
 			if s.trying = false; s.state == unloaded {
 				s.load()
@@ -313,11 +314,9 @@ func (s *Session) loadLater() {
 	})
 }
 
-// loadAgainAfter is the first time, twice as long each time.
-const (
-	loadAgainAfter  = 500 * time.Millisecond
-	loadAgainAtMost = 8 * time.Second
-)
+// loadAgainAfter is not longer with each try: while the store is away one costs nothing, and
+// when it is back somebody waits.
+const loadAgainAfter = 500 * time.Millisecond
 
 // adopt takes the stored state as its own.
 func (s *Session) adopt(stored *Stored) {
