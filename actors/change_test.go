@@ -82,6 +82,9 @@ func TestAnEditReplacesWhatWasSaid(t *testing.T) {
 	if row := bob.row(id); row.Unread != 1 || row.Last.Content.Text != "hello" || row.Last.EditedAt == 0 {
 		t.Errorf("row = %v", row)
 	}
+	if seq := ann.must(edit(id, 1, "hello")).GetMsgEditReply().Seq; seq != 2 {
+		t.Errorf("the same edit once more is at %d, want 2, as the first", seq)
+	}
 	ann.refused(edit(id, 2, "x"), protocol.Code_BAD_REQUEST) // an edit is no message
 	if again := ann.send(id, "c1", "helo"); !again.Duplicate || again.Seq != 1 {
 		t.Errorf("the first send again = %v", again)

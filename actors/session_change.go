@@ -158,6 +158,9 @@ func (s *Session) fetched(c *change, found []*protocol.Entry, mine []Deed, err e
 		p.after = func(*Burst) { told(nil); s.changed(seq) }
 		s.append(p)
 	case e == nil: // as it should be already
+		if c.edit != nil && len(found) > 1 { // who asks again is told where it is
+			fillSeq(p.answer, found[len(found)-1].Seq)
+		}
 		if r != nil {
 			s.reply(r, p.answer)
 		}

@@ -46,7 +46,7 @@ func (r *run) edited() {
 	for _, s := range r.Dump.Sessions {
 		clear(edits)
 		for _, o := range r.ops {
-			if o.Verb == history.Edit && o.Session == s.Session && o.ok() {
+			if o.Verb == history.Edit && o.Session == s.Session && o.ok() && o.end.Seq > 0 { // 0: it said that already
 				edits[o.end.Seq] = o
 			}
 		}
