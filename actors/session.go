@@ -40,7 +40,7 @@ type Session struct {
 	redo    []any // what a newer activation was in the way of, in order: it is served again
 	owing   bool  // entries may be durable that nobody was told of: it is loaded until that is known
 	trying  bool  // … and a further try is under way
-	tries   int   // that were in vain
+	unread  bool  // … after one that was in vain
 	making  bool  // a session_create is not durable yet
 	ending  bool  // members of a dissolved session are being taken out
 	sent    *window
@@ -251,7 +251,7 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		s.info, s.members, s.order, s.former, s.bots = nil, nil, order{}, nil, nil
 		s.making, s.owing = false, false
 	case err != nil:
-		if s.tries == 0 {
+		if !s.unread {
 			s.node.log.Error("loading a session", "session", s.id, "err", err)
 		}
 		s.state = unloaded
@@ -276,7 +276,7 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		s.sent = sent
 		s.append(&pending{Append: Append{Claim: true}})
 		s.tellNewest(newest)
-		s.owing, s.tries = false, 0
+		s.owing, s.unread = false, false
 		if s.offers() {
 			s.offer(nil)
 		}
@@ -303,7 +303,7 @@ func (s *Session) loadLater() {
 		return
 	}
 	s.trying = true
-	s.tries++
+	s.unread = true
 	pid := s.pid
 	time.AfterFunc(loadAgainAfter, func() {
 		s.node.tell(pid, done(func() {
