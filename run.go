@@ -66,7 +66,7 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 	s.keeping, s.stopKeeping = context.WithCancel(context.Background())
 	s.reaching, s.stopReaching = context.WithCancel(context.Background())
 	cfg.Store.Fatal, cfg.Actors.Fatal = fatal, fatal
-	cfg.Users.Turn, cfg.Files.Turn = s.turn("users"), s.turn("files")
+	cfg.Users.Turn, cfg.Files.Turn, cfg.Search.Turn = s.turn("users"), s.turn("files"), s.turn("search")
 	if s.data, err = openData(cfg, log); err != nil {
 		return nil, err
 	}

@@ -138,40 +138,40 @@ func (s *Store) Prepare(ctx context.Context, version byte) error {
 }
 
 // Unsigned fills search.Store, in the order of ids.
-func (s *Store) Unsigned(ctx context.Context, behind protocol.SessionID, limit int) (sessions []protocol.SessionID, err error) {
-	for {
-		page, err := find[sessionRow](ctx, s, inSessions, bson.D{op("_id", "$gt", behind)}, options.Find().SetSort(byID(int64(1))).SetLimit(botPage))
-		if err != nil || len(page) == 0 {
-			return sessions, err
-		}
-		ids := make([]string, len(page))
-		for i, r := range page {
-			ids[i] = r.ID
-		}
-		signed, err := find[signedRow](ctx, s, inSigned, bson.D{in("_id", ids)})
-		if err != nil {
-			return nil, err
-		}
-		to := make(map[string]int64, len(signed))
-		for _, g := range signed {
-			to[g.ID] = g.To
-		}
-		notes, err := find[unsignedRow](ctx, s, inUnsigned, bson.D{in("s", ids)})
-		if err != nil {
-			return nil, err
-		}
-		changed := make(map[string]bool, len(notes))
-		for _, n := range notes {
-			changed[n.Session] = true
-		}
-		for _, r := range page {
-			if behind = r.ID; to[r.ID] < r.Head || changed[r.ID] {
-				if sessions = append(sessions, r.ID); len(sessions) == limit {
-					return sessions, nil
-				}
-			}
+func (s *Store) Unsigned(ctx context.Context, after protocol.SessionID, limit int) (sessions []protocol.SessionID, to protocol.SessionID, err error) {
+	page, err := find[sessionRow](ctx, s, inSessions, bson.D{op("_id", "$gt", after)}, options.Find().SetSort(byID(int64(1))).SetLimit(int64(limit)))
+	if err != nil || len(page) == 0 {
+		return nil, "", err
+	}
+	ids := make([]string, len(page))
+	for i, r := range page {
+		ids[i] = r.ID
+	}
+	signed, err := find[signedRow](ctx, s, inSigned, bson.D{in("_id", ids)})
+	if err != nil {
+		return nil, "", err
+	}
+	until := make(map[string]int64, len(signed))
+	for _, g := range signed {
+		until[g.ID] = g.To
+	}
+	notes, err := find[unsignedRow](ctx, s, inUnsigned, bson.D{in("s", ids)})
+	if err != nil {
+		return nil, "", err
+	}
+	changed := make(map[string]bool, len(notes))
+	for _, n := range notes {
+		changed[n.Session] = true
+	}
+	for _, r := range page {
+		if until[r.ID] < r.Head || changed[r.ID] {
+			sessions = append(sessions, r.ID)
 		}
 	}
+	if len(page) == limit {
+		to = ids[limit-1]
+	}
+	return sessions, to, nil
 }
 
 // blocksAtOnce is how many blocks are signed at a time: some 100 KB.

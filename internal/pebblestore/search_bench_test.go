@@ -121,14 +121,14 @@ func BenchmarkSearch(b *testing.B) {
 	}
 	before := s.db.Metrics().DiskSpaceUsage()
 
-	c := search.New(search.Config{Rate: -1}, s, time.Now, slog.New(slog.DiscardHandler))
+	c := search.New(search.Config{Rate: -1, Sweep: time.Millisecond}, s, time.Now, slog.New(slog.DiscardHandler))
 	b.Run("sign all", func(b *testing.B) {
 		for range b.N {
 			ctx, cancel := context.WithCancel(context.Background())
 			began, cpu := time.Now(), processor()
 			go c.Run(ctx)
 			for {
-				left, err := s.Unsigned(context.Background(), "", 1)
+				left, _, err := s.Unsigned(context.Background(), "", 1<<20)
 				if err != nil {
 					b.Fatal(err)
 				}

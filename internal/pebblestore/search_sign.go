@@ -14,20 +14,18 @@ import (
 // sameWords says that a change of a message left what it says as it was: reactions, mostly.
 func sameWords(was, is *protocol.Content) bool { return proto.Equal(was, is) }
 
-// Unsigned fills search.Store. Sessions come in the order of their heads' keys. It reads all
-// heads and a signature of each, some 5 µs together.
-func (s *Store) Unsigned(ctx context.Context, behind protocol.SessionID, limit int) (sessions []protocol.SessionID, err error) {
+// Unsigned fills search.Store. Sessions come in the order of their heads' keys. It reads a head
+// and a signature of each, some 5 µs together.
+func (s *Store) Unsigned(ctx context.Context, behind protocol.SessionID, limit int) (sessions []protocol.SessionID, to protocol.SessionID, err error) {
 	from := []byte{tableHead}
 	if k, ok := parseSession(behind); ok {
 		from = after(k.head())
 	}
-	return sessions, s.at(func(v view) (err error) {
+	looked := 0
+	err = s.at(func(v view) (err error) {
 		r := &searchReader{homeReader{view: v}}
 		defer func() { err = errors.Join(err, r.close()) }()
 		return scan(v.r, s.dir, from, []byte{tableHead + 2}, func(key, row []byte) error {
-			if len(sessions) == limit {
-				return errEnough
-			}
 			k := sessionOf(key)
 			h, err := parseHead(row)
 			if err != nil {
@@ -42,12 +40,20 @@ func (s *Store) Unsigned(ctx context.Context, behind protocol.SessionID, limit i
 			if !left {
 				err = r.each(k.unsigned(0), after(k.in(tableUnsigned, 0)), func(_, _ []byte) error { left = true; return nil })
 			}
+			if err = either(err, ctx.Err()); err != nil {
+				return err
+			}
 			if left {
 				sessions = append(sessions, k.String())
 			}
-			return either(err, ctx.Err())
+			if looked++; looked == limit {
+				to = k.String()
+				return errEnough
+			}
+			return nil
 		})
 	})
+	return sessions, to, err
 }
 
 // signedTo is the seq behind which nothing is signed.

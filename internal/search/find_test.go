@@ -300,7 +300,7 @@ func TestBlocksAreSignedSoonAfterTheyAreFullAndWhatWasThereBefore(t *testing.T) 
 	signed(old, 1000/search.BlockSize+1)
 	cancel()
 	<-ended
-	if left, err := w.store.Unsigned(t.Context(), "", 10); err != nil || !slices.Equal(left, []string{r.id}) {
+	if left, _, err := w.store.Unsigned(t.Context(), "", 10); err != nil || !slices.Equal(left, []string{r.id}) {
 		t.Errorf("unsigned: %v, %v, want the end of what was said last", left, err)
 	}
 
@@ -311,7 +311,7 @@ func TestBlocksAreSignedSoonAfterTheyAreFullAndWhatWasThereBefore(t *testing.T) 
 	signed(r, 300/search.BlockSize+1)
 	w.say(r, 30)
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		left, err := w.store.Unsigned(t.Context(), "", 10)
+		left, _, err := w.store.Unsigned(t.Context(), "", 10)
 		if err == nil && len(left) == 0 {
 			break
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // queue has the sessions in which there is a block to sign. It is lost with the
-// process: what is unsigned is found again at the next start.
+// process: the next sweep finds what is unsigned.
 type queue struct {
 	mu       sync.Mutex
 	sessions map[protocol.SessionID]struct{}
@@ -46,9 +46,9 @@ func (q *queue) take() []protocol.SessionID {
 // looks for what is unsigned once more.
 const again = 10 * time.Second
 
-// Run signs blocks until ctx ends: those that an earlier process left, or that were written
-// before there was a search, then each soon after it is full or was changed. Without it
-// everything is found too, more slowly.
+// Run signs blocks until ctx ends: each soon after it is full or was changed, and by sweeps those that a
+// process left that ended, or that were written before there was a search. Without it everything is
+// found too, more slowly.
 func (c *Center) Run(ctx context.Context) {
 	for {
 		err := c.run(ctx)
@@ -69,21 +69,19 @@ func (c *Center) run(ctx context.Context) error {
 	if err := c.store.Prepare(ctx, version); err != nil {
 		return err
 	}
-	if err := c.catchUp(ctx, s); err != nil {
-		return err
-	}
-	sweep := time.NewTimer(c.cfg.Sweep)
-	defer sweep.Stop()
+	w := &sweep{}
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-sweep.C:
-			began := time.Now()
-			if err := c.catchUp(ctx, s); err != nil {
+		case <-next.C:
+			rest, err := c.step(ctx, w, s)
+			if err != nil {
 				return err
 			}
-			sweep.Reset(max(c.cfg.Sweep, 100*time.Since(began))) // a hundredth of the time at most
+			next.Reset(rest)
 			continue
 		case <-c.queue.wake:
 		}
@@ -92,42 +90,21 @@ func (c *Center) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(c.cfg.Gather):
 		}
-		if err := c.sign(ctx, c.queue.take(), false, s); err != nil {
+		full := c.queue.take()
+		if err := c.sign(ctx, full, s); err != nil {
+			for _, session := range full { // a sweep finds them too, but may be another node's
+				c.queue.add(session)
+			}
 			return err
 		}
 	}
 }
 
-// catchUp signs what is unsigned.
-func (c *Center) catchUp(ctx context.Context, s *signer) error {
-	const atOnce = 500
-	began, n := time.Now(), 0
-	first := !c.swept
-	c.swept = true
-	for after := protocol.SessionID(""); ; {
-		sessions, err := c.store.Unsigned(ctx, after, atOnce)
-		if err != nil {
-			return err
-		}
-		if err := c.sign(ctx, sessions, true, s); err != nil {
-			return err
-		}
-		n += len(sessions)
-		if len(sessions) < atOnce {
-			break
-		}
-		after = sessions[len(sessions)-1]
-	}
-	if n > 0 && first {
-		c.log.Info("older messages are ready for searching", "sessions", n, "took", time.Since(began).Round(time.Millisecond))
-	}
-	return nil
-}
-
-func (c *Center) sign(ctx context.Context, sessions []protocol.SessionID, tails bool, s *signer) (err error) {
+// sign signs what is full of the sessions.
+func (c *Center) sign(ctx context.Context, sessions []protocol.SessionID, s *signer) (err error) {
 	for len(sessions) > 0 && err == nil {
 		if err = ctx.Err(); err == nil {
-			sessions, err = c.store.Sign(ctx, sessions, tails, s.sign)
+			sessions, err = c.store.Sign(ctx, sessions, false, s.sign)
 		}
 	}
 	return err

@@ -55,12 +55,13 @@ type Store interface {
 	// Watch has full called, from any goroutine, after a commit by which a session has a
 	// block to sign. full does not block.
 	Watch(full func(session protocol.SessionID))
-	// Unsigned gives sessions that have entries without a signature, in an order of the
-	// store's own, behind the session given, "": from the first, limit at most.
-	Unsigned(ctx context.Context, after protocol.SessionID, limit int) ([]protocol.SessionID, error)
+	// Unsigned looks at so many sessions, in an order of the store's own, behind the session given,
+	// "": from the first, and gives those that have entries without a signature. to is the last
+	// one it looked at, "": there is none behind it.
+	Unsigned(ctx context.Context, after protocol.SessionID, limit int) (sessions []protocol.SessionID, to protocol.SessionID, err error)
 	// Sign gives sign the messages of such blocks, newest message first, and keeps what it
 	// returns with how many entries it is of; of a block that is not full only if tails, or if it was changed; that of many blocks in one commit. rest are those of the sessions that may have
-	// more of them. What a commit that changes a message's words does to a block, it does in the
+	// more of them, the last ones of sessions. What a commit that changes a message's words does to a block, it does in the
 	// same step: the signature is gone, and the block unsigned again. No signature is kept of a
 	// block that was changed while it was read.
 	Sign(ctx context.Context, sessions []protocol.SessionID, tails bool, sign func(messages []Message) []byte) (rest []protocol.SessionID, err error)
@@ -94,6 +95,7 @@ type Config struct {
 	AtOnce int           // requests at work at the same time, the others wait: 2
 	Gather time.Duration // how long blocks that are full wait for others, so that few syncs do: 200 ms
 	Sweep  time.Duration // how often what stands behind the full blocks is signed: 10 min
+	Turn   func() bool   // of several nodes: whether it is this one that does; nil: it is
 }
 
 func (c Config) withDefaults() Config {
@@ -130,7 +132,6 @@ type Center struct {
 	turns chan struct{}
 	rates rates
 	queue queue
-	swept bool // Run's
 }
 
 // New makes a center on a store. Blocks are signed while Run runs.

@@ -85,8 +85,9 @@ func signatures(t *testing.T, s Searched, id protocol.SessionID, of int64) (bloc
 
 func unsigned(t *testing.T, s Searched, want ...protocol.SessionID) {
 	t.Helper()
-	got, err := s.Unsigned(background, "", 100)
+	got, to, err := s.Unsigned(background, "", 100)
 	must(t, err)
+	equal(t, "sessions behind all", to, "")
 	slices.Sort(got)
 	equal(t, "unsigned", got, want)
 }
@@ -248,22 +249,30 @@ func manySigned(t *testing.T, s Searched) {
 	fill(t, s, room, 0, 150*search.BlockSize)
 	fill(t, s, hall, 0, search.BlockSize)
 	fill(t, s, pair, 0, search.BlockSize)
-	seen := map[protocol.SessionID]bool{}
-	for after := protocol.SessionID(""); ; {
-		page, err := s.Unsigned(background, after, 1)
-		must(t, err)
-		if len(page) == 0 {
-			break
+	looks := 0
+	all := func(atOnce int) (seen []protocol.SessionID) {
+		looks = 0
+		for after := protocol.SessionID(""); ; looks++ {
+			page, to, err := s.Unsigned(background, after, atOnce)
+			must(t, err)
+			if seen = append(seen, page...); to == "" {
+				slices.Sort(seen)
+				return seen
+			}
+			if to == after {
+				t.Fatalf("behind %s it comes again", to)
+			}
+			after = to
 		}
-		after = page[0]
-		if seen[after] {
-			t.Fatalf("%s comes twice", after)
-		}
-		seen[after] = true
 	}
-	equal(t, "unsigned sessions, one by one", len(seen), 3)
+	want := []protocol.SessionID{room, hall, pair}
+	slices.Sort(want)
+	equal(t, "unsigned sessions, one by one", all(1), want)
+	equal(t, "by twos", all(2), want)
 	sign(t, s, room, hall, pair)
 	unsigned(t, s)
+	equal(t, "when all are signed", len(all(1)), 0)
+	equal(t, "looks that gave none", looks, 3)
 	blocks, _ := signatures(t, s, room, 0)
 	equal(t, "blocks", len(blocks), 150)
 	blocks = nil
