@@ -58,7 +58,7 @@ test('a token that ends is renewed once for all who ask', async () => {
 test('a visitor of an application talks with those who answer, and then signs in', async () => {
   const server = await Server.start()
   const admin = account(server)
-  await admin.register({ name: 'root', password: 'a fairly long one', code: server.setupCode })
+  await admin.register({ name: 'root', password: 'a fairly long one', code: await server.setupCode() })
   const made = await (await fetch(server.url + '/api/v2/apps', {
     method: 'POST', headers: { Authorization: 'Bearer ' + (await admin.getToken()), 'Content-Type': 'application/json' },
     body: JSON.stringify({ name: 'Shop', guests: true, members: [admin.login.value!.userId], texts: { guest: 'Visitor' } }),
@@ -86,7 +86,7 @@ test('a visitor of an application talks with those who answer, and then signs in
 test('a token that a page’s back end signed is traded, renews itself, and ends with a wipe', async () => {
   const server = await Server.start({ TROUPE_ACCESS_LIFE: '3s' })
   const admin = account(server)
-  await admin.register({ name: 'root', password: 'a fairly long one', code: server.setupCode })
+  await admin.register({ name: 'root', password: 'a fairly long one', code: await server.setupCode() })
   const { app, secret } = await (await fetch(server.url + '/api/v2/apps', {
     method: 'POST', headers: { Authorization: 'Bearer ' + (await admin.getToken()), 'Content-Type': 'application/json' }, body: JSON.stringify({ name: 'Shop', members: [admin.login.value!.userId] }),
   })).json() as { app: string; secret: string }

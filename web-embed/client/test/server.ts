@@ -62,8 +62,12 @@ export class Server {
     await ended
   }
 
-  /** With it one registers as the first administrator. */
-  get setupCode(): string { return /setup-[a-z0-9]+/.exec(this.#log)![0] }
+  /** With it one registers as the first administrator. It is printed while one is served already. */
+  async setupCode(): Promise<string> {
+    const said = (): string | undefined => /setup-[a-z0-9]+/.exec(this.#log)?.[0]
+    await until('the first administrator’s code', said)
+    return said()!
+  }
 
   /** What a trusted outside system gives user. */
   token(user: string, seconds = 3600): string {
@@ -74,7 +78,7 @@ export class Server {
 }
 
 /** Waits for a condition, however slow the machine is. */
-export async function until(what: string, f: () => unknown, ms = 20_000): Promise<void> {
+export async function until(what: string, f: () => unknown, ms = 45_000): Promise<void> {
   for (const end = Date.now() + ms; ;) {
     if (await f()) return
     if (Date.now() > end) throw new Error('waited in vain for ' + what)

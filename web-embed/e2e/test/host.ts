@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server as Http, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
-import { Server, until } from '../../client/test/server.js'
+import { Server } from '../../client/test/server.js'
 
 export { Server, until } from '../../client/test/server.js'
 
@@ -38,8 +38,7 @@ export class Admin {
   private constructor(readonly server: Server, readonly token: string, readonly id: string) {}
 
   static async of(server: Server): Promise<Admin> {
-    await until('the first administrator’s code', () => { try { return server.setupCode } catch { return false } })
-    const { token, userId } = await rest(server.url, 'POST', '/users', { name: 'root', password: 'a long password', code: server.setupCode })
+    const { token, userId } = await rest(server.url, 'POST', '/users', { name: 'root', password: 'a long password', code: await server.setupCode() })
     return new Admin(server, token, userId)
   }
 
