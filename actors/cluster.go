@@ -18,7 +18,7 @@ type Member struct {
 	ID      string // new with each start
 	Address string // where other nodes reach it
 	Leaving bool   // it has given its sessions away
-	Blind   bool   // it does not reach the store: sessions are at those that do
+	Sight   Sight  // whether it reaches the store
 }
 
 // View is who is there.
@@ -39,8 +39,8 @@ type Members interface {
 	// Leave says that this node gives its sessions away, Quit that it has gone.
 	Leave(ctx context.Context) error
 	Quit(ctx context.Context) error
-	// Blind says whether this node does not reach the store.
-	Blind(ctx context.Context, is bool) error
+	// See says whether this node reaches the store.
+	See(ctx context.Context, sight Sight) error
 }
 
 // Cluster is what a node needs to be one of several.
@@ -269,7 +269,7 @@ func (c *cluster) seen(v View) {
 			return slices.ContainsFunc(died, func(m Member) bool { return m.ID == owner })
 		})
 	}
-	if !slices.Equal(before.Members, now.Members) {
+	if !slices.EqualFunc(before.Members, now.Members, Member.alike) {
 		c.node.log.Info("who is there has changed", "node", c.self.ID, "version", now.Version, "nodes", now.names(c.self.ID))
 		c.node.moved()
 		c.yield(now)
@@ -446,7 +446,7 @@ func (p *places) names(self string) string {
 		if m.Leaving {
 			b.WriteString(" (leaving)")
 		}
-		if m.Blind {
+		if m.Sight == Blind {
 			b.WriteString(" (without its store)")
 		}
 	}

@@ -34,10 +34,10 @@ func (f *fixed) Join(self actors.Member, seen func(actors.View), _ func(error)) 
 	return nil
 }
 
-func (*fixed) Look()                             {}
-func (*fixed) Leave(context.Context) error       { return nil }
-func (*fixed) Quit(context.Context) error        { return nil }
-func (*fixed) Blind(context.Context, bool) error { return nil }
+func (*fixed) Look()                                   {}
+func (*fixed) Leave(context.Context) error             { return nil }
+func (*fixed) Quit(context.Context) error              { return nil }
+func (*fixed) See(context.Context, actors.Sight) error { return nil }
 
 // BenchmarkSendBetweenNodes is BenchmarkSend where the session is at the sender's node, of
 // two, and where it is at the other one: over protoactor's remote and loopback, both nodes'

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/peers"
@@ -17,9 +18,9 @@ import (
 
 // dictated is who is there, as a test says it.
 type dictated struct {
-	self  actors.Member
-	seen  func(actors.View)
-	blind func(bool)
+	self actors.Member
+	seen func(actors.View)
+	saw  func(actors.Sight)
 }
 
 func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error)) error {
@@ -29,9 +30,9 @@ func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error
 }
 func (d *dictated) Look()                       {}
 func (d *dictated) Leave(context.Context) error { return nil }
-func (d *dictated) Blind(_ context.Context, is bool) error {
-	if d.blind != nil {
-		d.blind(is)
+func (d *dictated) See(_ context.Context, sight actors.Sight) error {
+	if d.saw != nil {
+		d.saw(sight)
 	}
 	return nil
 }
@@ -144,8 +145,13 @@ type hidden struct {
 	waits, yielded chan struct{}
 }
 
-func (j *hidden) Lost() bool { return j.is.Load() }
-func (j *hidden) Yield()     { close(j.yielded) }
+func (j *hidden) Silent() time.Duration {
+	if !j.is.Load() {
+		return 0
+	}
+	return time.Hour
+}
+func (j *hidden) Yield() { close(j.yielded) }
 
 func (j *hidden) Commit(batch []*actors.Append) error {
 	if !j.is.Load() {
@@ -169,9 +175,9 @@ func TestTheSessionsOfANodeThatDoesNotReachTheStoreAreServedByThoseThatDo(t *tes
 	one, two := rule(t, store, w, "one"), rule(t, j, w, "two")
 	a, b := one.members.self, two.members.self
 	blind := b
-	blind.Blind = true
-	two.members.blind = func(is bool) { // which is said by itself
-		if is {
+	blind.Sight = actors.Blind
+	two.members.saw = func(sight actors.Sight) { // which is said by itself
+		if sight == actors.Blind {
 			one.sees(2, a, blind)
 			two.sees(2, a, blind)
 		}
@@ -194,15 +200,9 @@ func TestTheSessionsOfANodeThatDoesNotReachTheStoreAreServedByThoseThatDo(t *tes
 	if !one.node.Owns(room) || two.node.Owns(room) {
 		t.Error("the session is where the store is not")
 	}
-	all := func(is bool) (m []actors.Member) {
-		for _, x := range []actors.Member{a, b} {
-			x.Blind = is
-			m = append(m, x)
-		}
-		return m
-	}
-	one.sees(3, all(true)...)
-	two.sees(3, all(true)...)
+	a.Sight, b.Sight = actors.Blind, actors.Blind
+	one.sees(3, a, b)
+	two.sees(3, a, b)
 	if one.node.Owns(room) || !two.node.Owns(room) {
 		t.Error("where nobody reaches the store something moves")
 	}

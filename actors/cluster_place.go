@@ -16,9 +16,9 @@ type places struct {
 func placesOf(v View, self string) *places {
 	p := &places{View: View{Version: v.Version, Members: slices.Clone(v.Members)}}
 	slices.SortFunc(p.Members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
-	sees := slices.ContainsFunc(p.Members, func(m Member) bool { return !m.Leaving && !m.Blind })
+	sees := slices.ContainsFunc(p.Members, func(m Member) bool { return !m.Leaving && m.Sight != Blind })
 	for _, m := range p.Members {
-		if !m.Leaving && !(m.Blind && sees) {
+		if !m.Leaving && !(m.Sight == Blind && sees) {
 			p.seeds, p.ids = append(p.seeds, hash64(m.ID)), append(p.ids, m.ID)
 		}
 	}

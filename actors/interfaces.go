@@ -211,10 +211,11 @@ type Streams interface {
 // ErrUnknown where nobody knows. Nothing is committed afterwards.
 type GivesUp interface{ GiveUp() }
 
-// Sight is said by journals that a node may lose sight of while other nodes see them.
-type Sight interface {
-	// Lost says that the journal has not answered this node for some seconds.
-	Lost() bool
+// Distant is said by journals that a node may lose sight of while other nodes see them.
+type Distant interface {
+	// Silent is how long ago the journal last answered this node anything. It is asked for a sign
+	// of life when nobody asks it for anything else, so that it is some 0.5 s at most while all is well.
+	Silent() time.Duration
 	// Yield ends what waits for it, as GiveUp does, until it answers again.
 	Yield()
 }

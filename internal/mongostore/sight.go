@@ -22,8 +22,7 @@ type hurry struct {
 }
 
 const (
-	lostAfter = 2 * time.Second        // without an answer: some commits' worth even of a slow database
-	askEvery  = 500 * time.Millisecond // while nobody else asks
+	askEvery  = 400 * time.Millisecond // while nobody else asks
 	askWithin = 1500 * time.Millisecond
 )
 
@@ -48,24 +47,24 @@ func (s *Store) attempt(ctx context.Context) (context.Context, context.CancelFun
 	return within, func() { stop(); cancel() }
 }
 
-// Lost fills actors.Sight.
-func (s *Store) Lost() bool {
-	return time.Since(time.UnixMilli(s.sight.last.Load())) > lostAfter
+// Silent fills actors.Distant.
+func (s *Store) Silent() time.Duration {
+	return time.Since(time.UnixMilli(s.sight.last.Load()))
 }
 
-// Yield fills actors.Sight. The database counts as away until it answers.
+// Yield fills actors.Distant. The database counts as away until it answers.
 func (s *Store) Yield() { s.sight.hurry.Load().now() }
 
 // watch asks the database for a sign of life when nobody else has had one lately.
 func (s *Store) watch() {
 	for s.closing.Err() == nil {
-		if time.Since(time.UnixMilli(s.sight.last.Load())) >= askEvery {
+		if s.Silent() >= askEvery {
 			ctx, cancel := context.WithTimeout(s.closing, askWithin)
 			if err := s.db.RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err == nil {
 				s.sight.saw()
 			}
 			cancel()
 		}
-		s.pause(s.closing, askEvery/2)
+		s.pause(s.closing, askEvery/4)
 	}
 }

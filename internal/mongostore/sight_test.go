@@ -33,7 +33,7 @@ func TestADatabaseThatIsOutOfSightIsYieldedAndComesBack(t *testing.T) {
 	a := saying(room, 1, said(1, "ann", "a", "hello"))
 	ended := make(chan error)
 	go func() { ended <- s.Commit([]*actors.Append{a}) }()
-	until("it is lost", s.Lost)
+	until("it is lost", func() bool { return s.Silent() > 2*time.Second })
 	s.Yield()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestADatabaseThatIsOutOfSightIsYieldedAndComesBack(t *testing.T) {
 		t.Errorf("the commit ends with %v", a.Err)
 	}
 	w.on(nil)
-	until("it is there again", func() bool { return !s.Lost() && s.Ready() == nil })
+	until("it is there again", func() bool { return s.Silent() < time.Second && s.Ready() == nil })
 	again := &writer{t: t, s: s, id: room, name: "ann", acked: map[string]int64{}}
 	again.say("b")
 	if stored, err := s.Load(background, room); err != nil || stored.Head < 1 {

@@ -53,6 +53,7 @@ const (
 	fieldVersion = "#"
 	fieldEpoch   = "!"
 	wordLeaving  = "leaving"
+	wordDim      = "dim"
 	wordBlind    = "blind"
 	wordKey      = "key="
 
@@ -116,11 +117,11 @@ func (m *Members) Look() {
 	}
 }
 
-// Blind says whether this node does not reach the store. Where Redis does not take it, it is
-// in what this node writes next.
-func (m *Members) Blind(ctx context.Context, is bool) error {
+// See says whether this node reaches the store. Where Redis does not take it, it is in what
+// this node writes next.
+func (m *Members) See(ctx context.Context, sight actors.Sight) error {
 	m.mu.Lock()
-	m.self.Blind = is
+	m.self.Sight = sight
 	err := m.register(ctx)
 	m.mu.Unlock()
 	m.poll()
@@ -181,7 +182,10 @@ func (m *Members) register(ctx context.Context) error {
 	if m.self.Leaving {
 		value += " " + wordLeaving
 	}
-	if m.self.Blind {
+	switch m.self.Sight {
+	case actors.Dim:
+		value += " " + wordDim
+	case actors.Blind:
 		value += " " + wordBlind
 	}
 	_, err := m.s.db.TxPipelined(ctx, func(tx redis.Pipeliner) error {
@@ -337,7 +341,13 @@ func (m *Members) judge(r *reading, now time.Time) {
 		}
 		address, words, _ := strings.Cut(value, " ")
 		said := strings.Fields(words)
-		k.member = actors.Member{ID: id, Address: address, Leaving: slices.Contains(said, wordLeaving), Blind: slices.Contains(said, wordBlind)}
+		k.member = actors.Member{ID: id, Address: address, Leaving: slices.Contains(said, wordLeaving)}
+		switch {
+		case slices.Contains(said, wordBlind):
+			k.member.Sight = actors.Blind
+		case slices.Contains(said, wordDim):
+			k.member.Sight = actors.Dim
+		}
 		if beat := r.beats[id]; beat != k.beat {
 			k.beat, k.moved = beat, now
 		}

@@ -85,6 +85,16 @@ func TestNodesSeeWhoComesAndWhoGoes(t *testing.T) {
 	a, b := joins(t, s.config(), "a", "h:1"), joins(t, s.config(), "b", "h:2")
 	see(t, "[a b]", a, b)
 	eventually(t, "views of one version differ", func() bool { return a.version() == b.version() })
+	for _, sight := range []actors.Sight{actors.Dim, actors.Blind, actors.Clear} {
+		if err := b.See(context.Background(), sight); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "a does not see how far b sees", func() bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return a.views[len(a.views)-1].Members[1].Sight == sight
+		})
+	}
 	if err := b.Leave(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -116,7 +126,7 @@ func TestANodeThatIsNotSeenIsGivenUpAndKnowsIt(t *testing.T) {
 	if a.out() {
 		t.Error("a was given up")
 	}
-	if err := b.Blind(context.Background(), true); err != nil {
+	if err := b.See(context.Background(), actors.Blind); err != nil {
 		t.Error(err)
 	}
 	if n, err := s.HExists(context.Background(), "troupe:{members}:who", "b").Result(); n || err != nil {
