@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,4 +200,56 @@ func BenchmarkSend(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkSendOfPairs has a hundred pairs send one message each, and each again when all were
+// answered: what one message needs the others have driven out of the caches, as on a busy node.
+func BenchmarkSendOfPairs(b *testing.B) {
+	const pairs = 100
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	n := actors.New(actors.Config{Rate: -1}, &instant{sessions: map[protocol.SessionID]*actors.Stored{}}, pushctr.NewLocal(), anybody{}, log)
+	defer n.Drain(context.Background(), 0)
+	connect := func(name protocol.UserID) (*actors.Connection, *sink) {
+		link := newSink()
+		c := n.Connect(link, actors.Remote{})
+		c.Authenticated(&protocol.Identity{User: name, Device: "d"}, &protocol.Frame{Body: &protocol.Frame_Auth{Auth: &protocol.Auth{}}})
+		return c, link
+	}
+	var conns [pairs]*actors.Connection
+	var links [pairs]*sink
+	frames := make([]*protocol.Frame, b.N)
+	for i := range pairs {
+		one, other := fmt.Sprint("user", i), fmt.Sprint("friend", i)
+		conns[i], links[i] = connect(one)
+		connect(other)
+		a, err := n.Ask(context.Background(), protocol.Identity{User: one}, &protocol.Frame{Body: &protocol.Frame_SessionCreate{
+			SessionCreate: &protocol.SessionCreate{SessionType: protocol.SessionType_P2P, Members: []protocol.UserID{other}}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for j := i; j < b.N; j += pairs {
+			frames[j] = send(a.GetSessionCreateReply().Result[0], fmt.Sprint("c", j), "128 bytes would change nothing here")
+			frames[j].Id = "1"
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	began := processor()
+	for i, f := range frames {
+		if i >= pairs {
+			links[i%pairs].waitAcks(i / pairs)
+		}
+		conns[i%pairs].Tell(f)
+	}
+	for i := range min(pairs, b.N) {
+		links[i].waitAcks((b.N-1-i)/pairs + 1)
+	}
+	b.ReportMetric((processor()-began)*1e6/float64(b.N), "cpu-µs/op")
+}
+
+// processor is the time in seconds that this process has computed for.
+func processor() float64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
 }

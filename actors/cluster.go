@@ -338,7 +338,7 @@ func (c *cluster) review(now time.Time) {
 		busy.RetryAfterMs = 500
 		var out mail
 		c.node.settle(e.m, e.definite(answer{err: busy}, e.given), &out)
-		out.send(c.node, nil)
+		out.send(nil)
 	}
 }
 
@@ -356,7 +356,7 @@ func (c *cluster) deliver() {
 			return
 		}
 		for _, p := range batch {
-			c.node.tell(c.node.session(p.session), p.m)
+			c.node.session(p.session).tell(p.m)
 			c.backlog.Add(-1)
 		}
 	}

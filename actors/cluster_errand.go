@@ -35,7 +35,7 @@ func (n *Node) tellSession(id protocol.SessionID, m any) {
 	if c := n.cluster.Load(); c != nil && c.send(id, m) {
 		return
 	}
-	n.tell(n.session(id), m)
+	n.session(id).tell(m)
 }
 
 // send takes m if it is for a session elsewhere, or has to wait behind others.
@@ -178,7 +178,7 @@ func (c *cluster) settle(all []answer) {
 			c.node.settle(e.m, e.definite(a, e.given-1), &out) // besides the one that says so
 		}
 	}
-	out.send(c.node, &burst)
+	out.send(&burst)
 	burst.End()
 }
 
@@ -230,5 +230,5 @@ func (n *Node) settle(m any, a answer, out *mail) {
 func (n *Node) decline(m any, err *protocol.Error) {
 	var out mail
 	n.settle(m, answer{err: err}, &out)
-	out.send(n, nil)
+	out.send(nil)
 }

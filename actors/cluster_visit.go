@@ -20,7 +20,7 @@ import (
 type visitor struct {
 	cluster *cluster
 	id      string // of the node
-	pid     *actor.PID
+	address
 	refused map[protocol.SessionID]refusal // guarded by cluster.mu
 }
 
@@ -67,7 +67,7 @@ func (c *cluster) visitor(id string) *visitor {
 	v := c.guests[id]
 	if v == nil {
 		v = &visitor{cluster: c, id: id}
-		v.pid = c.node.spawn(v).pid
+		v.address = c.node.spawn(v)
 		c.guests[id] = v
 	}
 	return v
@@ -194,7 +194,7 @@ func (c *cluster) hereOrNow(session protocol.SessionID, m any) {
 		c.mu.Unlock()
 		return
 	}
-	c.node.tell(c.node.session(session), m)
+	c.node.session(session).tell(m)
 }
 
 // settleHeld decides on the errands that are held for a session, by v. mu is held.
@@ -224,7 +224,7 @@ func (c *cluster) settleHeld(id protocol.SessionID, all []*visit, v *places, now
 // arrives makes what was read something that a session here answers.
 func (v *visitor) arrives(a *ask) {
 	name := strconv.FormatUint(a.number, 36)
-	at := func(r *request) { r.from, r.frame.Id = v.pid, name }
+	at := func(r *request) { r.from, r.frame.Id = v.address, name }
 	switch m := a.m.(type) {
 	case *request:
 		at(m)

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // committer is the one writer of the journal. One goroutine commits what queued
@@ -15,7 +13,6 @@ import (
 // while the last batch is told about (hotpath: 17 → 12 µs a message).
 type committer struct {
 	journal Journal
-	root    *actor.RootContext
 	log     *slog.Logger
 	fatal   func(error)
 
@@ -26,8 +23,8 @@ type committer struct {
 	done    chan struct{}
 }
 
-func newCommitter(j Journal, root *actor.RootContext, log *slog.Logger, fatal func(error)) *committer {
-	c := &committer{journal: j, root: root, log: log, fatal: fatal, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newCommitter(j Journal, log *slog.Logger, fatal func(error)) *committer {
+	c := &committer{journal: j, log: log, fatal: fatal, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	reports := make(chan []*Append, 1)
 	go c.commit(reports)
 	go c.report(reports)
@@ -117,15 +114,18 @@ func (c *committer) report(reports <-chan []*Append) {
 		sessions = sessions[:0]
 		for _, a := range batch {
 			p := a.Owner.(*pending)
-			if len(p.home.reporting) == 0 {
+			m := p.home.reporting
+			if m == nil {
 				sessions = append(sessions, p.home)
+				m = &committed{burst: burst}
+				m.done, p.home.reporting = m.one[:0], m
 			}
-			p.home.reporting = append(p.home.reporting, p)
+			m.done = append(m.done, p)
 		}
 		for _, s := range sessions {
-			done := s.reporting
+			m := s.reporting
 			s.reporting = nil
-			c.root.Send(s.pid, &committed{done: done, burst: burst})
+			s.ref.tell(m)
 		}
 		room = burst.End()
 	}

@@ -15,7 +15,7 @@ import (
 type Connection struct {
 	node *Node
 	id   int64
-	pid  *actor.PID
+	address
 }
 
 // Remote is what a transport knows of the other side.
@@ -28,8 +28,8 @@ type Remote struct {
 // Tell, an identity by Authenticated, and ends it by Gone.
 func (n *Node) Connect(link Link, remote Remote) *Connection {
 	a := &connection{node: n, link: link}
-	c := &Connection{node: n, id: n.nextConn.Add(1), pid: n.spawn(a).pid}
-	a.id, a.pid = c.id, c.pid
+	c := &Connection{node: n, id: n.nextConn.Add(1), address: n.spawn(a)}
+	a.id, a.address = c.id, c.address
 	n.mu.Lock()
 	n.connections[c.id] = c
 	n.mu.Unlock()
@@ -37,20 +37,20 @@ func (n *Node) Connect(link Link, remote Remote) *Connection {
 }
 
 // Tell gives a frame that was read. It does not block, and keeps the frame.
-func (c *Connection) Tell(f *protocol.Frame) { c.node.tell(c.pid, f) }
+func (c *Connection) Tell(f *protocol.Frame) { c.tell(f) }
 
 // Authenticated says that the token in an auth frame is good, and whose it is. who
 // is kept, and not to be changed any more.
 func (c *Connection) Authenticated(who *protocol.Identity, f *protocol.Frame) {
-	c.node.tell(c.pid, &authenticated{who: who, frame: f})
+	c.tell(&authenticated{who: who, frame: f})
 }
 
 // LoggingOut says that f, a logout, is being done: its answer goes out before the
 // connection is closed, whichever of the login's end and Tell comes first.
-func (c *Connection) LoggingOut(f *protocol.Frame) { c.node.tell(c.pid, &loggingOut{frame: f}) }
+func (c *Connection) LoggingOut(f *protocol.Frame) { c.tell(&loggingOut{frame: f}) }
 
 // Gone says that the socket is closed. Nothing may be told afterwards.
-func (c *Connection) Gone(why string) { c.node.tell(c.pid, &gone{why: why}) }
+func (c *Connection) Gone(why string) { c.tell(&gone{why: why}) }
 
 type authenticated struct {
 	who   *protocol.Identity
@@ -70,7 +70,7 @@ type lapse struct{ now time.Time }
 type connection struct {
 	node *Node
 	id   int64
-	pid  *actor.PID
+	address
 	link Link
 
 	who      *protocol.Identity // nil: not authenticated
@@ -149,7 +149,7 @@ func (c *connection) frame(f *protocol.Frame) {
 		c.seen.Store(time.Now().UnixMilli())
 	}
 	c.inFlight++
-	r := &request{from: c.pid, conn: c.id, who: c.who, frame: f}
+	r := &request{from: c.address, conn: c.id, who: c.who, frame: f}
 	if err := c.node.route(r); err != nil {
 		c.inFlight--
 		c.fail(f, err)
@@ -206,7 +206,7 @@ func (c *connection) answers(m *answers) {
 	if c.closed || len(m.frames) == 0 {
 		return
 	}
-	out := make([]Outgoing, 0, len(m.frames))
+	out := m.room[:0]
 	for _, f := range m.frames {
 		out = append(out, Outgoing{Frame: f})
 	}

@@ -1,12 +1,14 @@
 package actors
 
+import "slices"
+
 // window knows the messages that were sent in a session by their SentKey: the
 // newest exactly, the older ones by a filter that may say "perhaps" of one that
 // was never sent, and never "no" of one that was. So nearly every new message is
 // known to be new without asking the store.
 type window struct {
 	recent map[[16]byte]*known
-	order  [][16]byte // of recent, oldest first
+	order  []*known // of recent, oldest first
 	older  filter
 	// complete says that the filter holds every older message; while it is being
 	// filled, "not in it" says nothing.
@@ -16,6 +18,7 @@ type window struct {
 // known is a message by its client message id. While it is not durable, waiting
 // is what will answer.
 type known struct {
+	key [16]byte
 	Sent
 	waiting *pending
 }
@@ -34,30 +37,26 @@ func (w *window) find(key [16]byte) (k *known, perhaps bool) {
 	return nil, !w.complete || w.older.mayHold(key)
 }
 
-func (w *window) add(key [16]byte, k *known) {
-	if w.recent[key] == nil {
-		w.order = append(w.order, key)
-	}
-	w.recent[key] = k
+// add puts in what find did not find.
+func (w *window) add(k *known) {
+	w.recent[k.key] = k
+	w.order = append(w.order, k)
 	for len(w.order) > windowSize {
 		oldest := w.order[0]
-		if w.recent[oldest].waiting != nil {
+		if oldest.waiting != nil {
 			return // not durable yet: the store could not tell
 		}
-		w.order = w.order[1:]
-		delete(w.recent, oldest)
-		w.older.add(oldest)
+		w.order[0], w.order = nil, w.order[1:]
+		delete(w.recent, oldest.key)
+		w.older.add(oldest.key)
 	}
 }
 
 // forget takes back a message that did not become durable.
-func (w *window) forget(key [16]byte) {
-	delete(w.recent, key)
-	for i, k := range w.order {
-		if k == key {
-			w.order = append(w.order[:i:i], w.order[i+1:]...)
-			return
-		}
+func (w *window) forget(k *known) {
+	delete(w.recent, k.key)
+	if i := slices.Index(w.order, k); i >= 0 {
+		w.order = slices.Delete(w.order, i, i+1)
 	}
 }
 

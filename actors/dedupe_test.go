@@ -32,23 +32,24 @@ func TestTheWindowKeepsWhatIsNotDurable(t *testing.T) {
 	w := newWindow()
 	w.complete = true
 	first := protocol.SentKey("ann", "first")
-	w.add(first, &known{waiting: &pending{}})
+	w.add(&known{key: first, waiting: &pending{}})
 	for i := range 2 * windowSize {
-		w.add(protocol.SentKey("ann", fmt.Sprint(i)), &known{Sent: Sent{Seq: int64(i + 2)}})
+		w.add(&known{key: protocol.SentKey("ann", fmt.Sprint(i)), Sent: Sent{Seq: int64(i + 2)}})
 	}
 	if k, _ := w.find(first); k == nil {
 		t.Error("a message that waits for its commit left the window")
 	}
 	w.recent[first].waiting = nil
-	w.add(protocol.SentKey("ann", "last"), &known{})
+	last := &known{key: protocol.SentKey("ann", "last")}
+	w.add(last)
 	if k, perhaps := w.find(first); k != nil || !perhaps {
 		t.Error("an old durable message is not in the filter")
 	}
 	if len(w.order) != windowSize {
 		t.Errorf("the window holds %d", len(w.order))
 	}
-	w.forget(protocol.SentKey("ann", "last"))
-	if k, perhaps := w.find(protocol.SentKey("ann", "last")); k != nil || perhaps {
+	w.forget(last)
+	if k, perhaps := w.find(last.key); k != nil || perhaps {
 		t.Error("a message that was taken back is known")
 	}
 }

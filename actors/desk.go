@@ -16,7 +16,7 @@ import (
 // number. There is one desk actor; no future is made.
 type desk struct {
 	node *Node
-	pid  *actor.PID
+	address
 
 	mu      sync.Mutex
 	last    int64
@@ -27,7 +27,7 @@ type desk struct {
 func (d *desk) start(n *Node) {
 	d.node, d.waiting = n, map[string]chan *protocol.Frame{}
 	d.idle = sync.NewCond(&d.mu)
-	d.pid = n.spawn(actor.ReceiveFunc(d.receive)).pid
+	d.address = n.spawn(actor.ReceiveFunc(d.receive))
 }
 
 func (d *desk) receive(c actor.Context) {
@@ -77,7 +77,7 @@ func (n *Node) await(ctx context.Context, f *protocol.Frame, tell func(*request)
 		}
 		d.mu.Unlock()
 	}(f.Id)
-	if err := tell(&request{from: d.pid, frame: f}); err != nil {
+	if err := tell(&request{from: d.address, frame: f}); err != nil {
 		return nil, err
 	}
 	select {

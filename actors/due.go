@@ -35,7 +35,7 @@ func (n *Node) expireDue(now time.Time) {
 	others := false
 	for _, d := range due {
 		if n.Owns(d.Session) {
-			n.tell(n.session(d.Session), &expire{seq: d.Seq})
+			n.session(d.Session).tell(&expire{seq: d.Seq})
 		} else {
 			others = true
 		}
@@ -47,7 +47,7 @@ func (n *Node) expireDue(now time.Time) {
 	}
 	for _, id := range over {
 		if n.Owns(id) {
-			n.tell(n.session(id), &timeUp{})
+			n.session(id).tell(&timeUp{})
 		} else {
 			others = true
 		}

@@ -1,15 +1,13 @@
 package actors
 
 import (
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // request is one frame that somebody sent, on its way to a session or a user.
 // It is answered to from with *answers.
 type request struct {
-	from  *actor.PID
+	from  address
 	conn  int64 // of the sender, 0: none
 	who   *protocol.Identity
 	frame *protocol.Frame
@@ -26,12 +24,17 @@ type answers struct {
 	frames []*protocol.Frame
 	burst  *Burst
 	silent int // requests that get no answer
+
+	room [1]Outgoing // the connection's: mostly there is one
 }
 
 // committed tells a session what became of its appends, in order.
 type committed struct {
 	done  []*pending
 	burst *Burst
+
+	one   [1]*pending // room for done, and for what it makes others see: mostly there is one
+	event [1]*Event
 }
 
 // delivery is a session's (or user's) events for a user.

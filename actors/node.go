@@ -179,7 +179,7 @@ func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Lo
 	}))
 	n.root = n.system.Root
 	n.props = actor.PropsFromProducer(n.born, actor.WithMailbox(func() actor.Mailbox { return n.box }))
-	n.committer = newCommitter(journal, n.root, log, n.cfg.Fatal)
+	n.committer = newCommitter(journal, log, n.cfg.Fatal)
 	n.desk.start(n)
 	for range 4 * runtime.GOMAXPROCS(0) {
 		go n.worker()
@@ -244,21 +244,22 @@ func (n *Node) Online(user protocol.UserID) (bool, time.Time) {
 }
 
 // session gives the actor of a session, which is started when there is none.
-func (n *Node) session(id protocol.SessionID) *actor.PID {
-	return n.sessions.get(id, func(r *ref) *actor.PID {
-		s := &Session{node: n, ref: r, id: id}
-		s.pid = n.spawn(s).pid
-		return s.pid
+func (n *Node) session(id protocol.SessionID) address {
+	return n.sessions.get(id, func(r *ref) address {
+		s := &Session{node: n, ref: r, id: id, subject: SessionSubject(id)}
+		at := n.spawn(s)
+		s.pid = at.pid
+		return at
 	})
 }
 
 func (n *Node) user(id protocol.UserID) *actor.PID {
-	return n.people.get(id, func(r *ref) *actor.PID {
+	return n.people.get(id, func(r *ref) address {
 		u := &User{node: n, ref: r, id: id}
 		u.at = n.spawn(u)
 		u.pid = u.at.pid
-		return u.pid
-	})
+		return u.at
+	}).pid
 }
 
 // off runs f, which may wait, away from every mailbox. It never blocks the caller.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
@@ -17,7 +15,8 @@ type pending struct {
 	req   *request // answered with answer; nil: nobody asked
 	also  []*request
 	entry *protocol.Entry
-	key   [16]byte // of a message, in the window
+	known *known // of a message, in the window
+	event Event  // that tells of entry
 	oneE  [1]*protocol.Entry
 	oneH  [1][8]byte
 
@@ -80,7 +79,7 @@ func (s *Session) committed(m *committed) {
 	var out mail
 	made := false
 	var offered []*protocol.Entry
-	events := make([]*Event, 0, len(m.done))
+	events := m.event[:0]
 	for _, p := range m.done {
 		if p.Err != nil {
 			s.refused(p)
@@ -116,7 +115,7 @@ func (s *Session) committed(m *committed) {
 			p.after(m.burst)
 		}
 	}
-	out.send(s.node, m.burst)
+	out.send(m.burst)
 	if len(events) > 0 {
 		s.publish(events, m.burst)
 	}
@@ -132,12 +131,13 @@ func (s *Session) committed(m *committed) {
 }
 
 func (s *Session) publish(events []*Event, burst *Burst) {
-	s.node.streams.Publish(SessionSubject(s.id), events, burst)
+	s.node.streams.Publish(s.subject, events, burst)
 }
 
 // push is the event of an entry. The connection that sent it gets the answer instead.
 func (s *Session) push(p *pending) *Event {
-	e := &Event{Shared: protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: p.entry}})}
+	e := &p.event
+	e.Shared = protocol.NewSharedPush(p.entry)
 	if p.req != nil && p.entry.Kind == protocol.Kind_MESSAGE {
 		e.Skip = p.req.conn
 	}
@@ -148,12 +148,12 @@ func (s *Session) push(p *pending) *Event {
 func (s *Session) answer(p *pending, out *mail) {
 	if p.entry != nil && p.entry.Kind == protocol.Kind_MESSAGE {
 		s.node.stats.Acked.Add(1)
-		if k := s.sent.recent[p.key]; k != nil {
-			k.waiting = nil
+		if p.known != nil {
+			p.known.waiting = nil
 		}
-		out.add(p.req.from, p.req.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, false, p.entry.Deal)))
+		out.add(p.req.from, p.req.ok(stored(p.entry, false)))
 		for _, r := range p.also {
-			out.add(r.from, r.ok(stored(p.entry.Session, p.entry.ClientMsgId, p.entry.Seq, p.entry.CreatedAt, true, p.entry.Deal)))
+			out.add(r.from, r.ok(stored(p.entry, true)))
 		}
 		return
 	}
@@ -171,8 +171,8 @@ func (s *Session) refused(p *pending) {
 		s.node.log.Warn("a newer activation of the session writes its log", "session", s.id, "epoch", s.epoch, "err", p.Err)
 	}
 	s.broken = true
-	if p.entry != nil && p.key != [16]byte{} {
-		s.sent.forget(p.key)
+	if p.known != nil {
+		s.sent.forget(p.known)
 	}
 	if p.failed != nil {
 		p.failed()
@@ -240,60 +240,69 @@ func (s *Session) unsure(p *pending) {
 
 // silent gives a request up without an answer: none would be true. Its client asks
 // again under the same client message id.
-func (s *Session) silent(r *request) { s.node.tell(r.from, &answers{silent: 1}) }
+func (s *Session) silent(r *request) { r.from.tell(&answers{silent: 1}) }
 
 func (s *Session) fail(r *request, err error) {
 	if r.unsure && protocol.Code_BUSY.Is(err) { // which means that it was not done
 		s.silent(r)
 		return
 	}
-	s.node.tell(r.from, &answers{frames: []*protocol.Frame{protocol.Fail(r.frame, err)}})
+	r.from.tell(&answers{frames: []*protocol.Frame{protocol.Fail(r.frame, err)}})
 }
 
 // reply answers a request that nothing had to be made durable for.
 func (s *Session) reply(r *request, f *protocol.Frame) {
-	s.node.tell(r.from, &answers{frames: []*protocol.Frame{r.ok(f)}})
+	r.from.tell(&answers{frames: []*protocol.Frame{r.ok(f)}})
 }
 
 // mail gathers the answers of one commit by connection, so that each is told once.
 type mail struct {
-	to     []*actor.PID
-	frames [][]*protocol.Frame
-	index  map[*actor.PID]int
+	letters []*letter
+	index   map[*mailbox]*letter // of many
 }
 
-func (m *mail) add(to *actor.PID, f *protocol.Frame) {
-	at := -1
+// letter is what one connection is told.
+type letter struct {
+	answers
+	to  address
+	one [1]*protocol.Frame // room for frames
+}
+
+func (m *mail) add(to address, f *protocol.Frame) {
+	l := m.letter(to)
+	if l == nil {
+		l = &letter{to: to}
+		l.frames = l.one[:0]
+		m.letters = append(m.letters, l)
+		switch {
+		case m.index != nil:
+			m.index[to.box] = l
+		case len(m.letters) > 16:
+			m.index = make(map[*mailbox]*letter, 64)
+			for _, l := range m.letters {
+				m.index[l.to.box] = l
+			}
+		}
+	}
+	l.frames = append(l.frames, f)
+}
+
+// letter finds what to is told already.
+func (m *mail) letter(to address) *letter {
 	if m.index != nil {
-		if i, ok := m.index[to]; ok {
-			at = i
-		}
-	} else {
-		for i, pid := range m.to {
-			if pid == to {
-				at = i
-				break
-			}
+		return m.index[to.box]
+	}
+	for _, l := range m.letters {
+		if l.to.box == to.box {
+			return l
 		}
 	}
-	if at < 0 {
-		at = len(m.to)
-		m.to = append(m.to, to)
-		m.frames = append(m.frames, nil)
-		if m.index != nil {
-			m.index[to] = at
-		} else if len(m.to) > 16 {
-			m.index = make(map[*actor.PID]int, 64)
-			for i, pid := range m.to {
-				m.index[pid] = i
-			}
-		}
-	}
-	m.frames[at] = append(m.frames[at], f)
+	return nil
 }
 
-func (m *mail) send(n *Node, burst *Burst) {
-	for i, to := range m.to {
-		n.tell(to, &answers{frames: m.frames[i], burst: burst})
+func (m *mail) send(burst *Burst) {
+	for _, l := range m.letters {
+		l.burst = burst
+		l.to.tell(&l.answers)
 	}
 }

@@ -54,7 +54,7 @@ func (n *Node) userGet(r *request, m *protocol.UserGet) error {
 		if err == nil {
 			f = r.ok(&protocol.Frame{Body: &protocol.Frame_UserGetReply{UserGetReply: &protocol.UserGetReply{Users: found}}})
 		}
-		n.tell(r.from, &answers{frames: []*protocol.Frame{f}})
+		r.from.tell(&answers{frames: []*protocol.Frame{f}})
 	})
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // registry finds the one actor of this node for an id. It is what a cluster's
@@ -21,7 +19,7 @@ type registry struct {
 
 // ref is an actor in a registry and what others may read of it without a message.
 type ref struct {
-	pid         *actor.PID
+	address
 	active      atomic.Int64                    // Unix milliseconds of the last sign of life
 	connections atomic.Int32                    // of a user
 	leaving     atomic.Bool                     // told to passivate
@@ -47,23 +45,23 @@ func (r *registry) find(id string) *ref {
 
 // get gives the actor of id; start makes it when there is none, and must not send
 // messages, as the shard is locked.
-func (r *registry) get(id string, start func(*ref) *actor.PID) *actor.PID {
+func (r *registry) get(id string, start func(*ref) address) address {
 	if found := r.find(id); found != nil {
-		return found.pid
+		return found.address
 	}
 	s := r.shard(id)
 	s.Lock()
 	defer s.Unlock()
 	if found := s.refs[id]; found != nil {
-		return found.pid
+		return found.address
 	}
 	if s.refs == nil {
 		s.refs = map[string]*ref{}
 	}
 	made := &ref{}
-	made.pid = start(made)
+	made.address = start(made)
 	s.refs[id] = made
-	return made.pid
+	return made.address
 }
 
 // remove takes the ref out, so that the next get starts a new actor.

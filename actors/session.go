@@ -20,6 +20,8 @@ type Session struct {
 	pid  *actor.PID
 	id   protocol.SessionID
 
+	subject string // that its events are published on
+
 	state   state
 	stashed []any // what came while it was loading
 
@@ -56,7 +58,7 @@ type Session struct {
 	bots   []protocol.UserID // of the members: never changed, only replaced
 	drafts *drafts           // what they are writing; nil: nothing
 
-	reporting []*pending // the committer's, while it reports
+	reporting *committed // the committer's, while it reports
 }
 
 type state int

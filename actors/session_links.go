@@ -279,7 +279,7 @@ func (n *Node) byCode(r *request, code string) error {
 		defer cancel()
 		l, err := n.link(ctx, id, hash)
 		if err != nil {
-			n.tell(r.from, &answers{frames: []*protocol.Frame{protocol.Fail(r.frame, err)}})
+			r.from.tell(&answers{frames: []*protocol.Frame{protocol.Fail(r.frame, err)}})
 			return
 		}
 		n.guesses.giveBack(r.who.User)

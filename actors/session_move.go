@@ -56,7 +56,7 @@ func (s *Session) depart() {
 func (s *Session) glance() *request {
 	for user := range s.members {
 		f := &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: s.id, Limit: 1}}}
-		return &request{from: s.node.desk.pid, who: &protocol.Identity{User: user}, frame: f}
+		return &request{from: s.node.desk.address, who: &protocol.Identity{User: user}, frame: f}
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (s *Session) read1(ctx context.Context) (*Stored, *window, *protocol.Entry,
 		return stored, w, last, nil
 	}
 	err = s.node.journal.SentKeys(ctx, s.id, from, stored.Head, func(key [16]byte, sent Sent) {
-		w.add(key, &known{Sent: sent})
+		w.add(&known{key: key, Sent: sent})
 	})
 	w.complete = from == 1
 	if !w.complete {
@@ -103,8 +103,11 @@ func (s *Session) again(r *request, m *protocol.MsgSend, k *known, hash [8]byte)
 // repeat gives the first answer again: with what became of the message, where that may be
 // something else than was asked for.
 func (s *Session) repeat(r *request, id protocol.ClientMsgID, sent Sent) {
+	e := &protocol.Entry{
+		Session: s.id, Seq: sent.Seq, MessagerecvId: protocol.MessageID(s.id, sent.Seq), ClientMsgId: id, CreatedAt: sent.CreatedAt,
+	}
 	if s.node.robots == nil {
-		s.reply(r, stored(s.id, id, sent.Seq, sent.CreatedAt, true, nil))
+		s.reply(r, stored(e, true))
 		return
 	}
 	s.node.off(func() {
@@ -116,16 +119,25 @@ func (s *Session) repeat(r *request, id protocol.ClientMsgID, sent Sent) {
 			s.fail(r, busySession(s.id))
 			return
 		}
-		s.reply(r, stored(s.id, id, sent.Seq, sent.CreatedAt, true, found[0].Deal))
+		e.Deal = found[0].Deal
+		s.reply(r, stored(e, true))
 	})
 }
 
-// stored is the answer to msg_send.
-func stored(session protocol.SessionID, id protocol.ClientMsgID, seq, createdAt int64, duplicate bool, deal *protocol.Deal) *protocol.Frame {
-	return &protocol.Frame{Body: &protocol.Frame_MsgSendReply{MsgSendReply: &protocol.MsgSendReply{
-		Session: session, ClientMsgId: id, MessagerecvId: protocol.MessageID(session, seq),
-		Seq: seq, CreatedAt: createdAt, Duplicate: duplicate, Deal: deal,
-	}}}
+// stored is the answer to the msg_send that became e. It is one piece of memory, as there is one
+// for each message.
+func stored(e *protocol.Entry, duplicate bool) *protocol.Frame {
+	made := &struct {
+		frame protocol.Frame
+		body  protocol.Frame_MsgSendReply
+		reply protocol.MsgSendReply
+	}{reply: protocol.MsgSendReply{
+		Session: e.Session, ClientMsgId: e.ClientMsgId, MessagerecvId: e.MessagerecvId,
+		Seq: e.Seq, CreatedAt: e.CreatedAt, Duplicate: duplicate, Deal: e.Deal,
+	}}
+	made.body.MsgSendReply = &made.reply
+	made.frame.Body = &made.body
+	return &made.frame
 }
 
 // ask has a worker look into the store (was this sent before?), at the messages that
@@ -248,7 +260,7 @@ func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]
 		s.fail(r, err)
 		return
 	}
-	p := &pending{req: r, key: key}
+	p := &pending{req: r, known: &known{key: key}}
 	p.Vouched = true
 	p.oneH[0] = hash
 	p.Hashes = p.oneH[:]
@@ -261,7 +273,8 @@ func (s *Session) accept(r *request, m *protocol.MsgSend, key [16]byte, hash [8]
 	}
 	e.Quiet = e.Content.IsPress()
 	s.appendEntry(p, e)
-	s.sent.add(key, &known{Sent: Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: hash}, waiting: p})
+	p.known.Sent, p.known.waiting = Sent{Seq: e.Seq, CreatedAt: e.CreatedAt, Hash: hash}, p
+	s.sent.add(p.known)
 }
 
 // forward fills in what a forward repeats, as the sender may read it: nobody can

@@ -267,7 +267,7 @@ func (u *User) turnAway(m any) {
 		u.node.tell(m.pid, &answers{frames: []*protocol.Frame{protocol.Fail(m.frame, busy)}})
 		u.node.tell(m.pid, &kick{code: protocol.Code_GOAWAY, why: "not ready"})
 	case *request:
-		u.node.tell(m.from, &answers{frames: []*protocol.Frame{protocol.Fail(m.frame, busy)}})
+		m.from.tell(&answers{frames: []*protocol.Frame{protocol.Fail(m.frame, busy)}})
 	case *renew:
 		u.node.tell(m.from, &answers{frames: []*protocol.Frame{protocol.Fail(m.welcome, busy)}})
 	}

@@ -172,7 +172,7 @@ func (u *User) flush(out *[]Outgoing, skip *[]int64, burst *Burst) {
 	for _, c := range u.conns {
 		frames := *out
 		if *skip != nil && slices.Contains(*skip, c.conn) {
-			frames = make([]Outgoing, 0, len(*out))
+			frames = nil // mostly nothing is left: the answer said it
 			for i, f := range *out {
 				if (*skip)[i] != c.conn {
 					frames = append(frames, f)

@@ -178,7 +178,7 @@ func (u *User) request(r *request) {
 }
 
 func (u *User) answer(r *request, f *protocol.Frame) {
-	u.node.tell(r.from, &answers{frames: []*protocol.Frame{f}})
+	r.from.tell(&answers{frames: []*protocol.Frame{f}})
 }
 
 func (u *User) list(r *request, m *protocol.SessionList, read *[]*protocol.Profile) {

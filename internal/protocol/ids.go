@@ -191,8 +191,8 @@ func SendHash(m *MsgSend) (hash [8]byte) {
 // hashRoom spares a kilobyte a message: an array of this size would be on the heap.
 var hashRoom = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
+// appendSendJSON is AppendJSON of a frame with those fields, of which nothing has to be on the heap.
 func appendSendJSON(b []byte, m *MsgSend) []byte {
-	return AppendJSON(b, &Frame{Body: &Frame_MsgSend{MsgSend: &MsgSend{
-		Content: m.Content, Expire: m.Expire, ReplyTo: m.ReplyTo, Mentions: m.Mentions,
-	}}})
+	asked := MsgSend{Content: m.Content, Expire: m.Expire, ReplyTo: m.ReplyTo, Mentions: m.Mentions}
+	return append(asked.appendFields(append(b, `{"type":"msg_send"`...)), '}')
 }

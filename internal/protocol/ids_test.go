@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"crypto/sha256"
 	"strings"
 	"testing"
 
@@ -143,6 +144,13 @@ func TestSendHashTellsARetryFromAnotherMessage(t *testing.T) {
 	m.Session, m.ClientMsgId = "other", "other"
 	if protocol.SendHash(m) != before {
 		t.Error("session and clientMsgId are part of it")
+	}
+	// It is kept with each message: what was stored before has to be told from another message, too.
+	sum := sha256.Sum256(protocol.AppendJSON(nil, &protocol.Frame{Body: &protocol.Frame_MsgSend{MsgSend: &protocol.MsgSend{
+		Content: m.Content, Expire: m.Expire, ReplyTo: m.ReplyTo, Mentions: m.Mentions,
+	}}}))
+	if before != [8]byte(sum[:8]) {
+		t.Error("it is not the hash of a frame with these fields")
 	}
 }
 

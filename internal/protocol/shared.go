@@ -24,6 +24,18 @@ type Shared struct {
 // NewShared wraps f, which must not be changed afterwards.
 func NewShared(f *Frame) *Shared { return &Shared{Frame: f} }
 
+// NewSharedPush wraps the msg_push of e, in one piece of memory, as there is one for each message.
+func NewSharedPush(e *Entry) *Shared {
+	made := &struct {
+		shared Shared
+		frame  Frame
+		body   Frame_MsgPush
+	}{body: Frame_MsgPush{MsgPush: e}}
+	made.frame.Body = &made.body
+	made.shared.Frame = &made.frame
+	return &made.shared
+}
+
 // AppendJSON appends the frame as it goes to one receiver: with its offset, where
 // that is not 0, and for a msg_push with its messagesendId.
 func (s *Shared) AppendJSON(b []byte, to UserID, offset int64) []byte {
