@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,7 +45,7 @@ func (l *lane) command(ctx context.Context, e *protocol.Entry, said said, name, 
 			}
 			var ways []string
 			for _, bot := range same {
-				ways = append(ways, "/"+name+"@"+l.p.d.handleOf(bot))
+				ways = append(ways, "/"+name+"@"+handleOfBot(bot))
 			}
 			return nil, true, l.whisper(ctx, e, "ambiguous", fmt.Sprintf(say.ambiguous, strings.Join(ways, " ")))
 		}
@@ -89,13 +90,6 @@ func (p *plug) handle(bot protocol.UserID) string {
 	return p.selves[bot].GetHandle()
 }
 
-func (d *Desks) handleOf(bot protocol.UserID) string {
-	if p := d.of(bot); p != nil {
-		return p.handle(bot)
-	}
-	return ""
-}
-
 func (l *lane) name() string { return l.p.nameOf(l.bot) }
 
 func (p *plug) nameOf(bot protocol.UserID) string {
@@ -118,16 +112,16 @@ func (p *plug) commandOf(bot protocol.UserID, name string) *botv1.Command {
 func (p *plug) commandsOf(bot protocol.UserID) (all []*botv1.Command) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	self := p.selves[bot]
-	if self == nil {
-		return nil
+	if self := p.selves[bot]; self != nil {
+		return commandsOf(p.says, self.Handle)
 	}
-	first := ""
-	if hs := handlesOf(p.says); len(hs) > 0 {
-		first = hs[0]
-	}
-	for _, c := range p.says.GetCommands() {
-		if c.Persona == self.Handle || c.Persona == "" && self.Handle == first {
+	return nil
+}
+
+// commandsOf gives those that a persona serves; the first one has what no other is named for.
+func commandsOf(says *botv1.Describe, handle string) (all []*botv1.Command) {
+	for _, c := range says.GetCommands() {
+		if c.Persona == handle || c.Persona == "" && handle == handlesOf(says)[0] {
 			all = append(all, c)
 		}
 	}
@@ -138,32 +132,30 @@ func (p *plug) commandsOf(bot protocol.UserID) (all []*botv1.Command) {
 // order of their ids.
 func (d *Desks) alsoHere(ctx context.Context, l *lane, name string) ([]protocol.UserID, error) {
 	here := []protocol.UserID{l.bot}
-	for bot, p := range d.everyBot() {
-		if bot == l.bot || p.commandOf(bot, name) == nil {
-			continue
+	for _, s := range d.speakers() {
+		for _, self := range selvesOf(s.says) {
+			if self.User == l.bot || !slices.ContainsFunc(commandsOf(s.says, self.Handle), func(c *botv1.Command) bool { return c.Name == name }) {
+				continue
+			}
+			_, err := d.roleOf(ctx, l.p.speak(l.bot), l.session, self.User)
+			if protocol.Code_NOT_FOUND.Is(err) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			here = append(here, self.User)
 		}
-		_, err := d.roleOf(ctx, l.p.speak(l.bot), l.session, bot)
-		if protocol.Code_NOT_FOUND.Is(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		here = append(here, bot)
 	}
 	slices.Sort(here)
 	return here, nil
 }
 
-// everyBot gives all users that bots are.
+// everyBot gives all users that bots are here.
 func (d *Desks) everyBot() map[protocol.UserID]*plug {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	all := make(map[protocol.UserID]*plug, len(d.bots))
-	for bot, p := range d.bots {
-		all[bot] = p
-	}
-	return all
+	return maps.Clone(d.bots)
 }
 
 // mentioned gives whom a message mentions, by the names that stand in its text.

@@ -131,31 +131,34 @@ func TestTheCommandsOfASessionAreListed(t *testing.T) {
 	s.enter(reminder("rem"))
 	s.enter(aBot("echo"))
 	id, other := s.create(protocol.SessionType_GROUP, "b_rem", "b_echo"), s.create(protocol.SessionType_GROUP, "b_echo")
-	_, api := humatest.New(t)
-	s.desks.Register(api)
-	get := func(user, session, query string) (code int, items []map[string]any) {
-		r := api.GetCtx(protocol.WithIdentity(t.Context(), protocol.Identity{User: user}), "/sessions/"+session+"/commands"+query)
-		var body struct{ Items []map[string]any }
-		if r.Code == 200 {
-			if err := json.Unmarshal(r.Body.Bytes(), &body); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return r.Code, body.Items
-	}
-	code, items := get("ann", id, "?locale=zh-CN")
+	code, items := s.commands("ann", id, "?locale=zh-CN")
 	if code != 200 || len(items) != 3 || items[0]["name"] != "remind" || items[0]["help"] != "提醒某人" || items[0]["bot"] != "b_rem" || items[0]["online"] != true {
 		t.Errorf("%d %v", code, items)
 	}
 	if got := items[0]["usage"]; got != "/remind <in> <whom> [what] — 提醒某人" {
 		t.Errorf("usage: %v", got)
 	}
-	if code, items := get("ann", other, ""); code != 200 || len(items) != 0 {
+	if code, items := s.commands("ann", other, ""); code != 200 || len(items) != 0 {
 		t.Errorf("of another session: %d %v", code, items)
 	}
-	if code, _ := get("bob", id, ""); code == 200 {
+	if code, _ := s.commands("bob", id, ""); code == 200 {
 		t.Error("a stranger gets them")
 	}
+}
+
+// commands gives what REST says of a session's commands.
+func (s *stage) commands(user, session, query string) (code int, items []map[string]any) {
+	s.t.Helper()
+	_, api := humatest.New(s.t)
+	s.desks.Register(api)
+	r := api.GetCtx(protocol.WithIdentity(s.t.Context(), protocol.Identity{User: user}), "/sessions/"+session+"/commands"+query)
+	var body struct{ Items []map[string]any }
+	if r.Code == 200 {
+		if err := json.Unmarshal(r.Body.Bytes(), &body); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return r.Code, body.Items
 }
 
 func pressOf(session, card, action string) *protocol.Frame {

@@ -65,6 +65,7 @@ type Desks struct {
 	loops  loops
 	rates  rates
 	reach  reach
+	abroad abroad
 
 	ctx    context.Context // of all that goes on in the background
 	stop   context.CancelFunc

@@ -117,6 +117,15 @@ func pluginOf(bot protocol.UserID) string {
 	return plugin
 }
 
+// handleOfBot is what a bot's user is called by, as protocol.BotUserID has it.
+func handleOfBot(bot protocol.UserID) string {
+	_, handle, named := strings.Cut(bot, ".")
+	if !named {
+		return pluginOf(bot)
+	}
+	return handle
+}
+
 // left forgets a session that bot was taken out of by e, and tells it.
 func (p *plug) left(bot protocol.UserID, e *protocol.Entry) {
 	p.mu.Lock()

@@ -34,7 +34,7 @@ type Nodes interface {
 
 // What desks tell each other. Words are parted by spaces.
 const (
-	HeardHere    = "bot-here"    // plugin, node, and wordModerates where it does: it is reached there
+	HeardHere    = "bot-here"    // plugin, node, wordModerates or wordNot, and versionOf what it says: it is reached there
 	HeardGone    = "bot-gone"    // plugin, node: no more
 	HeardNew     = "bot-new"     // bot, session, head, bots of the session: there is something new
 	HeardLeft    = "bot-left"    // bot: it was taken out of a session
@@ -43,7 +43,10 @@ const (
 	HeardDue     = "bot-due"     // plugin, whose node it falls to, Unix milliseconds: something is due then
 )
 
-const wordModerates = "moderates"
+const (
+	wordModerates = "moderates"
+	wordNot       = "-"
+)
 
 const (
 	// hereEvery is how often it is said that a bot is reached, and walkEvery how often it is looked
@@ -121,8 +124,14 @@ func (p *plug) sayHere(here bool) {
 	kind, words := HeardHere, p.id+" "+p.d.need.Nodes.NodeID()
 	if !here {
 		kind = HeardGone
-	} else if p.judgesHere() {
-		words += " " + wordModerates
+	} else {
+		word := wordNot
+		if p.judgesHere() {
+			word = wordModerates
+		}
+		p.mu.Lock()
+		words += " " + word + " " + versionOf(p.says)
+		p.mu.Unlock()
 	}
 	p.d.need.Nodes.Changed(kind, words)
 }
@@ -196,6 +205,7 @@ func (d *Desks) Heard(kind, id string) {
 			d.reach.gone(word(0), word(1))
 		} else {
 			d.heardJudges(word(0), word(2) == wordModerates)
+			d.learn(word(0), word(1), word(3))
 			if !d.reach.saw(word(0), word(1), d.need.Now()) {
 				return
 			}

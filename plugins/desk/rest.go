@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/troupe-im/troupe/internal/protocol"
+	"github.com/troupe-im/troupe/plugins/sdk/botv1"
 )
 
 // Register adds the desk's operations to api, whose paths begin with /api/v2.
@@ -52,6 +53,21 @@ type argumentView struct {
 	Max      *float64 `json:"max,omitempty"`
 }
 
+func viewOf(c *botv1.Command, bot *botv1.Self, online bool, locale string) commandView {
+	v := commandView{
+		Bot: bot.User, Handle: bot.Handle, BotName: bot.Name, Online: online, Name: c.Name, Help: helpIn(c.Help, c.HelpIn, locale),
+		Usage: usage(c, locale), Destructive: c.Destructive, ReadOnly: c.ReadOnly, Args: []argumentView{},
+	}
+	for _, arg := range c.Args {
+		av := argumentView{Name: arg.Name, Help: helpIn(arg.Help, arg.HelpIn, locale), Type: arg.Type, Required: arg.Required, Choices: arg.Choices, Default: arg.Std}
+		if arg.Min != 0 || arg.Max != 0 {
+			av.Min, av.Max = &arg.Min, &arg.Max
+		}
+		v.Args = append(v.Args, av)
+	}
+	return v
+}
+
 func (d *Desks) getCommands(ctx context.Context, in *struct {
 	Session string `path:"session" maxLength:"64"`
 	Locale  string `query:"locale" maxLength:"32" doc:"Of the help: zh-CN or en. Default: the Accept-Language header, then the installation's"`
@@ -74,32 +90,20 @@ func (d *Desks) getCommands(ctx context.Context, in *struct {
 	}
 	a := &commandsAnswer{}
 	a.Body.Items = []commandView{}
-	for bot, p := range d.everyBot() {
-		cmds := p.commandsOf(bot)
-		if len(cmds) == 0 {
-			continue
-		}
-		if _, err := d.roleOf(ctx, who, in.Session, bot); protocol.Code_NOT_FOUND.Is(err) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		p.mu.Lock()
-		online := p.link != nil
-		p.mu.Unlock()
-		for _, c := range cmds {
-			v := commandView{
-				Bot: bot, Handle: p.handle(bot), BotName: p.nameOf(bot), Online: online, Name: c.Name, Help: helpIn(c.Help, c.HelpIn, locale),
-				Usage: usage(c, locale), Destructive: c.Destructive, ReadOnly: c.ReadOnly, Args: []argumentView{},
+	for _, s := range d.speakers() {
+		for _, self := range selvesOf(s.says) {
+			commands := commandsOf(s.says, self.Handle)
+			if len(commands) == 0 {
+				continue
 			}
-			for _, arg := range c.Args {
-				av := argumentView{Name: arg.Name, Help: helpIn(arg.Help, arg.HelpIn, locale), Type: arg.Type, Required: arg.Required, Choices: arg.Choices, Default: arg.Std}
-				if arg.Min != 0 || arg.Max != 0 {
-					av.Min, av.Max = &arg.Min, &arg.Max
-				}
-				v.Args = append(v.Args, av)
+			if _, err := d.roleOf(ctx, who, in.Session, self.User); protocol.Code_NOT_FOUND.Is(err) {
+				continue
+			} else if err != nil {
+				return nil, err
 			}
-			a.Body.Items = append(a.Body.Items, v)
+			for _, c := range commands {
+				a.Body.Items = append(a.Body.Items, viewOf(c, self, s.online, locale))
+			}
 		}
 	}
 	slices.SortFunc(a.Body.Items, func(a, b commandView) int {

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,11 +138,8 @@ func check(says *botv1.Describe) error {
 
 // handlesOf gives the handles of a bot's personas.
 func handlesOf(says *botv1.Describe) (all []string) {
-	for _, p := range says.Personas {
+	for _, p := range personasOf(says) {
 		all = append(all, handleOf(says, p.Handle))
-	}
-	if len(all) == 0 {
-		all = append(all, says.Id)
 	}
 	return all
 }
@@ -202,26 +200,33 @@ func (d *Desks) Serve(ctx context.Context, of Plugin, ch Channel) error {
 
 // enroll makes the users that a plugin is. Those of one that has a model are shown as AI.
 func (d *Desks) enroll(ctx context.Context, says *botv1.Describe, model bool) (selves []*botv1.Self, err error) {
-	personas := says.Personas
-	if len(personas) == 0 {
-		personas = []*botv1.Persona{{Handle: says.Id, Name: says.Id}}
-	}
-	for _, p := range personas {
-		handle := handleOf(says, p.Handle)
-		name := p.Name
-		if name == "" {
-			name = handle
-		}
-		id := protocol.BotUserID(says.Id, handle)
-		if err := d.need.Users.EnsureBot(ctx, Persona{User: id, Name: name, About: p.About, Avatar: p.Avatar, AI: model || p.Ai}); err != nil {
+	selves = selvesOf(says)
+	for i, p := range personasOf(says) {
+		self := selves[i]
+		if err := d.need.Users.EnsureBot(ctx, Persona{User: self.User, Name: self.Name, About: p.About, Avatar: p.Avatar, AI: model || p.Ai}); err != nil {
 			if code := protocol.AsError(err).Code; code == protocol.Code_BAD_REQUEST || code == protocol.Code_TOO_LARGE || code == protocol.Code_CONFLICT {
-				return nil, refuse("BAD_DESCRIBE", "persona %s: %s", handle, protocol.AsError(err).Detail)
+				return nil, refuse("BAD_DESCRIBE", "persona %s: %s", self.Handle, protocol.AsError(err).Detail)
 			}
-			return nil, fmt.Errorf("desk: the user of %s: %w", id, err)
+			return nil, fmt.Errorf("desk: the user of %s: %w", self.User, err)
 		}
-		selves = append(selves, &botv1.Self{Handle: handle, User: id, Name: name})
 	}
 	return selves, nil
+}
+
+func personasOf(says *botv1.Describe) []*botv1.Persona {
+	if len(says.Personas) == 0 {
+		return []*botv1.Persona{{Handle: says.Id, Name: says.Id}}
+	}
+	return says.Personas
+}
+
+// selvesOf gives the users that a plugin is, one for each of personasOf.
+func selvesOf(says *botv1.Describe) (selves []*botv1.Self) {
+	for _, p := range personasOf(says) {
+		handle := handleOf(says, p.Handle)
+		selves = append(selves, &botv1.Self{Handle: handle, User: protocol.BotUserID(says.Id, handle), Name: cmp.Or(p.Name, handle)})
+	}
+	return selves
 }
 
 // run works for the bot until its channel ends, or ctx does and it has finished.

@@ -69,9 +69,17 @@ func (p *plug) verdictAfar(ctx context.Context, m *botv1.Moderate) (*botv1.Verdi
 
 // Inquired answers the desk of another node.
 func (d *Desks) Inquired(ctx context.Context, kind, about string, body []byte) ([]byte, error) {
-	if kind != askedVerdict {
-		return nil, protocol.Errorf(protocol.Code_UNSUPPORTED, "no %.40q is given here", kind)
+	switch kind {
+	case askedDescribe:
+		return d.described(about)
+	case askedVerdict:
+		return d.verdictFor(ctx, about, body)
 	}
+	return nil, protocol.Errorf(protocol.Code_UNSUPPORTED, "no %.40q is given here", kind)
+}
+
+// verdictFor answers askedVerdict.
+func (d *Desks) verdictFor(ctx context.Context, about string, body []byte) ([]byte, error) {
 	m := &botv1.Moderate{}
 	if err := proto.Unmarshal(body, m); err != nil {
 		return nil, protocol.BadRequest("a Moderate that cannot be read")
