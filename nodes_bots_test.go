@@ -26,6 +26,13 @@ import (
 // startNodes starts an installation of several nodes with a Redis and a database of its own.
 func startNodes(t *testing.T, n int) (nodes []*testServer) {
 	t.Helper()
+	return startNodesWith(t, n, func(int, string, string) []string { return nil })
+}
+
+// startNodesWith is startNodes with settings of each node's own, made of where Redis and the
+// database are.
+func startNodesWith(t *testing.T, n int, own func(i int, redis, mongo string) []string) (nodes []*testServer) {
+	t.Helper()
 	address, _ := redistest.Start(t)
 	uri, dir := mongotest.URI(t), t.TempDir()
 	built, err := binary()
@@ -37,9 +44,9 @@ func startNodes(t *testing.T, n int) (nodes []*testServer) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	identity := strings.Repeat("0123456789abcdef", 4)
-	for range n {
-		s := startServer(t, "TROUPE_MONGO="+uri, "TROUPE_REDIS=redis://"+address, "TROUPE_SECRETS="+secrets,
-			"TROUPE_FILES_DIR="+filepath.Join(dir, "files"), "TROUPE_IDENTITY_SECRET="+identity)
+	for i := range n {
+		s := startServer(t, append([]string{"TROUPE_MONGO=" + uri, "TROUPE_REDIS=redis://" + address, "TROUPE_SECRETS=" + secrets,
+			"TROUPE_FILES_DIR=" + filepath.Join(dir, "files"), "TROUPE_IDENTITY_SECRET=" + identity}, own(i, address, uri)...)...)
 		s.secret = identity
 		nodes = append(nodes, s)
 	}

@@ -162,7 +162,8 @@ func start(cfg *Config, log *slog.Logger, fatal func(error)) (_ *server, err err
 func (s *server) plug(auth gateway.Authenticator) (*gateway.Server, error) {
 	g, err := gateway.New(s.cfg.Gateway, gateway.Needs{
 		Actors: gateway.OfNode(s.node), Auth: auth, Home: s.store, Profiles: profiles{s.users}, Search: finder{s}, Origins: s.users, Notices: noticeDesk{s.notices, s.users}, Judges: judges{s.node, s.users}, Log: s.log,
-		Ready: map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }, "files": s.files.Ready},
+		Ready:  map[string]func(context.Context) error{"store": func(context.Context) error { return s.store.Ready() }, "files": s.files.Ready},
+		CutOff: s.node.CutOff,
 	})
 	if err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ type Members interface {
 	Quit(ctx context.Context) error
 	// See says whether this node reaches the store.
 	See(ctx context.Context, sight Sight) error
+	// Lost says that nobody could be asked for more than a second. It is asked ten times a
+	// second, so it does not wait.
+	Lost() bool
 }
 
 // Cluster is what a node needs to be one of several.
@@ -83,6 +86,7 @@ type cluster struct {
 	inquiries inquiries
 
 	blind   blindness
+	cut     cutoff
 	given   atomic.Bool // the others have given this node up
 	ended   atomic.Bool
 	stop    chan struct{}
@@ -302,6 +306,7 @@ func (c *cluster) watch() {
 		case now := <-tick.C:
 			c.review(now)
 			c.lookAtStore(now)
+			c.lookAround(now)
 		}
 	}
 }

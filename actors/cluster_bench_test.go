@@ -38,6 +38,7 @@ func (*fixed) Look()                                   {}
 func (*fixed) Leave(context.Context) error             { return nil }
 func (*fixed) Quit(context.Context) error              { return nil }
 func (*fixed) See(context.Context, actors.Sight) error { return nil }
+func (*fixed) Lost() bool                              { return false }
 
 // BenchmarkSendBetweenNodes is BenchmarkSend where the session is at the sender's node, of
 // two, and where it is at the other one: over protoactor's remote and loopback, both nodes'

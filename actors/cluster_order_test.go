@@ -21,6 +21,7 @@ type dictated struct {
 	self actors.Member
 	seen func(actors.View)
 	saw  func(actors.Sight)
+	lost atomic.Bool
 }
 
 func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error)) error {
@@ -37,6 +38,7 @@ func (d *dictated) See(_ context.Context, sight actors.Sight) error {
 	return nil
 }
 func (d *dictated) Quit(context.Context) error { return nil }
+func (d *dictated) Lost() bool                 { return d.lost.Load() }
 
 // valve holds back what goes through it while it is shut.
 type valve struct {
@@ -44,11 +46,21 @@ type valve struct {
 	mu   sync.Mutex
 	shut bool
 	held []func()
+	to   map[string]bool // what goes there is lost
+}
+
+func (v *valve) lose(address string, is bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.to[address] = is
 }
 
 func (v *valve) Send(address string, e *peers.Envelope) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.to[address] {
+		return
+	}
 	pass := func() { v.wires.Send(address, e) }
 	if v.shut {
 		v.held = append(v.held, pass)

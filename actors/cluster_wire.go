@@ -22,6 +22,7 @@ const (
 	recordLook    = 6 // a word: somebody came, or leaves
 	recordInquiry = 7 // asked of the node itself
 	recordFound   = 8 // answered to one
+	recordProbe   = 9 // nothing: that it is taken is a sign of life
 )
 
 // The fields of an answer, one of several in a record.

@@ -35,6 +35,7 @@ type Needs struct {
 	Judges   Moderation                             // nil: nothing is decided on
 	Origins  Origins                                // of applications' pages; nil: there are none
 	Ready    map[string]func(context.Context) error // what /readyz asks, by name
+	CutOff   func() bool                            // says that other nodes serve, and this one cannot; nil: it is alone
 	Log      *slog.Logger
 }
 
@@ -61,7 +62,7 @@ func New(cfg Config, need Needs) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws.origins.apps = need.Origins
+	ws.origins.apps, ws.cutOff = need.Origins, need.CutOff
 	m.watch(ws)
 	s := &Server{cfg: cfg, need: need, ws: ws, metrics: m, log: need.Log, mux: chi.NewMux(), rates: newRates(cfg)}
 	s.mux.Use(s.shield, s.headers, s.cors, s.origin)
@@ -75,7 +76,7 @@ func New(cfg Config, need Needs) (*Server, error) {
 	s.mux.Method(http.MethodGet, "/metrics", m.handler())
 	s.docs()
 	s.api = humachi.New(s.mux, s.description())
-	s.api.UseMiddleware(s.counted, s.bearer)
+	s.api.UseMiddleware(s.counted, s.elsewhere, s.bearer)
 	sessions := newSessions(need)
 	sessions.register(s.API())
 	(&contacts{sessions}).register(s.API())
@@ -245,11 +246,23 @@ func (s *Server) Ready(ctx context.Context) error {
 	if s.ws.refusing() {
 		wrong = append(wrong, "draining")
 	}
+	if s.ws.away() {
+		wrong = append(wrong, "cut off")
+	}
 	if len(wrong) == 0 {
 		return nil
 	}
 	slices.Sort(wrong)
 	return protocol.Errorf(protocol.Code_BUSY, "not ready: %s", strings.Join(wrong, ", "))
+}
+
+// elsewhere refuses what a node that is cut off would only wait for.
+func (s *Server) elsewhere(ctx huma.Context, next func(huma.Context)) {
+	if s.ws.away() {
+		huma.WriteErr(s.api, ctx, http.StatusInternalServerError, "", errCutOff())
+		return
+	}
+	next(ctx)
 }
 
 // signed says whether an operation needs a token.

@@ -526,6 +526,26 @@ func TestReadyNamesWhatIsNot(t *testing.T) {
 	}
 }
 
+func TestANodeThatIsCutOffSendsWhoeverComesElsewhere(t *testing.T) {
+	d := newDesk(t, Config{})
+	is := true
+	d.srv.ws.cutOff = func() bool { return is }
+	for _, path := range []string{"/readyz", "/api/v2/sessions/s_1/messages", "/ws"} {
+		w := d.raw("GET", path, "", "Authorization: Bearer user:ann", "Connection: Upgrade", "Upgrade: websocket",
+			"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+		if w.Code != 503 || !strings.Contains(w.Body.String(), "cut off") {
+			t.Errorf("%s = %d %s", path, w.Code, w.Body)
+		}
+	}
+	if w := d.raw("GET", "/healthz", ""); w.Code != 200 { // it lives: to end it would help nobody
+		t.Errorf("healthz = %d", w.Code)
+	}
+	is = false
+	if w := d.raw("GET", "/readyz", ""); w.Code != 200 {
+		t.Errorf("readyz when it is over = %d %s", w.Code, w.Body)
+	}
+}
+
 // A scarce listener is out of file descriptors now and then.
 type scarce struct {
 	net.Listener

@@ -40,6 +40,8 @@ type WS struct {
 	elsewhere chan struct{} // has an element for each token that is checked with another system
 	stopped   chan struct{} // closed when no token is checked any more
 
+	cutOff func() bool // nil: never
+
 	mu      sync.Mutex
 	sockets map[*socket]struct{}
 	byAddr  map[netip.Addr]int
@@ -253,11 +255,20 @@ func mayDeflate(h http.Header) bool {
 	return false
 }
 
+// away says that clients are to go to other nodes.
+func (g *WS) away() bool { return g.cutOff != nil && g.cutOff() }
+
+func errCutOff() error {
+	return &protocol.Error{Code: protocol.Code_GOAWAY, Detail: "this node is cut off, others are not", RetryAfterMs: 1000}
+}
+
 // enter counts a socket in, or refuses it.
 func (g *WS) enter(s *socket) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
+	case g.away():
+		return errCutOff()
 	case g.leaving:
 		return &protocol.Error{Code: protocol.Code_GOAWAY, Detail: "restarting", RetryAfterMs: 1000}
 	case len(g.sockets) >= g.cfg.MaxConnections:

@@ -67,6 +67,13 @@ func (l *link) add(record []byte, must bool) bool {
 	return true
 }
 
+// idle says that there is nothing that the other side has to take.
+func (l *link) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)+len(l.sent) == 0
+}
+
 // write is the goroutine that sends: all that gathered while it sent the last parcel
 // goes in the next.
 func (l *link) write() {

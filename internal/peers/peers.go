@@ -140,6 +140,23 @@ func (p *Peers) Send(to string, record []byte, must bool) bool {
 	return l != nil && l.add(record, must)
 }
 
+// Heard is when a node last said something over its link, whatever it was; zero: there is no
+// link to it.
+func (p *Peers) Heard(id string) time.Time {
+	if l := p.link(id, "", false); l != nil {
+		return time.Unix(0, l.heard.Load())
+	}
+	return time.Time{}
+}
+
+// Probe has a node say something, by sending it a record, unless it has something to take
+// anyway: one of any version says that it took it, whether it knows the record or not.
+func (p *Peers) Probe(to string, record []byte) {
+	if l := p.link(to, "", false); l != nil && l.idle() {
+		l.add(record, true)
+	}
+}
+
 // Say tells whoever is at an address something, once and for what it is worth.
 func (p *Peers) Say(address string, record []byte) {
 	p.transport.Send(address, &Envelope{Kind: kindWord, Body: appendWord(nil, p.cfg.ID, record)})

@@ -341,3 +341,30 @@ func TestOnlyWhoHasACertificateOfTheNodesIsHeard(t *testing.T) {
 		t.Error("two nodes listen at one address")
 	}
 }
+
+func TestANodeThatIsProbedIsHeardAndAsksForNothingMoreWhileItIsNot(t *testing.T) {
+	way := &lossy{rand: mrand.New(mrand.NewPCG(1, 2)), lose: 10, to: map[string]*peers.Peers{}}
+	var got heard
+	for _, id := range []string{"one", "two"} {
+		p := peers.New(peers.Config{ID: id, Address: "at " + id, Receive: got.take, Log: quiet(), Patience: 20 * time.Millisecond}, way)
+		way.to["at "+id] = p
+		t.Cleanup(p.Close)
+	}
+	one := way.to["at one"]
+	if at := one.Heard("two"); !at.IsZero() {
+		t.Errorf("a node that was never met was heard at %v", at)
+	}
+	one.Meet("two", "at two")
+	met := one.Heard("two")
+	for i := range uint64(100) {
+		one.Probe("two", binary.BigEndian.AppendUint64(nil, i))
+	}
+	way.mu.Lock()
+	way.lose = 0
+	way.mu.Unlock()
+	eventually(t, "the other one is heard", func() bool { return one.Heard("two").After(met) })
+	eventually(t, "it has the record", func() bool { return got.len() > 0 })
+	if n := got.len(); n != 1 {
+		t.Errorf("%d records came of a hundred probes in a row, want 1", n)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +28,9 @@ type Members struct {
 	s    *Streams
 	key  string
 	look chan struct{} // has room for one
+
+	begun    time.Time
+	answered atomic.Int64 // when Redis last answered, in nanoseconds since begun, as clocks jump
 
 	mu      sync.Mutex // of all below, and of each exchange
 	self    actors.Member
@@ -64,7 +68,7 @@ const (
 
 // Members gives who is there. key is the same at all nodes of an installation.
 func (s *Streams) Members(key string) *Members {
-	return &Members{s: s, key: key, look: make(chan struct{}, 1), known: map[string]*sighting{}}
+	return &Members{s: s, key: key, look: make(chan struct{}, 1), begun: time.Now(), known: map[string]*sighting{}}
 }
 
 func (m *Members) who() string           { return m.s.key("{members}:who") }
@@ -126,6 +130,11 @@ func (m *Members) See(ctx context.Context, sight actors.Sight) error {
 	m.mu.Unlock()
 	m.poll()
 	return err
+}
+
+// Lost says that Redis has not answered for so long that this node gives nobody up.
+func (m *Members) Lost() bool {
+	return time.Since(m.begun)-time.Duration(m.answered.Load()) > m.s.cfg.memberLife/2
 }
 
 // Leave says that this node gives its sessions away.
@@ -253,6 +262,7 @@ func (m *Members) poll() {
 		m.out(errors.New("it was not seen for some time"))
 		return
 	}
+	m.answered.Store(int64(time.Since(m.begun)))
 	if now.Sub(m.last) > m.s.cfg.memberLife/2 { // what was not seen meanwhile says nothing
 		m.patience(now)
 	}
