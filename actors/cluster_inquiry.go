@@ -18,12 +18,12 @@ import (
 
 const (
 	// maxInquiries is how many to one node wait for their answers, and how many of one node's are
-	// worked on: where each takes 300 ms that is 3,000 a second.
+	// worked on: where each takes 300 ms, as a bot's ruling may, that is 3,000 a second.
 	maxInquiries = 1000
 	// inquirySize is in bytes of what is asked, and of what is answered. A client's frame has less.
 	inquirySize = 1 << 20
 	// inquiryLife is how long one waits at most.
-	inquiryLife = 10 * time.Second
+	inquiryLife = 30 * time.Second
 )
 
 // The fields of an inquiry, and of what is answered.
@@ -65,7 +65,7 @@ type inquiries struct {
 
 // Inquire asks another node, by its id, something of a kind about something, of 1 MiB at most,
 // and gives what the function says there that was given to OnInquiry. It waits no longer than
-// ctx, and 10 s. BUSY: the node is not to be reached, or too many wait for it; UNSUPPORTED: it
+// ctx, and 30 s. BUSY: the node is not to be reached, or too many wait for it; UNSUPPORTED: it
 // is of a version that does not know the kind. One that knows no inquiries does not answer.
 func (n *Node) Inquire(ctx context.Context, node, kind, about string, body []byte) ([]byte, error) {
 	c := n.cluster.Load()

@@ -329,6 +329,26 @@ func TestTheSameTextAgainAndAgainIsDropped(t *testing.T) {
 
 func TestToolsAreTheOtherBotsCommands(t *testing.T) {
 	s := newStage(t, quick)
+	usesTools(t, s, s.create, func(rem *robot) { s.enter(rem) })
+}
+
+func TestToolsAreOfBotsAtOtherNodesToo(t *testing.T) {
+	all, _ := newStages(t, 2, quick)
+	here, far := all[0], all[1]
+	usesTools(t, far, far.createAt, func(rem *robot) {
+		rem.plugin.Remote, rem.plugin.Single = true, true
+		here.enter(rem)
+		reached(t, all, "rem", 1)
+		eventually(t, "what it says is known", func() bool {
+			id := far.createAt(protocol.SessionType_GROUP, "b_rem")
+			_, items := far.commands("ann", id, "")
+			return len(items) > 0
+		})
+	})
+}
+
+// usesTools has a bot at s use what another one can do, which enters wherever it does.
+func usesTools(t *testing.T, s *stage, create func(protocol.SessionType, ...string) protocol.SessionID, enter func(*robot)) {
 	rem := reminder("rem")
 	var mu sync.Mutex
 	var wiped []string
@@ -344,9 +364,9 @@ func TestToolsAreTheOtherBotsCommands(t *testing.T) {
 		}
 		w.ack(&botv1.Ack{Event: e.Id})
 	}
-	s.enter(rem)
+	enter(rem)
 	c := s.caller(aBot("ai"))
-	id := s.create(protocol.SessionType_GROUP, "bob", "b_rem", "b_ai")
+	id := create(protocol.SessionType_GROUP, "bob", "b_rem", "b_ai")
 	s.say("bob", id, "@ai", mention("b_ai"))
 	e := c.event("message")
 	list := c.ok(&botv1.Call{Event: e.Id, Do: &botv1.Call_Tools{Tools: &botv1.Tools{}}}).GetTools().GetTools()

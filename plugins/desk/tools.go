@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 	"github.com/troupe-im/troupe/plugins/sdk/args"
@@ -20,11 +23,10 @@ const (
 	maxHeard = 16 << 10         // bytes of what a tool says
 )
 
-// tool is a command of another bot in the session.
+// tool is a command of another bot in the session, which is reached here or at another node.
 type tool struct {
 	name string
-	bot  protocol.UserID
-	p    *plug
+	bot  *botv1.Self
 	cmd  *botv1.Command
 }
 
@@ -36,18 +38,23 @@ func toolName(bot protocol.UserID, command string) string {
 // toolsIn gives what other bots in a session can do, in the order of their names.
 func (w *wish) toolsIn(ctx context.Context) (all []tool, err error) {
 	d := w.l.p.d
-	for bot, p := range d.everyBot() {
-		cmds := p.commandsOf(bot)
-		if p == w.l.p || len(cmds) == 0 {
+	for plugin, s := range d.speakers() {
+		if plugin == w.l.p.id {
 			continue
 		}
-		if _, err := d.roleOf(ctx, w.l.p.speak(w.bot), w.session, bot); protocol.Code_NOT_FOUND.Is(err) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		for _, c := range cmds {
-			all = append(all, tool{toolName(bot, c.Name), bot, p, c})
+		for _, self := range selvesOf(s.says) {
+			commands := commandsOf(s.says, self.Handle)
+			if len(commands) == 0 {
+				continue
+			}
+			if _, err := d.roleOf(ctx, w.l.p.speak(w.bot), w.session, self.User); protocol.Code_NOT_FOUND.Is(err) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			for _, c := range commands {
+				all = append(all, tool{toolName(self.User, c.Name), self, c})
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b tool) int { return strings.Compare(a.name, b.name) })
@@ -107,8 +114,8 @@ func (w *wish) toolCall(ctx context.Context, m *botv1.ToolCall) (*botv1.Result, 
 	if t.cmd.Destructive {
 		return w.askFor(ctx, t, string(text))
 	}
-	said, err := t.use(ctx, &botv1.Event{
-		Id: "tool." + hashed(w.Event, trace()), Session: w.session, SessionType: w.event.SessionType, Hops: w.hops(), Sender: asker,
+	said, err := p.d.use(ctx, &botv1.Event{
+		Id: "tool." + hashed(w.Event, trace()), Kind: "tool", To: t.bot.User, Command: t.cmd.Name, Session: w.session, SessionType: w.event.SessionType, Hops: w.hops(), Sender: asker,
 		Args: string(text), CreatedAt: p.d.now(), Traceparent: w.event.Traceparent, Locale: w.event.Locale, Message: w.event.Message,
 	})
 	if err != nil {
@@ -117,29 +124,63 @@ func (w *wish) toolCall(ctx context.Context, m *botv1.ToolCall) (*botv1.Result, 
 	return &botv1.Result{Got: &botv1.Result_Tool{Tool: &botv1.ToolResult{Text: said}}}, nil
 }
 
-// use gives the other bot an event of kind tool, and what it says for it.
-func (t *tool) use(ctx context.Context, ev *botv1.Event) (string, error) {
-	ev.Kind, ev.To, ev.Command = "tool", t.bot, t.cmd.Name
-	heard := &heard{}
-	done := make(chan error, 1)
-	h := &hand{bot: t.bot, session: ev.Session, kind: "tool", key: ev.Id, quick: true, event: ev, heard: heard, told: func(err error) { done <- err }}
-	if !t.p.hold(h) {
-		return "", protocol.Errorf(protocol.Code_BUSY, "the bot is offline")
-	}
+// use gives a bot an event of kind tool, here or at a node that reaches it, and what it says for it.
+func (d *Desks) use(ctx context.Context, ev *botv1.Event) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, toolTime)
 	defer cancel()
+	plugin := pluginOf(ev.To)
+	if p := d.known(plugin); p != nil && p.linked() {
+		return p.use(ctx, ev)
+	}
+	nodes := d.reach.nodes(plugin, d.need.Now())
+	if len(nodes) == 0 || !d.several() {
+		return "", errAway
+	}
+	asked, err := proto.Marshal(ev)
+	if err != nil {
+		return "", err
+	}
+	said, err := d.need.Nodes.Inquire(ctx, cmp.Or(d.need.Nodes.OwnerAmong(ev.Session, nodes), nodes[0]), askedUse, plugin, asked)
+	return string(said), err
+}
+
+// askedUse is what a desk asks another one about a plugin that is reached there: an Event of kind
+// tool, answered by the text that it says for it. BUSY: it is not reached there, or took too long.
+const askedUse = "use"
+
+// usedFor answers askedUse.
+func (d *Desks) usedFor(ctx context.Context, plugin string, body []byte) ([]byte, error) {
+	ev := &botv1.Event{}
+	if err := proto.Unmarshal(body, ev); err != nil || ev.Kind != "tool" || pluginOf(ev.To) != plugin {
+		return nil, protocol.BadRequest("an Event that cannot be used")
+	}
+	p := d.known(plugin)
+	if p == nil {
+		return nil, errAway
+	}
+	said, err := p.use(ctx, ev)
+	return []byte(said), err
+}
+
+func (p *plug) use(ctx context.Context, ev *botv1.Event) (string, error) {
+	heard := &heard{}
+	done := make(chan error, 1)
+	h := &hand{bot: ev.To, session: ev.Session, kind: "tool", key: ev.Id, quick: true, event: ev, heard: heard, told: func(err error) { done <- err }}
+	if !p.hold(h) {
+		return "", errAway
+	}
 	select {
 	case err := <-done:
 		return heard.all(), err
 	case <-ctx.Done():
-		t.p.mu.Lock()
-		defer t.p.mu.Unlock()
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if h.state != over {
 			if h.link != nil && h.state == given {
 				h.link.push(&botv1.HostFrame{Body: &botv1.HostFrame_Cancel{Cancel: &botv1.Cancel{Event: ev.Id}}})
 			}
 			h.told = nil
-			t.p.finish(h, nil)
+			p.finish(h, nil)
 		}
 		return "", &protocol.Error{Code: protocol.Code_BUSY, Detail: "the other bot did not answer in time"}
 	}
@@ -207,7 +248,7 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 			rows = append(rows, map[string]string{"label": a.Name, "value": shown(v, say)})
 		}
 	}
-	content := card(say.toolTitle, fmt.Sprintf(say.toolText, p.nameOf(w.bot), t.cmd.Name, t.p.nameOf(t.bot)), map[string]any{
+	content := card(say.toolTitle, fmt.Sprintf(say.toolText, p.nameOf(w.bot), t.cmd.Name, t.bot.Name), map[string]any{
 		"rows": rows,
 		"buttons": []map[string]string{
 			{"action": actRun, "label": say.run, "style": "danger"},
@@ -218,7 +259,7 @@ func (w *wish) askFor(ctx context.Context, t tool, raw string) (*botv1.Result, e
 	_, err := p.d.need.Store.BotWish(ctx, id)
 	if protocol.Code_NOT_FOUND.Is(err) {
 		err = p.d.need.Store.PutBotWish(ctx, id, &Wish{
-			Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot, Command: t.cmd.Name, Args: raw,
+			Plugin: p.id, Bot: w.bot, Session: w.session, Asker: w.event.Sender.User, Target: t.bot.User, Command: t.cmd.Name, Args: raw,
 			Hops: w.hops(), Expires: p.d.now() + wishLife.Milliseconds(),
 		})
 	}

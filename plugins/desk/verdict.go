@@ -72,6 +72,8 @@ func (d *Desks) Inquired(ctx context.Context, kind, about string, body []byte) (
 	switch kind {
 	case askedDescribe:
 		return d.described(about)
+	case askedUse:
+		return d.usedFor(ctx, about, body)
 	case askedVerdict:
 		return d.verdictFor(ctx, about, body)
 	}
