@@ -84,6 +84,7 @@ type cluster struct {
 	wake    sync.Cond
 
 	inquiries inquiries
+	handovers handovers
 
 	blind   blindness
 	cut     cutoff
@@ -248,6 +249,7 @@ func (c *cluster) seen(v View) {
 	for id, visits := range c.held {
 		c.settleHeld(id, visits, now, time.Now())
 	}
+	c.changes(before, now, time.Now())
 	c.view.Store(now)
 	var left []*visitor
 	for _, m := range gone {

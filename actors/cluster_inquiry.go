@@ -193,11 +193,15 @@ func (n *Node) find(ctx context.Context, q *inquiry) (f *found) {
 		}
 	}()
 	f = &found{number: q.number}
-	if n.inquired == nil {
+	answers := n.inquired
+	switch {
+	case q.kind == inquiryGiven:
+		answers = n.given
+	case answers == nil:
 		f.err = protocol.Errorf(protocol.Code_UNSUPPORTED, "nobody answers inquiries here")
 		return f
 	}
-	body, err := n.inquired(ctx, q.kind, q.about, q.body)
+	body, err := answers(ctx, q.kind, q.about, q.body)
 	if err == nil && len(body) > inquirySize {
 		err = protocol.TooLarge("%d bytes at most are answered", inquirySize)
 	}

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -46,6 +47,7 @@ type valve struct {
 	mu   sync.Mutex
 	shut bool
 	held []func()
+	asks func()          // told when it is asked whether a session has gone
 	to   map[string]bool // what goes there is lost
 }
 
@@ -60,6 +62,9 @@ func (v *valve) Send(address string, e *peers.Envelope) {
 	defer v.mu.Unlock()
 	if v.to[address] {
 		return
+	}
+	if v.asks != nil && bytes.Contains(e.Body, []byte("\x12\x05given")) {
+		v.asks()
 	}
 	pass := func() { v.wires.Send(address, e) }
 	if v.shut {

@@ -131,12 +131,15 @@ func TestWhatTheFirstReleaseSaysIsUnderstood(t *testing.T) {
 // Inquiries came with a later release: the bytes of its first one.
 func TestInquiriesAreWhatTheyWereAtFirst(t *testing.T) {
 	q := &inquiry{number: 7, kind: "verdict", about: "mod", body: []byte{1, 2}, within: 300 * time.Millisecond}
+	given := &inquiry{number: 7, kind: inquiryGiven, about: "s_abcdefghijklmnop", body: ofView(300), within: 400 * time.Millisecond}
 	for _, c := range []struct {
 		is  []byte
 		was string
 	}{
 		{appendInquiry(nil, q), "0708071207766572646963741a036d6f642202010228ac02"},
 		{appendFound(nil, &found{number: 7, body: []byte{3}}), "080807120103"},
+		{appendInquiry(nil, given), "0708071205676976656e1a12735f6162636465666768696a6b6c6d6e6f702202ac02289003"},
+		{appendFound(nil, &found{number: 7, body: []byte{stillHere}}), "080807120101"},
 		{appendFound(nil, &found{number: 7, err: protocol.NotFound("x")}), "0808071806220178"},
 	} {
 		if got := hex.EncodeToString(c.is); got != c.was {

@@ -55,6 +55,8 @@ type Session struct {
 	kept      *Pair       // of a p2p session: what its people keep of each other
 	keptAt    int         // counts how often kept was set
 
+	farewells []*farewell // of nodes that wait until it goes
+
 	bots   []protocol.UserID // of the members: never changed, only replaced
 	drafts *drafts           // what they are writing; nil: nothing
 
@@ -82,6 +84,8 @@ func (s *Session) Receive(c actor.Context) {
 		s.passivate(m)
 	case *move:
 		s.move()
+	case *farewell:
+		s.farewell(m)
 	case *draftsDue:
 		s.draftsDue()
 	case *end:
@@ -227,7 +231,7 @@ func (s *Session) load() {
 	}
 	s.state = loading
 	at := s.keptAt
-	s.node.off(func() {
+	s.node.whenGiven(s.id, func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
 		stored, sent, newest, err := s.read1(ctx)
@@ -246,6 +250,8 @@ func (s *Session) load() {
 
 func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, err error) {
 	switch {
+	case s.state == leaving: // it was another node's for a moment: what waited is with the next activation
+		return
 	case !s.node.Owns(s.id):
 		s.depart()
 		return
@@ -438,6 +444,10 @@ func (s *Session) vanish() {
 func (s *Session) leave() {
 	s.state = leaving
 	s.node.sessions.remove(s.id, s.ref)
+	for _, f := range s.farewells {
+		close(f.gone)
+	}
+	s.farewells = nil
 	pid := s.pid
 	time.AfterFunc(leaveTime, func() { s.node.tell(pid, &end{}) })
 }

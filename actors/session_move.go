@@ -51,6 +51,15 @@ func (s *Session) depart() {
 	}
 }
 
+// farewell has who asks told when the session goes.
+func (s *Session) farewell(m *farewell) {
+	if s.state == leaving {
+		close(m.gone)
+		return
+	}
+	s.farewells = append(s.farewells, m)
+}
+
 // glance is a request that changes nothing and that nobody waits for: whoever has the
 // session now loads it, and so tells what its log ends with.
 func (s *Session) glance() *request {
