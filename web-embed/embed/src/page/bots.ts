@@ -3,7 +3,7 @@ import { asker } from './ask'
 
 /** A bot as administrators see it (docs/bots.md): its process, and how it stands to sessions. */
 export interface AdminBot {
-  id: string; name: string; version?: string; builtIn?: boolean; remote?: boolean
+  id: string; name: string; version?: string; builtIn?: boolean; remote?: boolean; nodes?: string[]
   state: string; since: string; why?: string; up: boolean
   pid?: number; startedAt?: string; tookMs?: number; rss?: number; pss?: number; isolation?: string; sdk?: string
   starts: number; crashes: number; circuit: string; retryAt?: string; inHand: number
