@@ -36,7 +36,7 @@ type User struct {
 
 	epoch  string // of the offsets: new with every activation
 	offset int64  // of the newest event
-	ring   []ringed
+	ring   ring
 	conns  []attached
 	coming map[int64]bool // connections for which something is being read
 	out    []Outgoing     // room for one delivery

@@ -42,16 +42,6 @@ type renew struct {
 	welcome *protocol.Frame
 }
 
-// ringed is an event that a resume may ask for.
-type ringed struct {
-	offset int64
-	shared *protocol.Shared
-}
-
-// ringSize is how many events a resume can be behind: a phone that was in a tunnel.
-// An event of a p2p session keeps about 1.1 KB, so a busy user keeps some 100 KB.
-const ringSize = 64
-
 // attach signs a connection in: with what it missed when that is in the ring, else
 // with a snapshot of the home list. Where either may lack what others have written, the
 // list is read first, and a ring that lacks something is not given as if it were whole.
@@ -94,8 +84,8 @@ func (u *User) attach(m *attach) {
 	out := make([]Outgoing, 0, 1+len(missed))
 	out = append(out, Outgoing{Frame: m.welcome})
 	if resumed {
-		for _, e := range missed {
-			out = append(out, u.outgoing(e.shared, e.offset))
+		for i, e := range missed {
+			out = append(out, u.outgoing(e, u.offset-int64(len(missed)-1-i)))
 		}
 	} else {
 		reply.Snapshot = snapshot
@@ -124,18 +114,18 @@ func (u *User) renew(m *renew) {
 }
 
 // missed gives the events after a resume's position, if all of them are known.
-func (u *User) missed(r *protocol.Resume) ([]ringed, bool) {
+func (u *User) missed(r *protocol.Resume) ([]*protocol.Shared, bool) {
 	if r == nil || r.Epoch != u.epoch || r.Offset > u.offset || r.Offset < 0 {
 		return nil, false
 	}
 	behind := int(u.offset - r.Offset)
-	if behind > len(u.ring) {
+	if behind > len(u.ring.events) {
 		return nil, false
 	}
 	if plantedResumeSkips && behind > 0 {
 		behind--
 	}
-	return u.ring[len(u.ring)-behind:], true
+	return u.ring.newest(behind), true
 }
 
 // comes notes that a connection will be attached when something was read.

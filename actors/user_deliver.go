@@ -192,10 +192,7 @@ func (u *User) flush(out *[]Outgoing, skip *[]int64, burst *Burst) {
 func (u *User) ringIn(s *protocol.Shared) Outgoing {
 	s = u.visible(s)
 	u.offset++
-	if len(u.ring) == 2*ringSize {
-		u.ring = append(u.ring[:0], u.ring[ringSize:]...)
-	}
-	u.ring = append(u.ring, ringed{offset: u.offset, shared: s})
+	u.ring.put(s)
 	return u.outgoing(s, u.offset)
 }
 
