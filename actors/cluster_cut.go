@@ -101,7 +101,7 @@ func (c *cluster) outnumbered(now time.Time) bool {
 func (n *Node) sendAway() {
 	away := protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: elsewhereIn.Milliseconds()}}})
 	for _, c := range n.all() {
-		n.tell(c.pid, &goaway{frame: away})
-		n.tell(c.pid, &kick{code: protocol.Code_GOAWAY, why: "this node is cut off, others are not"})
+		c.actor.tell(&goaway{frame: away})
+		c.actor.tell(&kick{code: protocol.Code_GOAWAY, why: "this node is cut off, others are not"})
 	}
 }

@@ -80,7 +80,7 @@ func (n *Node) told(word []byte) {
 			return
 		}
 		for _, c := range n.all() {
-			n.tell(c.pid, k)
+			c.actor.tell(k)
 		}
 	case wordStale:
 		var kind, id string

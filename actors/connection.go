@@ -12,11 +12,7 @@ import (
 )
 
 // Connection is a transport's handle on the actor of one socket.
-type Connection struct {
-	node *Node
-	id   int64
-	address
-}
+type Connection struct{ actor connection }
 
 // Remote is what a transport knows of the other side.
 type Remote struct {
@@ -27,30 +23,29 @@ type Remote struct {
 // Connect starts the actor of a new socket. The transport gives it frames by
 // Tell, an identity by Authenticated, and ends it by Gone.
 func (n *Node) Connect(link Link, remote Remote) *Connection {
-	a := &connection{node: n, link: link}
-	c := &Connection{node: n, id: n.nextConn.Add(1), address: n.spawn(a)}
-	a.id, a.address = c.id, c.address
+	c := &Connection{connection{node: n, id: n.nextConn.Add(1), link: link}}
+	c.actor.address = n.spawn(&c.actor)
 	n.mu.Lock()
-	n.connections[c.id] = c
+	n.connections[c.actor.id] = c
 	n.mu.Unlock()
 	return c
 }
 
 // Tell gives a frame that was read. It does not block, and keeps the frame.
-func (c *Connection) Tell(f *protocol.Frame) { c.tell(f) }
+func (c *Connection) Tell(f *protocol.Frame) { c.actor.tell(f) }
 
 // Authenticated says that the token in an auth frame is good, and whose it is. who
 // is kept, and not to be changed any more.
 func (c *Connection) Authenticated(who *protocol.Identity, f *protocol.Frame) {
-	c.tell(&authenticated{who: who, frame: f})
+	c.actor.tell(&authenticated{who: who, frame: f})
 }
 
 // LoggingOut says that f, a logout, is being done: its answer goes out before the
 // connection is closed, whichever of the login's end and Tell comes first.
-func (c *Connection) LoggingOut(f *protocol.Frame) { c.tell(&loggingOut{frame: f}) }
+func (c *Connection) LoggingOut(f *protocol.Frame) { c.actor.tell(&loggingOut{frame: f}) }
 
 // Gone says that the socket is closed. Nothing may be told afterwards.
-func (c *Connection) Gone(why string) { c.tell(&gone{why: why}) }
+func (c *Connection) Gone(why string) { c.actor.tell(&gone{why: why}) }
 
 type authenticated struct {
 	who   *protocol.Identity

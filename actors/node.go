@@ -209,6 +209,7 @@ func (n *Node) spawn(a actor.Actor) address {
 	n.newborn, n.box = a, &mailbox{}
 	at := address{pid: n.root.Spawn(n.props), box: n.box}
 	n.newborn, n.box = nil, nil
+	unlist(n.system, at.pid)
 	return at
 }
 
@@ -362,7 +363,7 @@ func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
 	cluster := n.cluster.Load()
 	away := protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: retryIn.Milliseconds()}}})
 	for _, c := range n.all() {
-		n.tell(c.pid, &goaway{frame: away})
+		c.actor.tell(&goaway{frame: away})
 	}
 	if cluster != nil {
 		cluster.leave(ctx)
@@ -376,7 +377,7 @@ func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
 	n.sweeper.Wait()
 	n.committer.close(ctx)
 	for _, c := range n.all() {
-		n.tell(c.pid, &kick{code: protocol.Code_GOAWAY, why: "the server restarts"})
+		c.actor.tell(&kick{code: protocol.Code_GOAWAY, why: "the server restarts"})
 	}
 	if cluster != nil {
 		if err := cluster.Members.Quit(ctx); err != nil {

@@ -282,7 +282,7 @@ func (n *Node) sweep() {
 				n.passivateIdle(now)
 				n.guesses.forget(now)
 				for _, c := range n.all() {
-					n.tell(c.pid, &lapse{now: now})
+					c.actor.tell(&lapse{now: now})
 				}
 			}
 		}
