@@ -57,6 +57,9 @@ func (j *instant) HomeOf(_ context.Context, user protocol.UserID, id protocol.Se
 	}
 	return &actors.HomeRow{Info: s.Info, LogEpoch: "e", Member: actors.MemberRow{User: user}}, nil
 }
+func (j *instant) RowOf(ctx context.Context, user protocol.UserID, id protocol.SessionID, device string) (*actors.HomeRow, error) {
+	return j.HomeOf(ctx, user, id, device)
+}
 
 func (j *instant) Range(context.Context, protocol.SessionID, int64, int64, int, int) ([]*protocol.Entry, error) {
 	return nil, nil

@@ -157,6 +157,11 @@ func (j *heldHome) HomeOf(ctx context.Context, user protocol.UserID, session pro
 	return j.Journal.HomeOf(ctx, user, session, device)
 }
 
+func (j *heldHome) RowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	j.wait()
+	return j.Journal.RowOf(ctx, user, session, device)
+}
+
 func TestAListThatIsGivenWhileALossIsCaughtUpWithIsTheStores(t *testing.T) {
 	streams := newHard()
 	j := &heldHome{Journal: newStage(t, actors.Config{}).store}

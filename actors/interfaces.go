@@ -42,6 +42,8 @@ type Journal interface {
 	Home(ctx context.Context, user protocol.UserID, device string) ([]*HomeRow, error)
 	// HomeOf gives one such row, or protocol.NotFound when user is not in session.
 	HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*HomeRow, error)
+	// RowOf is HomeOf without Unread and Mentioned. It reads by keys, however much is unread.
+	RowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*HomeRow, error)
 	// SessionsOf gives the sessions that user is in, in no order: Home without what it costs.
 	SessionsOf(ctx context.Context, user protocol.UserID) ([]protocol.SessionID, error)
 	// Unread counts the messages of others with after < seq <= to, recalled and expired

@@ -124,6 +124,7 @@ type Node struct {
 	work         chan func()
 	apartRoom    chan struct{}
 	catchingUp   chan struct{}
+	counting     chan struct{}
 	gate         sync.RWMutex // of ended
 	ended        bool
 	busy         sync.WaitGroup // work under way
@@ -157,7 +158,7 @@ type Stats struct {
 func New(cfg Config, journal Journal, streams Streams, users Users, log *slog.Logger) *Node {
 	n := &Node{
 		cfg: cfg.withDefaults(), journal: journal, streams: streams, users: users, log: log,
-		work: make(chan func(), 1024), apartRoom: make(chan struct{}, apartAtOnce), catchingUp: make(chan struct{}, catchingUp), stop: make(chan struct{}), due: make(chan struct{}, 1), connections: map[int64]*Connection{},
+		work: make(chan func(), 1024), apartRoom: make(chan struct{}, apartAtOnce), catchingUp: make(chan struct{}, catchingUp), counting: make(chan struct{}, catchingUp), stop: make(chan struct{}), due: make(chan struct{}, 1), connections: map[int64]*Connection{},
 	}
 	n.life, n.die = context.WithCancel(context.Background())
 	n.nextConn.Store(firstConnection())

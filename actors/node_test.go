@@ -109,6 +109,7 @@ type client struct {
 
 	mu     sync.Mutex
 	frames []*protocol.Frame
+	kept   []*protocol.Frame // those that were waited for as well
 	news   chan struct{}
 	code   int
 	closed bool
@@ -125,7 +126,7 @@ func (c *client) Deliver(frames []actors.Outgoing, _ *actors.Burst) {
 				continue
 			}
 		}
-		c.frames = append(c.frames, f)
+		c.frames, c.kept = append(c.frames, f), append(c.kept, f)
 	}
 	c.mu.Unlock()
 	c.wake()

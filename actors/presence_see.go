@@ -113,7 +113,7 @@ func (u *User) lookAgain(ids []protocol.UserID) {
 
 // hasRow says whether two people have a session of their own.
 func (n *Node) hasRow(ctx context.Context, a, b protocol.UserID) bool {
-	_, err := n.journal.HomeOf(ctx, a, protocol.P2PSessionID(a, b), "")
+	_, err := n.journal.RowOf(ctx, a, protocol.P2PSessionID(a, b), "")
 	return err == nil
 }
 

@@ -16,6 +16,7 @@ type gated struct {
 	on             atomic.Bool
 	reading, read  chan struct{}
 	written, write chan struct{}
+	rows           atomic.Int32 // of bob's that were read
 }
 
 func (g *gated) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
@@ -23,7 +24,11 @@ func (g *gated) HomeOf(ctx context.Context, user protocol.UserID, session protoc
 		g.reading <- struct{}{}
 		<-g.read
 	}
-	return g.Journal.HomeOf(ctx, user, session, device)
+	row, err := g.Journal.HomeOf(ctx, user, session, device)
+	if user == "bob" {
+		g.rows.Add(1)
+	}
+	return row, err
 }
 
 func (g *gated) Commit(batch []*actors.Append) error {
@@ -43,6 +48,7 @@ func TestAMessageThatARecountSawBeforeItsPushIsPushedAllTheSame(t *testing.T) {
 	first := ann.send(room, "1", "one")
 	second := ann.send(room, "2", "two")
 	bob.push(second.Seq)
+	eventually(t, "the session, which is new to bob, is counted", func() bool { return g.rows.Load() > 0 })
 
 	g.on.Store(true)
 	bob.post(read(room, first.Seq)) // one is left: the store has to count

@@ -73,6 +73,13 @@ func (j *refusing) HomeOf(ctx context.Context, user protocol.UserID, session pro
 	return j.Journal.HomeOf(ctx, user, session, device)
 }
 
+func (j *refusing) RowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	if user == "bob" && j.blind.CompareAndSwap(true, false) {
+		return nil, protocol.Errorf(protocol.Code_BUSY, "not now")
+	}
+	return j.Journal.RowOf(ctx, user, session, device)
+}
+
 func TestMessagesKeepTheirOrderWhenTheSessionIsLoadedAgainBeforeTheFirstIsLookedUp(t *testing.T) {
 	j := &refusing{come: make(chan struct{}), let: make(chan struct{})}
 	s := wrappedStage(t, actors.Config{}, func(inner actors.Journal) actors.Journal { j.Journal = inner; return j })

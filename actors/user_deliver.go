@@ -241,7 +241,7 @@ func (u *User) emitSkipping(s *protocol.Shared, skip int64) {
 // recount reads a row again as only the store can count what is left unread.
 func (u *User) recount(session protocol.SessionID, r *row) {
 	if r.reading != nil {
-		r.reading.again = true
+		r.reading.recount = true
 		return
 	}
 	u.reread(session, r.head, false, false)
@@ -267,6 +267,8 @@ func (u *User) sees(e *protocol.Entry, event *Event) bool {
 			r.told = e.Seq
 			return true
 		}
+	}
+	if !next && e.Seq > r.told && (r.reading == nil || !r.reading.gap) {
 		u.reread(e.Session, 0, true, false)
 	}
 	tell := next && !r.reading.gap
@@ -296,7 +298,7 @@ func (u *User) count(r *row, e *protocol.Entry) {
 			r.mentioned = r.mentioned || slices.Contains(e.Mentions, u.id) || slices.Contains(e.Mentions, "*")
 		}
 	case protocol.Kind_RECALL, protocol.Kind_EXPIRE:
-		if !e.Quiet && e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor && !plantedRecallCounts {
+		if !e.Quiet && e.TargetSender != u.id && e.Target > r.member.ReadSeq && e.Target >= r.member.Floor && !plantedRecallCounts && r.unread > 0 { // 0: it was missed, and the store has not counted yet
 			r.unread--
 			u.unread--
 			r.mentioned = r.mentioned && r.unread > 0

@@ -2,22 +2,29 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
 
-// reading is a row's visit to the store, as it is new, has a gap, or changed by
-// something that the log does not say. Meanwhile its entries are kept: behind a gap
-// they wait, so that connections get every entry once and in order.
+// reading is a row's visit to the store, as it is new, has a gap, or changed by something
+// that the log does not say. It has two halves: what is missing is looked for, and what is
+// unread is counted. The first is brought to connections as soon as it is there, however long the
+// second takes; while it is under way, entries behind the gap wait, so that connections
+// get every entry once and in order.
 type reading struct {
-	gap   bool     // entries after head are missing, held is to be delivered
-	tell  bool     // connections get the row when it is there
-	again bool     // read once more after this
-	lost  bool     // … as behind a gap: entries may be missing that this one does not look for
-	tries int      // that were in vain
-	ahead *HomeRow // what another reading found meanwhile: the row is as that has it
-	held  []*held  // entries that came meanwhile
+	gap     bool     // entries after told are missing, and looked for: held is to be delivered
+	counts  bool     // the row is being read with what is unread
+	upTo    int64    // how far what was missing was brought; a count has to be of that at least
+	tell    bool     // connections get the row when it is there
+	shown   bool     // … they got it, and what is unread is to follow
+	again   bool     // read once more after this, and tell connections the row
+	recount bool     // … and what is unread
+	lost    bool     // … as behind a gap: entries may be missing that this one does not look for
+	tries   int      // that were in vain
+	ahead   *HomeRow // what another reading found meanwhile: the row is as that has it
+	held    []*held  // entries that came meanwhile
 }
 
 type held struct {
@@ -41,8 +48,9 @@ const (
 // again is how long a row waits that so many readings in vain lie behind already.
 func again(tries int) time.Duration { return min(rereadAfter<<min(tries, 4), rereadAtMost) }
 
-// catchingUp bounds how many lists and rows are read at once behind a gap: after a loss every
-// user of the node wants that, and sessions have commits to do.
+// catchingUp bounds how many lists and rows are read at once behind a gap, and how many rows are
+// counted: after a loss every user of the node wants that, and sessions have commits to do. To be
+// counted takes a turn of its own, as what is missing does not wait for that.
 const catchingUp = 4
 
 // catchUp runs f when its turn has come; its time begins then.
@@ -67,65 +75,76 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 		u.rows[session] = r
 		gap = true // what came before the session was followed
 	}
-	if r.reading != nil {
-		r.reading.again = r.reading.again || tell // what is told of now may be younger than what is being read
-		r.reading.tell = r.reading.tell || tell
-		r.reading.lost = r.reading.lost || gap
-		return
-	}
-	r.reading = &reading{gap: gap, tell: tell}
-	device := ""
-	if len(u.conns) > 0 {
-		device = u.conns[0].who.Device
-	}
-	if _, ok := u.node.streams.(Instant); ok {
-		if err := u.follow(context.Background(), session); err != nil {
-			u.node.log.Error("following a session", "user", u.id, "session", session, "err", err)
+	w := r.reading
+	if w != nil {
+		w.again = w.again || tell // what is told of now may be younger than what is being read
+	} else {
+		w = &reading{}
+		r.reading = w
+		if _, ok := u.node.streams.(Instant); ok {
+			if err := u.follow(context.Background(), session); err != nil {
+				u.node.log.Error("following a session", "user", u.id, "session", session, "err", err)
+			}
 		}
 	}
-	from := r.told + 1
-	away := u.node.apart
-	if gap {
-		away = u.node.aside
+	w.tell = w.tell || tell
+	switch {
+	case gap && w.gap:
+		w.lost = true
+	case gap:
+		u.look(session, r)
+	case !w.gap && !w.counts:
+		u.tally(session, r)
 	}
-	away(func() {
+}
+
+// device is the one whose received mark is read with a row.
+func (u *User) device() string {
+	if len(u.conns) == 0 {
+		return ""
+	}
+	return u.conns[0].who.Device
+}
+
+// look looks for what is missing behind what connections were told.
+func (u *User) look(session protocol.SessionID, r *row) {
+	r.reading.gap = true
+	from, device := r.told+1, u.device()
+	u.node.aside(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
-		h, missed, err := u.readRow(ctx, session, device, from, gap)
-		u.node.tell(u.pid, done(func() { u.rereadDone(session, r, h, missed, device, err) }))
+		h, missed, err := u.readMissed(ctx, session, device, from)
+		u.node.tell(u.pid, done(func() { u.looked(session, r, h, missed, device, err) }))
 	})
 }
 
-// missed is what a reading found behind a gap: the entries up to upTo. What comes
+// missed is what was found behind a gap: the entries up to upTo. What comes
 // after that is published after the session was followed, and so arrives by itself.
 type missed struct {
 	entries []*protocol.Entry
 	upTo    int64
 }
 
-// readRow reads a row, and behind a gap the entries from from on. The session is
+// readMissed reads the entries from from on, and the row without what is unread. The session is
 // asked how far it has published, as the store may be ahead of that.
-func (u *User) readRow(ctx context.Context, session protocol.SessionID, device string, from int64, gap bool) (h *HomeRow, m missed, err error) {
+func (u *User) readMissed(ctx context.Context, session protocol.SessionID, device string, from int64) (h *HomeRow, m missed, err error) {
 	if err = u.follow(ctx, session); err != nil {
 		return nil, m, err
 	}
-	if gap {
-		about, err := u.node.Ask(ctx, protocol.Identity{User: u.id}, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, Limit: 1}}})
-		if err != nil {
-			return nil, m, err
-		}
-		m.upTo = about.GetSessionGetReply().GetInfo().GetHeadSeq()
-		u.node.catchingUp <- struct{}{}
-		defer func() { <-u.node.catchingUp }()
-		var cancel context.CancelFunc
-		ctx, cancel = u.node.background() // its turn has come: the time begins
-		defer cancel()
-	}
-	if h, err = u.node.journal.HomeOf(ctx, u.id, session, device); err != nil {
+	about, err := u.node.Ask(ctx, protocol.Identity{User: u.id}, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, Limit: 1}}})
+	if err != nil {
 		return nil, m, err
 	}
-	if h.Head < max(m.upTo, from-1) { // a store may bring a commit to its rows later
-		return nil, m, protocol.Errorf(protocol.Code_BUSY, "the row of session %s is not of its newest entries yet", session)
+	m.upTo = about.GetSessionGetReply().GetInfo().GetHeadSeq()
+	u.node.catchingUp <- struct{}{}
+	defer func() { <-u.node.catchingUp }()
+	ctx, cancel := u.node.background() // its turn has come: the time begins
+	defer cancel()
+	if h, err = u.node.journal.RowOf(ctx, u.id, session, device); err == nil {
+		err = newest(h, max(m.upTo, from-1))
+	}
+	if err != nil {
+		return nil, m, err
 	}
 	for from = max(from, h.Member.Floor); from <= m.upTo && len(m.entries) < catchUp; {
 		part, err := u.node.journal.Range(ctx, session, from, m.upTo, maxPage, pageBytes)
@@ -138,52 +157,91 @@ func (u *User) readRow(ctx context.Context, session protocol.SessionID, device s
 	return h, m, nil
 }
 
-func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m missed, device string, err error) {
-	if u.rows[session] != r {
-		if u.rows[session] == nil {
-			u.unfollow(session) // the user is out of it meanwhile
-		}
+// newest says that a row is not of what was told already: a store may bring a commit to its
+// rows later.
+func newest(h *HomeRow, told int64) error {
+	if h.Head < told {
+		return protocol.Errorf(protocol.Code_BUSY, "the row of session %s is not of its newest entries yet", h.Info.Session)
+	}
+	return nil
+}
+
+// looked brings connections what was missing, and has what is unread counted.
+func (u *User) looked(session protocol.SessionID, r *row, h *HomeRow, m missed, device string, err error) {
+	if !u.reads(session, r) {
 		return
 	}
-	was := r.reading
-	r.reading = nil
-	switch {
-	case protocol.Code_NOT_FOUND.Is(err):
-		u.drop(session)
-		if r.logEpoch != "" { // who was shown it may not have been told
-			u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{
-				Session: session, Gone: true, GoneSeq: r.told,
-			}}}), nil)
-		}
-		return
-	case err != nil && r.logEpoch == "": // never read: there is nothing to show
-		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
-		u.drop(session)
-		time.AfterFunc(again(was.tries), func() {
-			u.node.tell(u.pid, done(func() {
-				if u.state == active && u.rows[session] == nil {
-					u.reread(session, r.head, true, true)
-					u.rows[session].reading.tries = was.tries + 1
-				}
-			}))
-		})
-		return
-	case err != nil:
-		if was.tries == 0 {
-			u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
-		}
-		for _, x := range was.held {
-			if x.told && x.entry.Seq > r.head {
-				u.count(r, x.entry)
-			}
-			was.lost = was.lost || !x.told && x.entry.Seq > r.told
-		}
-		u.rereadLater(session, r, was)
+	w := r.reading
+	w.gap = false
+	if err != nil {
+		u.lookFailed(session, r, err)
 		return
 	}
-	if a := was.ahead; a != nil && a.Head > h.Head {
-		h, device = a, "" // entries up to there were shown, and are to be brought
+	counted := r.head
+	if h.Head >= counted { // what is unread goes on from what is known, until it is counted
+		h.Head, h.Unread, h.Mentioned = counted, r.unread, r.mentioned
+		h.Member.ReadSeq = max(h.Member.ReadSeq, r.member.ReadSeq)
+		if h.Last.GetSeq() > counted {
+			h.Last = r.last
+		}
+		u.adopt(r, h, device)
 	}
+	if w.tell {
+		u.showRow(session, r)
+		w.tell, w.shown = false, true
+	}
+	skips := map[int64]int64{}
+	for _, x := range w.held {
+		skips[x.entry.Seq] = x.skip
+	}
+	for _, e := range m.entries {
+		u.countMissed(r, e, counted)
+		u.emitSkipping(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: e}}), skips[e.Seq])
+	}
+	if m.upTo > r.head {
+		r.head, r.headAt = m.upTo, u.offset+1
+	}
+	r.told = max(r.told, m.upTo)
+	w.upTo = r.told
+	if behind := u.release(r); behind || w.lost {
+		w.lost = false
+		u.look(session, r)
+	}
+	if !w.counts {
+		u.tally(session, r)
+	}
+}
+
+// countMissed counts an entry that was missing as far as that can be told without the store: it
+// is as it stands, so what was taken back of what is behind counted has not been counted either.
+func (u *User) countMissed(r *row, e *protocol.Entry, counted int64) {
+	if e.Seq <= r.head {
+		return
+	}
+	switch e.Kind {
+	case protocol.Kind_RECALL, protocol.Kind_EXPIRE:
+		if e.Target > counted {
+			return
+		}
+		fallthrough
+	case protocol.Kind_MESSAGE:
+		u.count(r, e)
+	}
+}
+
+// reads says whether r is still the session's row, and is being read.
+func (u *User) reads(session protocol.SessionID, r *row) bool {
+	if u.rows[session] == r {
+		return true
+	}
+	if u.rows[session] == nil {
+		u.unfollow(session) // the user is out of it meanwhile
+	}
+	return false
+}
+
+// adopt makes a row what the store has.
+func (u *User) adopt(r *row, h *HomeRow, device string) {
 	before, members := r.head, r.info.MemberCount
 	u.unread -= r.unread
 	r.adopt(h, device)
@@ -192,54 +250,185 @@ func (u *User) rereadDone(session protocol.SessionID, r *row, h *HomeRow, m miss
 	if r.head != before {
 		r.headAt = u.offset + 1
 	}
-	if was.tell {
-		u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{Session: session, Head: u.head(r, "")}}}), nil)
-	}
-	skips := map[int64]int64{}
-	for _, x := range was.held {
-		skips[x.entry.Seq] = x.skip
-	}
-	for _, e := range m.entries {
-		u.emitSkipping(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_MsgPush{MsgPush: e}}), skips[e.Seq])
-	}
-	if was.gap {
-		r.told = max(r.told, m.upTo)
-	}
-	behind := false // entries are missing before one that came during the reading
-	for _, x := range was.held {
-		if x.entry.Seq > r.head {
-			u.count(r, x.entry)
-		}
+}
+
+func (u *User) showRow(session protocol.SessionID, r *row) {
+	u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{Session: session, Head: u.head(r, "")}}}), nil)
+}
+
+// release counts what came while r is read, and gives it to connections up to the next gap;
+// behind says that there is one.
+func (u *User) release(r *row) (behind bool) {
+	for _, x := range r.reading.held {
 		switch {
 		case x.told || x.entry.Seq <= r.told:
+			x.told = true
 		case x.entry.Seq == r.told+1:
+			x.told = true
 			r.told = x.entry.Seq
 			u.emitSkipping(x.shared, x.skip)
 		default:
 			behind = true
+			continue
+		}
+		if x.entry.Seq > r.head {
+			u.count(r, x.entry)
 		}
 	}
-	if !was.tell {
+	return behind
+}
+
+// tally reads a row with what is unread.
+func (u *User) tally(session protocol.SessionID, r *row) {
+	w := r.reading
+	w.counts = true
+	told, device := r.told, u.device()
+	away, turn := u.node.apart, chan struct{}(nil)
+	if w.upTo > 0 || w.shown { // one of many, as after a loss
+		away, turn = u.node.aside, u.node.counting
+	}
+	away(func() {
+		ctx, cancel := u.node.background()
+		defer cancel()
+		h, err := u.readRow(ctx, session, device, told, turn)
+		u.node.tell(u.pid, done(func() { u.tallied(session, r, h, device, err) }))
+	})
+}
+
+func (u *User) readRow(ctx context.Context, session protocol.SessionID, device string, told int64, turn chan struct{}) (*HomeRow, error) {
+	if err := u.follow(ctx, session); err != nil {
+		return nil, err
+	}
+	if turn != nil {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		var cancel context.CancelFunc
+		ctx, cancel = u.node.background() // its turn has come: the time begins
+		defer cancel()
+	}
+	h, err := u.node.journal.HomeOf(ctx, u.id, session, device)
+	if err != nil {
+		return nil, err
+	}
+	return h, newest(h, told)
+}
+
+// tallied takes a row over that was read with what is unread.
+func (u *User) tallied(session protocol.SessionID, r *row, h *HomeRow, device string, err error) {
+	if !u.reads(session, r) {
+		return
+	}
+	w := r.reading
+	w.counts = false
+	if err != nil {
+		u.tallyFailed(session, r, err)
+		return
+	}
+	if a := w.ahead; a != nil && a.Head > h.Head {
+		h, device = a, "" // entries up to there were shown, and are to be brought
+	}
+	if h.Head < w.upTo { // it was read before what was missing was brought
+		u.tally(session, r)
+		return
+	}
+	known, head, headAt := r.unread, r.head, r.headAt
+	u.adopt(r, h, device)
+	shows := w.tell
+	if shows {
+		u.showRow(session, r)
+		w.tell = false
+	}
+	behind := false
+	if !w.gap {
+		behind = u.release(r)
+	} else {
+		for _, x := range w.held {
+			if x.told && x.entry.Seq > r.head {
+				u.count(r, x.entry)
+			}
+		}
+	}
+	if r.head == head { // it only came back to where it was
+		r.headAt = headAt
+	}
+	if !shows && !(w.shown && r.unread == known) { // whoever was shown the row has counted what came
 		u.emitUnread(r, nil)
 	}
+	if w.gap {
+		w.held = slices.DeleteFunc(w.held, func(x *held) bool { return x.told })
+		return
+	}
+	r.reading = nil
 	switch {
-	case behind, was.lost, was.ahead != nil && r.told < r.head:
-		u.reread(session, r.head, true, was.again)
-	case was.again:
-		u.reread(session, r.head, false, true)
+	case behind, w.lost, w.ahead != nil && r.told < r.head:
+		u.reread(session, r.head, true, w.again)
+	case w.again, w.recount:
+		u.reread(session, r.head, false, w.again)
+	}
+}
+
+// lookFailed is told that what is missing could not be read.
+func (u *User) lookFailed(session protocol.SessionID, r *row, err error) {
+	w := r.reading
+	switch {
+	case protocol.Code_NOT_FOUND.Is(err):
+		u.ousted(session, r)
+	case r.logEpoch == "": // never read: there is nothing to show
+		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		u.drop(session)
+		time.AfterFunc(again(w.tries), func() {
+			u.node.tell(u.pid, done(func() {
+				if u.state == active && u.rows[session] == nil {
+					u.reread(session, r.head, true, true)
+					u.rows[session].reading.tries = w.tries + 1
+				}
+			}))
+		})
+	default:
+		if !w.counts {
+			r.reading = nil
+		}
+		u.rereadLater(session, r, w, true, err)
+	}
+}
+
+// tallyFailed is told that what is unread could not be counted.
+func (u *User) tallyFailed(session protocol.SessionID, r *row, err error) {
+	w := r.reading
+	switch {
+	case protocol.Code_NOT_FOUND.Is(err):
+		u.ousted(session, r)
+	case w.gap: // once that is closed it is counted
+	default:
+		r.reading = nil
+		missing := slices.ContainsFunc(w.held, func(x *held) bool { return !x.told && x.entry.Seq > r.told })
+		u.rereadLater(session, r, w, w.lost || missing, err)
+	}
+}
+
+// ousted takes a session out of the list of a user who is not in it any more.
+func (u *User) ousted(session protocol.SessionID, r *row) {
+	u.drop(session)
+	if r.logEpoch != "" { // who was shown it may not have been told
+		u.emit(protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_SessionUpdate{SessionUpdate: &protocol.SessionUpdate{
+			Session: session, Gone: true, GoneSeq: r.told,
+		}}}), nil)
 	}
 }
 
 // rereadLater tries again what could not be read, until it can be: in a session in which
 // nobody writes nothing else would show that entries are missing, or that what is unread was
 // not counted.
-func (u *User) rereadLater(session protocol.SessionID, r *row, was *reading) {
+func (u *User) rereadLater(session protocol.SessionID, r *row, was *reading, gap bool, err error) {
+	if was.tries == 0 {
+		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+	}
 	time.AfterFunc(again(was.tries), func() {
 		u.node.tell(u.pid, done(func() {
 			if u.state != active || u.rows[session] != r {
 				return
 			}
-			u.reread(session, r.head, was.gap || was.lost, was.tell || was.again)
+			u.reread(session, r.head, gap, was.tell || was.again)
 			r.reading.tries = was.tries + 1
 		}))
 	})

@@ -85,13 +85,22 @@ func (s *Store) SessionsOf(ctx context.Context, user protocol.UserID) (ids []pro
 
 // HomeOf fills actors.Journal: by ids alone, but for the members of a pair and for counting.
 func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	return s.rowOf(ctx, user, session, device, true)
+}
+
+// RowOf fills actors.Journal.
+func (s *Store) RowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	return s.rowOf(ctx, user, session, device, false)
+}
+
+func (s *Store) rowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string, counts bool) (*actors.HomeRow, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if _, err := protocol.ParseSessionID(session); err != nil {
 		return nil, protocol.NotFound("session %s", session)
 	}
-	row, err := s.homeOf(ctx, user, session, device)
+	row, err := s.homeOf(ctx, user, session, device, counts)
 	if err != nil || row != nil {
 		return row, err
 	}
@@ -99,7 +108,7 @@ func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protoc
 	if _, err := s.current(ctx, session); err != nil {
 		return nil, err
 	}
-	row, err = s.homeOf(ctx, user, session, device)
+	row, err = s.homeOf(ctx, user, session, device, counts)
 	if err == nil && row == nil {
 		err = protocol.NotFound("session %s", session)
 	}
@@ -107,7 +116,7 @@ func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protoc
 }
 
 // homeOf is nil where the user is not in the session.
-func (s *Store) homeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+func (s *Store) homeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string, counts bool) (*actors.HomeRow, error) {
 	id := session + "/" + user
 	mark, err := get[markRow](ctx, s, inMarks, id)
 	if err != nil {
@@ -132,7 +141,7 @@ func (s *Store) homeOf(ctx context.Context, user protocol.UserID, session protoc
 	if mark != nil {
 		marks = append(marks, mark)
 	}
-	rows, err := s.home(ctx, user, device, []*sessionRow{is}, members, marks)
+	rows, err := s.home(ctx, user, device, []*sessionRow{is}, members, marks, counts)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -168,12 +177,12 @@ func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) (
 	if err != nil {
 		return nil, err
 	}
-	return s.home(ctx, user, device, sessions, members, marks)
+	return s.home(ctx, user, device, sessions, members, marks, true)
 }
 
 // home makes a user's rows of sessions that were read before their members: the user's own
-// rows, and both of a pair.
-func (s *Store) home(ctx context.Context, user protocol.UserID, device string, sessions []*sessionRow, members []*memberRow, marks []*markRow) (home []*actors.HomeRow, err error) {
+// rows, and both of a pair. What is unread is asked for only with counts.
+func (s *Store) home(ctx context.Context, user protocol.UserID, device string, sessions []*sessionRow, members []*memberRow, marks []*markRow, counts bool) (home []*actors.HomeRow, err error) {
 	slices.SortFunc(members, func(a, b *memberRow) int { return cmp.Compare(a.Order, b.Order) })
 	known := make(map[protocol.SessionID][]*memberRow, len(sessions))
 	for _, m := range members {
@@ -210,13 +219,13 @@ func (s *Store) home(ctx context.Context, user protocol.UserID, device string, s
 				return nil, err
 			}
 		}
-		if read := max(row.Member.ReadSeq, row.Member.Floor-1, 0); read < r.Message {
+		if read := max(row.Member.ReadSeq, row.Member.Floor-1, 0); counts && read < r.Message {
 			spans = append(spans, span{r.ID, read, r.Message, r.N})
 		}
 		home, at[r.ID] = append(home, row), row
 	}
-	counts, err := s.count(ctx, user, spans)
-	for id, c := range counts {
+	tallies, err := s.count(ctx, user, spans)
+	for id, c := range tallies {
 		at[id].Unread, at[id].Mentioned = c.n, c.mentioned
 	}
 	return home, err

@@ -58,13 +58,22 @@ func (v view) homePart(ctx context.Context, keys []sessionKey, rows []*actors.Ho
 }
 
 // HomeOf fills actors.Journal.
-func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (row *actors.HomeRow, err error) {
+func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	return s.rowOf(ctx, user, session, device, true)
+}
+
+// RowOf fills actors.Journal.
+func (s *Store) RowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
+	return s.rowOf(ctx, user, session, device, false)
+}
+
+func (s *Store) rowOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string, counts bool) (row *actors.HomeRow, err error) {
 	k, err := s.known(ctx, session)
 	if err != nil {
 		return nil, err
 	}
 	return row, s.at(func(v view) (err error) {
-		h := homeReader{view: v, one: true}
+		h := homeReader{view: v, one: true, uncounted: !counts}
 		defer func() { err = errors.Join(err, h.close()) }()
 		row, err = h.row(k, user, device)
 		return err
@@ -75,8 +84,9 @@ func (s *Store) HomeOf(ctx context.Context, user protocol.UserID, session protoc
 // table, or one for all of them where a single row is wanted.
 type homeReader struct {
 	view
-	one  bool
-	open []tableIterator
+	one       bool
+	uncounted bool // what is unread is not wanted
+	open      []tableIterator
 }
 
 type tableIterator struct {
@@ -231,6 +241,9 @@ func (h *homeReader) messages(k sessionKey, newest int64, old hiddenHead, user p
 		return nil
 	}
 	read := max(row.Member.ReadSeq, row.Member.Floor-1, 0)
+	if h.uncounted {
+		read = newest
+	}
 	unread := unreadCounter{user: user, own: userHash(user)}
 	return h.each(k.entry(min(read+1, newest)), after(k.entry(newest)), func(key, b []byte) (err error) {
 		seq := seqOf(key)

@@ -138,6 +138,11 @@ func home(t *testing.T, s Store) {
 		if err != nil || !proto.Equal(alone.Info, row.Info) || !proto.Equal(alone.Last, row.Last) || alone.Unread != row.Unread {
 			t.Errorf("HomeOf = %+v, %v, want what Home says: %+v", alone, err, row)
 		}
+		bare, err := s.RowOf(background, "ann", row.Info.Session, "phone")
+		if err != nil || !proto.Equal(bare.Info, row.Info) || !proto.Equal(bare.Last, row.Last) || bare.Head != row.Head || bare.Member != row.Member ||
+			bare.LogEpoch != row.LogEpoch || bare.DeviceRecv != alone.DeviceRecv || bare.Unread != 0 || bare.Mentioned {
+			t.Errorf("RowOf = %+v, %v, want what HomeOf says but for what is unread: %+v", bare, err, alone)
+		}
 		switch {
 		case row.LogEpoch == "" || row.Info.MemberCount != 2 || row.Member.User != "ann":
 			t.Errorf("row of %s = %+v", want, row)
@@ -149,6 +154,9 @@ func home(t *testing.T, s Store) {
 	}
 	if _, err := s.HomeOf(background, "ann", hall, ""); !protocol.Code_NOT_FOUND.Is(err) {
 		t.Errorf("HomeOf a session that ann is not in = %v, want NOT_FOUND", err)
+	}
+	if _, err := s.RowOf(background, "ann", hall, ""); !protocol.Code_NOT_FOUND.Is(err) {
+		t.Errorf("RowOf a session that ann is not in = %v, want NOT_FOUND", err)
 	}
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Removed: []protocol.UserID{"ann"}})
 	if rows, err := s.Home(background, "ann", ""); err != nil || len(rows) != 1 || rows[0].Info.Session != pair {

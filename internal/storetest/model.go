@@ -342,6 +342,15 @@ func (m *Model) HomeOf(ctx context.Context, user protocol.UserID, id protocol.Se
 	return row, err
 }
 
+// RowOf fills actors.Journal.
+func (m *Model) RowOf(ctx context.Context, user protocol.UserID, id protocol.SessionID, device string) (*actors.HomeRow, error) {
+	row, err := m.HomeOf(ctx, user, id, device)
+	if row != nil {
+		row.Unread, row.Mentioned = 0, false
+	}
+	return row, err
+}
+
 // Unread fills actors.Journal.
 func (m *Model) Unread(_ context.Context, id protocol.SessionID, user protocol.UserID, after, to int64) (n int64, mentioned bool, err error) {
 	m.mu.Lock()
