@@ -88,6 +88,7 @@ type cluster struct {
 
 	blind   blindness
 	cut     cutoff
+	late    belated
 	given   atomic.Bool // the others have given this node up
 	ended   atomic.Bool
 	stop    chan struct{}
@@ -338,13 +339,14 @@ func (c *cluster) review(now time.Time) {
 		}
 	}
 	c.forgetRefused(now)
+	c.late.forget(now)
 	c.mu.Unlock()
 	for _, e := range over {
 		c.stats.Busy.Add(1)
 		busy := protocol.Errorf(protocol.Code_BUSY, "session %s is not to be reached now, ask again", e.session)
 		busy.RetryAfterMs = 500
 		var out mail
-		c.node.settle(e.m, e.definite(answer{err: busy}, e.given), &out)
+		c.node.settle(e.m, c.definite(e, answer{err: busy}, e.given), &out)
 		out.send(nil)
 	}
 }

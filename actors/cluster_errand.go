@@ -22,9 +22,10 @@ type errand struct {
 
 // definite makes of an error that says that nothing was done one that does not, where a
 // node that has the errand as well may have done it.
-func (e *errand) definite(a answer, given int) answer {
+func (c *cluster) definite(e *errand, a answer, given int) answer {
 	r, _ := e.m.(*request)
 	if (given > 0 || r != nil && r.unsure) && (a.err != nil && protocol.Code_BUSY.Is(a.err) || a.frame != nil && protocol.Code(a.frame.Errcode) == protocol.Code_BUSY) {
+		c.late.add(e.m)
 		return answer{number: a.number, err: protocol.Errorf(protocol.Code_INTERNAL, "it is not known whether this was done")}
 	}
 	return a
@@ -175,7 +176,7 @@ func (c *cluster) settle(all []answer) {
 		}
 		c.mu.Unlock()
 		if e != nil {
-			c.node.settle(e.m, e.definite(a, e.given-1), &out) // besides the one that says so
+			c.node.settle(e.m, c.definite(e, a, e.given-1), &out) // besides the one that says so
 		}
 	}
 	out.send(&burst)

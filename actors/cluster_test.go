@@ -24,7 +24,8 @@ type troupe struct {
 	t     *testing.T
 	redis string
 	store actors.Journal
-	wires *wires // nil: protoactor's remote
+	wires *wires        // nil: protoactor's remote
+	wait  time.Duration // for other nodes
 	log   *slog.Logger
 }
 
@@ -84,7 +85,7 @@ func (tr *troupe) start(cfg actors.Config) *part {
 	n := actors.New(cfg, tr.store, p.streams, anybody{}, tr.log)
 	p.stage = &stage{t: tr.t, node: n}
 	p.members = p.streams.Members("k")
-	err = n.JoinCluster(context.Background(), actors.Cluster{Members: p.members, Listen: func(take func(*peers.Envelope)) (peers.Transport, string, error) {
+	err = n.JoinCluster(context.Background(), actors.Cluster{Wait: tr.wait, Members: p.members, Listen: func(take func(*peers.Envelope)) (peers.Transport, string, error) {
 		return tr.listen(p, take)
 	}, Out: func(why error) { p.outs <- why }})
 	if err != nil {

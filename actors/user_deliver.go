@@ -21,6 +21,9 @@ func (n *Node) Receive(subject string, events []*Event, burst *Burst) {
 	if len(audience) == 0 {
 		return
 	}
+	if c := n.cluster.Load(); c != nil {
+		events = c.late.forAll(events)
+	}
 	d := &delivery{subject: subject, events: events, burst: burst}
 	for _, user := range audience {
 		user.tell(d)
