@@ -22,6 +22,7 @@ type handing struct {
 	wanted  chan struct{}
 	once    sync.Once
 	done    chan struct{} // the commit is durable
+	patient atomic.Bool   // to read it is not enough
 	loads   atomic.Int32
 	refused atomic.Int32
 }
@@ -65,7 +66,9 @@ func (j *handing) Load(ctx context.Context, room protocol.SessionID) (*actors.St
 	stored, err := j.Journal.Load(ctx, room)
 	if room == j.room.Load() {
 		j.loads.Add(1)
-		j.want()
+		if !j.patient.Load() {
+			j.want()
+		}
 		<-j.done // behind what was read
 	}
 	return stored, err
@@ -183,5 +186,36 @@ func TestANodeThatHasJustComeAsksThoseThatWereThere(t *testing.T) {
 	}
 	if n, refused := j.loads.Load(), j.refused.Load(); n != 1 || refused != 0 {
 		t.Errorf("the session was read %d times, and %d appends were refused", n, refused)
+	}
+}
+
+func TestAMessageThatTwoNodesHaveOnTheWayIsStoredOnce(t *testing.T) {
+	w := &wires{to: map[string]func(*peers.Envelope){}}
+	j := newHanding(t)
+	one, two := rule(t, j, w, "one"), rule(t, j, w, "two")
+	a, b := one.members.self, two.members.self
+	one.sees(1, a, b)
+	two.sees(1, a, b)
+	ann, bob := one.dial("ann", "1"), two.dial("bob", "1")
+	room := elsewhere(ann, one)
+	eventually(t, "bob is in it", func() bool { return bob.ask(send(room, "0", "hello")).Errcode == 0 })
+	again := one.dial("bob", "2")
+	j.room.Store(room)
+	j.patient.Store(true)
+	first := bob.post(send(room, "m", "hello"))
+	<-j.commits
+	one.sees(2, a) // it was given up, and does not know
+	other, second := ann.post(send(room, "x", "hello")), again.post(send(room, "m", "hello"))
+	eventually(t, "the session is read", func() bool { return j.loads.Load() > 0 })
+	j.want() // now it writes, and is quicker
+	seq := bob.answer(first).GetMsgSendReply().GetSeq()
+	if f := again.answer(second); f.GetMsgSendReply().GetSeq() != seq {
+		t.Errorf("it is at %d, and then answered %v", seq, f)
+	}
+	if f := ann.answer(other); f.Errcode != 0 {
+		t.Errorf("another's is answered %v", f)
+	}
+	if got := logOf(ann, room); len(got) != 3 {
+		t.Errorf("the log has %v", got)
 	}
 }

@@ -104,8 +104,9 @@ type Original struct {
 type Append struct {
 	Session protocol.SessionID
 	Epoch   int64
-	Claim   bool // take Epoch as the session's, which ends every older activation's right to write
-	Create  bool // the session must not exist yet: else protocol.Conflict. Commit may raise Epoch
+	Claim   bool  // take Epoch as the session's, which ends every older activation's right to write
+	Head    int64 // with Claim: what the log ended with when it was read; where it ends with another it has to be read again: ErrStale
+	Create  bool  // the session must not exist yet: else protocol.Conflict. Commit may raise Epoch
 
 	Entries  []*protocol.Entry     // new, in order, contiguous
 	Hashes   [][8]byte             // of Entries: a hash of what was asked for, to tell a retry from a conflict

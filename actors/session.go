@@ -282,7 +282,7 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 	default:
 		s.adopt(stored)
 		s.sent = sent
-		s.append(&pending{Append: Append{Claim: true}})
+		s.append(&pending{Append: Append{Claim: true, Head: stored.Head}})
 		s.tellNewest(newest)
 		s.owing, s.unread = false, false
 		if s.offers() {

@@ -120,9 +120,9 @@ func (d *draft) append(a *actors.Append) error {
 		return protocol.NotFound("session %s", a.Session)
 	case a.Create && a.Info == nil:
 		return protocol.BadRequest("session %s is created without info", a.Session)
-	case !a.Create && a.Claim && (a.Epoch <= d.epoch || d.tried > 0):
+	case !a.Create && a.Claim && (a.Epoch <= d.epoch || a.Head != d.head || d.tried > 0):
 		// Who claims has read the session. If somebody wrote since, it has to read it again.
-		return fmt.Errorf("mongostore: a claim of epoch %d, where the log has %d (tried %d): %w", a.Epoch, d.epoch, d.tried, actors.ErrStale)
+		return fmt.Errorf("mongostore: a claim of epoch %d behind %d, where the log has %d and ends at %d (tried %d): %w", a.Epoch, a.Head, d.epoch, d.head, d.tried, actors.ErrStale)
 	case !a.Create && !a.Claim && a.Epoch != d.epoch:
 		return fmt.Errorf("mongostore: an append of epoch %d, where the log has %d: %w", a.Epoch, d.epoch, actors.ErrStale)
 	}

@@ -70,7 +70,7 @@ func (w *writer) load() bool {
 	if err != nil {
 		return false
 	}
-	a := &actors.Append{Session: w.id, Epoch: stored.Epoch + 1, Claim: true}
+	a := &actors.Append{Session: w.id, Epoch: stored.Epoch + 1, Claim: true, Head: stored.Head}
 	if err := w.s.Commit([]*actors.Append{a}); err != nil {
 		w.t.Error(err)
 	}
@@ -310,7 +310,7 @@ func TestAnActivationThatWasPausedWritesNothing(t *testing.T) {
 	if _, err := now.Load(background, room); err != nil {
 		t.Fatal(err)
 	}
-	commit(t, now, &actors.Append{Session: room, Epoch: 2, Claim: true}, saying(room, 2, said(2, "ann", "b", "hello")),
+	commit(t, now, &actors.Append{Session: room, Epoch: 2, Claim: true, Head: 1}, saying(room, 2, said(2, "ann", "b", "hello")),
 		&actors.Append{Session: room, Epoch: 2, Removed: []protocol.UserID{"bob"}})
 	late := saying(room, 1, said(2, "ann", "c", "hello"))
 	back := &actors.Append{Session: room, Epoch: 1, Members: []*actors.MemberRow{{User: "bob", Order: 2, Floor: 1}}}
@@ -322,7 +322,7 @@ func TestAnActivationThatWasPausedWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, now, saying(room, 2, said(3, "ann", "d", "hello")))
-	claim := &actors.Append{Session: room, Epoch: 3, Claim: true}
+	claim := &actors.Append{Session: room, Epoch: 3, Claim: true, Head: 2}
 	if err := old.Commit([]*actors.Append{claim}); err != nil || !errors.Is(claim.Err, actors.ErrStale) {
 		t.Errorf("the claim = %v, %v, want ErrStale", err, claim.Err)
 	}

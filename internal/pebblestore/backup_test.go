@@ -109,7 +109,7 @@ func TestARestoredStoreTakesANewLogEpochOnce(t *testing.T) {
 		epochs[after.LogEpoch] = true
 		r := openIn(t, restored)
 		old := &actors.Append{Session: someRoom, Epoch: before.Epoch, Entries: []*protocol.Entry{entry(someRoom, 11)}}
-		claim := &actors.Append{Session: someRoom, Epoch: after.Epoch + 1, Claim: true}
+		claim := &actors.Append{Session: someRoom, Epoch: after.Epoch + 1, Claim: true, Head: after.Head}
 		if err := r.Commit([]*actors.Append{old, claim}); err != nil || !errors.Is(old.Err, actors.ErrStale) || claim.Err != nil {
 			t.Errorf("an activation from before the backup, a new one: %v, %v, %v", err, old.Err, claim.Err)
 		}

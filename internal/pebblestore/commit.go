@@ -116,7 +116,7 @@ func (c *committer) append(a *actors.Append) error {
 		return refusal{protocol.NotFound("session %s", a.Session)}
 	case a.Create && a.Info == nil:
 		return refusal{protocol.BadRequest("session %s is created without info", a.Session)}
-	case found && a.Claim && a.Epoch <= c.s.epochOf(h), found && !a.Claim && a.Epoch != c.s.epochOf(h):
+	case found && a.Claim && (a.Epoch <= c.s.epochOf(h) || a.Head != h.last), found && !a.Claim && a.Epoch != c.s.epochOf(h):
 		return refusal{actors.ErrStale}
 	}
 	if err := c.checkEntries(k, h, a); err != nil {

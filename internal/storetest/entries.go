@@ -210,7 +210,7 @@ func reopened(t *testing.T, s Store) {
 		e.Expire = seq
 		commit(t, s, says(room, e))
 	}
-	commit(t, s, &actors.Append{Session: room, Epoch: 9, Claim: true, Marks: []actors.Mark{{User: "bob", ReadSeq: 5, Device: "d", RecvSeq: 8}}})
+	commit(t, s, &actors.Append{Session: room, Epoch: 9, Claim: true, Head: 100, Marks: []actors.Mark{{User: "bob", ReadSeq: 5, Device: "d", RecvSeq: 8}}})
 	before, epoch := everything(t, s, room), logEpoch(t, s)
 	for range 3 {
 		s.Journal = s.Reopen()

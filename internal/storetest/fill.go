@@ -164,7 +164,7 @@ func (f *Filled) rooms(t *testing.T, s Installation) {
 	held.Content, held.Deal = nil, &protocol.Deal{State: "held", By: "b_mod"}
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{recalled}},
 		&actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{held}, Original: &actors.Original{Seq: 76, Content: said, Mentions: []string{"ann"}}})
-	commit(t, s, &actors.Append{Session: room, Epoch: 4, Claim: true, Marks: []actors.Mark{
+	commit(t, s, &actors.Append{Session: room, Epoch: 4, Claim: true, Head: headOf(t, s, room), Marks: []actors.Mark{
 		{User: "ann", Device: "phone", ReadSeq: 50, RecvSeq: 60}, {User: "ann", Device: "a.b$c", RecvSeq: 70}, {User: "bob", ReadSeq: 9}, {User: "eve", Device: "", RecvSeq: 3},
 	}})
 	f.messages[room], f.messages[hall], f.messages[pair] = 76, 0, 0

@@ -29,7 +29,7 @@ func (f *Filled) goOnTalking(t *testing.T, s Installation) {
 	if err := refused(t, s, again); !errors.As(err, &twice) || twice.Sent.Seq != 3 {
 		t.Errorf("a message that was sent before: %v", err)
 	}
-	commit(t, s, &actors.Append{Session: room, Epoch: 5, Claim: true})
+	commit(t, s, &actors.Append{Session: room, Epoch: 5, Claim: true, Head: headOf(t, s, room)})
 	again = says(room, message(78, "ann", "m200"))
 	again.Epoch = 5
 	if err := refused(t, s, again); !errors.Is(err, actors.ErrTaken) {

@@ -25,6 +25,7 @@ func Journal(t *testing.T, open func(t testing.TB) Store) {
 		"an unknown session is not found":                    unknown,
 		"a session is created once":                          created,
 		"a claim ends older activations":                     fenced,
+		"who claims has read all of the log":                 claimsOnWhatItRead,
 		"of two activations that race one writes":            racing,
 		"a client message id is taken once":                  unique,
 		"a vouched client message id is found":               vouched,
@@ -99,6 +100,16 @@ func commit(t testing.TB, j actors.Journal, batch ...*actors.Append) {
 			t.Fatalf("append %d of %d refused: %v", i+1, len(batch), a.Err)
 		}
 	}
+}
+
+// headOf is what a session's log ends with.
+func headOf(t testing.TB, j actors.Journal, session protocol.SessionID) int64 {
+	t.Helper()
+	stored, err := j.Load(background, session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored.Head
 }
 
 // refused commits one append and gives what it was refused with.

@@ -119,7 +119,10 @@ func (m *machine) append(r *rapid.T) *actors.Append {
 	if seldom("other epoch") {
 		a.Epoch += rapid.Int64Range(-1, 2).Draw(r, "epoch by")
 	}
-	a.Claim = seldom("claim")
+	a.Claim, a.Head = seldom("claim"), int64(len(s.entries))
+	if seldom("read earlier") {
+		a.Head--
+	}
 	next := int64(len(s.entries)) + 1
 	if seldom("wrong seq") {
 		next += rapid.Int64Range(-2, 2).Draw(r, "seq by")

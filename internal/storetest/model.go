@@ -62,7 +62,7 @@ func (m *Model) refuses(a *actors.Append) error {
 		return protocol.Conflict("session %s", a.Session)
 	case s == nil:
 		s = &modelSession{}
-	case a.Claim && a.Epoch <= s.epoch, !a.Claim && a.Epoch != s.epoch:
+	case a.Claim && (a.Epoch <= s.epoch || a.Head != int64(len(s.entries))), !a.Claim && a.Epoch != s.epoch:
 		return actors.ErrStale
 	}
 	for i, e := range a.Entries {

@@ -175,7 +175,7 @@ func story(t *testing.T, s Whole) {
 	away := message(8, "bob", "b8")
 	away.Content, away.Deal = nil, &protocol.Deal{State: "held", By: "b_judge", Reason: "why"}
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Rewrites: []*protocol.Entry{away}, Original: &actors.Original{Seq: 8, Content: held.Content, Mentions: []string{"ann"}}})
-	commit(t, s, &actors.Append{Session: room, Epoch: 7, Claim: true}, says(pair, message(1, "bob", "p1")))
+	commit(t, s, &actors.Append{Session: room, Epoch: 7, Claim: true, Head: 8}, says(pair, message(1, "bob", "p1")))
 
 	contact(t, s, &actors.ContactChange{Requests: []actors.RequestChange{{Request: asked("r_1", "ann", "bob", 100)}, {Request: into("r_2", "u_7", room, "ann", 200)}}})
 	contact(t, s, &actors.ContactChange{Contacts: []*actors.ContactRow{kept("ann", "bob"), kept("bob", "ann")}})

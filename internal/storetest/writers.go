@@ -62,7 +62,10 @@ func created(t *testing.T, s Store) {
 
 func fenced(t *testing.T, s Store) {
 	commit(t, s, create(room, "ann"), says(room, message(1, "ann", "a")))
-	claim := func(epoch int64) *actors.Append { return &actors.Append{Session: room, Epoch: epoch, Claim: true} }
+	head := int64(1)
+	claim := func(epoch int64) *actors.Append {
+		return &actors.Append{Session: room, Epoch: epoch, Claim: true, Head: head}
+	}
 	for _, epoch := range []int64{0, 1} {
 		if err := refused(t, s, claim(epoch)); !errors.Is(err, actors.ErrStale) {
 			t.Errorf("claim of epoch %d at 1: %v, want ErrStale", epoch, err)
@@ -82,12 +85,39 @@ func fenced(t *testing.T, s Store) {
 	if stored, err := s.Load(background, room); err != nil || stored.Epoch != 5 || stored.Head != 2 {
 		t.Errorf("Load = %+v, %v, want epoch 5, head 2", stored, err)
 	}
+	head = 2
 	// In one batch the second claim ends the first one's right.
 	late := says(room, message(3, "ann", "c"))
 	late.Epoch = 6
 	if err := s.Commit([]*actors.Append{claim(6), claim(7), late}); err != nil || !errors.Is(late.Err, actors.ErrStale) {
 		t.Errorf("append of epoch 6 behind a claim of 7: %v, %v, want ErrStale", err, late.Err)
 	}
+}
+
+// claimsOnWhatItRead: of an activation that read the log before another one wrote, the first
+// entries have seqs that are taken, and those behind them would fit.
+func claimsOnWhatItRead(t *testing.T, s Store) {
+	commit(t, s, create(room, "ann"), says(room, message(1, "ann", "a")))
+	stored, err := s.Load(background, room)
+	must(t, err)
+	commit(t, s, says(room, message(2, "ann", "b")), says(room, message(3, "ann", "c")))
+	late := []*actors.Append{{Session: room, Epoch: stored.Epoch + 1, Claim: true, Head: stored.Head}}
+	for i, id := range []string{"d", "e", "b", "f"} { // b is one that it does not know
+		a := says(room, message(stored.Head+1+int64(i), "ann", id))
+		a.Epoch, a.Vouched = stored.Epoch+1, true
+		late = append(late, a)
+	}
+	must(t, s.Commit(late[:3]))
+	must(t, s.Commit(late[3:]))
+	for i, a := range late {
+		if !errors.Is(a.Err, actors.ErrStale) {
+			t.Errorf("append %d of an activation that read too early: %v, want ErrStale", i, a.Err)
+		}
+	}
+	equal(t, "log", log(t, s, room), oneTo(3))
+	stored, err = s.Load(background, room)
+	must(t, err)
+	commit(t, s, &actors.Append{Session: room, Epoch: stored.Epoch + 1, Claim: true, Head: stored.Head})
 }
 
 func racing(t *testing.T, s Store) {
@@ -103,7 +133,7 @@ func racing(t *testing.T, s Store) {
 					t.Error(err)
 					break
 				}
-				claim := &actors.Append{Session: room, Epoch: stored.Epoch + 1, Claim: true}
+				claim := &actors.Append{Session: room, Epoch: stored.Epoch + 1, Claim: true, Head: stored.Head}
 				first := says(room, message(stored.Head+1, "ann", fmt.Sprint(i, "-", n)))
 				second := says(room, message(stored.Head+2, "ann", fmt.Sprint(i, "-", n, "b")))
 				first.Epoch, second.Epoch = claim.Epoch, claim.Epoch
