@@ -322,6 +322,14 @@ func (n *Node) worker() {
 
 func (n *Node) tell(pid *actor.PID, message any) { n.root.Send(pid, message) }
 
+// failed logs what a worker could not read. Nothing is said where the node stops, as that ends
+// their work, and clients are told to come again.
+func (n *Node) failed(what string, err error, about ...any) {
+	if !n.stopping.Load() {
+		n.log.Error(what, append(about, "err", err)...)
+	}
+}
+
 // background is the context of work that nobody waits for with a deadline of their own.
 func (n *Node) background() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(n.life, 10*time.Second)

@@ -209,7 +209,7 @@ func (p *presence) beat() {
 	}
 	lapsed, err := p.attendance.Lapsed(ctx)
 	if err != nil {
-		p.node.log.Error("asking who is not there any more", "err", err)
+		p.node.failed("asking who is not there any more", err)
 	}
 	p.tell(lapsed)
 	if now.Sub(p.saved) >= saveEvery {

@@ -104,7 +104,7 @@ func (u *User) lookAgain(ids []protocol.UserID) {
 			visible, err = u.node.visible(ctx, u.id, q)
 		}
 		if err != nil {
-			u.node.log.Error("reading who is to be seen", "user", u.id, "err", err)
+			u.node.failed("reading who is to be seen", err, "user", u.id)
 			return
 		}
 		u.node.tell(u.pid, done(func() { u.lookedAgain(ids, friends, visible) }))
@@ -181,7 +181,7 @@ func (u *User) greet(ids []protocol.UserID) {
 	ctx, cancel := u.node.background()
 	defer cancel()
 	if err := u.followPresence(ctx, ids); err != nil {
-		u.node.log.Error("following friends", "user", u.id, "err", err)
+		u.node.failed("following friends", err, "user", u.id)
 	}
 	u.tellAbout(ctx, ids)
 }
@@ -190,7 +190,7 @@ func (u *User) greet(ids []protocol.UserID) {
 func (u *User) tellAbout(ctx context.Context, ids []protocol.UserID) {
 	found, err := u.node.presence.find(ctx, ids)
 	if err != nil {
-		u.node.log.Error("reading who is there", "user", u.id, "err", err)
+		u.node.failed("reading who is there", err, "user", u.id)
 		return
 	}
 	for _, s := range found {

@@ -155,7 +155,7 @@ func (u *User) watch(r *request, m *protocol.PresenceWatch) {
 }
 
 func (u *User) cannotSee(r *request, err error) {
-	u.node.log.Error("reading who is there", "user", u.id, "err", err)
+	u.node.failed("reading who is there", err, "user", u.id)
 	u.answer(r, protocol.Fail(r.frame, protocol.Errorf(protocol.Code_BUSY, "presence cannot be read now")))
 }
 
@@ -325,7 +325,7 @@ func (u *User) presenceLost() {
 		defer cancel()
 		blocked, err := u.node.friends.BlockedBy(ctx, u.id, ids)
 		if err != nil {
-			u.node.log.Error("reading who is to be seen", "user", u.id, "err", err)
+			u.node.failed("reading who is to be seen", err, "user", u.id)
 			return
 		}
 		u.tellAbout(ctx, slices.DeleteFunc(ids, func(id protocol.UserID) bool { return slices.Contains(blocked, id) }))

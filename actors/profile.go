@@ -45,7 +45,7 @@ func (n *Node) userGet(r *request, m *protocol.UserGet) error {
 		defer cancel()
 		found, err := n.profiles.Profiles(ctx, n.mayKnow(r.who, m.Users))
 		if err != nil {
-			n.log.Error("reading profiles", "err", err)
+			n.failed("reading profiles", err)
 			err = protocol.Errorf(protocol.Code_BUSY, "profiles cannot be read now")
 		} else if size := proto.Size(&protocol.UserGetReply{Users: found}); size > profilesBytes {
 			err = protocol.TooLarge("user_get.users: these profiles are %d bytes together, %d fit; ask for fewer", size, profilesBytes)
@@ -109,7 +109,7 @@ func (n *Node) readProfiles(ids []protocol.UserID) []*protocol.Profile {
 	defer cancel()
 	found, err := n.profiles.Profiles(ctx, ids)
 	if err != nil {
-		n.log.Error("reading profiles", "err", err)
+		n.failed("reading profiles", err)
 	}
 	return found
 }

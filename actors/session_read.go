@@ -67,7 +67,7 @@ func (s *Session) sync(r *request, me *MemberRow, m *protocol.Sync) {
 			slices.Reverse(reply.Messages)
 		}
 		if err != nil {
-			s.node.log.Error("reading a log", "session", s.id, "err", err)
+			s.node.failed("reading a log", err, "session", s.id)
 			s.fail(r, protocol.Errorf(protocol.Code_BUSY, "session %s cannot be read now", s.id))
 			return
 		}

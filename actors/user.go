@@ -212,7 +212,7 @@ func (u *User) loaded(rows []*HomeRow, device string, err error) {
 	stashed, late := u.stashed, u.late
 	u.early = nil
 	if err != nil {
-		u.node.log.Error("loading a user", "user", u.id, "err", err)
+		u.node.failed("loading a user", err, "user", u.id)
 		u.state = unloaded
 		for _, m := range stashed {
 			u.turnAway(m)

@@ -151,7 +151,7 @@ func (u *User) readList(m *attach, doubtful bool) {
 			}
 			delete(u.coming, m.conn)
 			if err != nil {
-				u.node.log.Error("reading the list for a device", "user", u.id, "err", err)
+				u.node.failed("reading the list for a device", err, "user", u.id)
 				if doubtful {
 					u.turnAway(m)
 					return

@@ -33,7 +33,7 @@ func (u *User) compare(tries int) {
 					u.compare(0)
 				}
 			default:
-				u.node.log.Error("reading a home list again", "user", u.id, "err", err)
+				u.node.failed("reading a home list again", err, "user", u.id)
 				time.AfterFunc(min(rereadAfter<<tries, rereadAtMost), func() {
 					u.node.tell(u.pid, done(func() {
 						if u.state == active {
@@ -107,7 +107,7 @@ func (u *User) requestsLost() {
 	u.node.catchUp(func(ctx context.Context) {
 		now, err := u.node.readRequests(ctx, u.id, rows)
 		if err != nil {
-			u.node.log.Error("reading what waits for a user", "user", u.id, "err", err)
+			u.node.failed("reading what waits for a user", err, "user", u.id)
 			return
 		}
 		var news []*protocol.Request
@@ -127,7 +127,7 @@ func (u *User) requestsLost() {
 		if now.version > version {
 			contacts, err = u.node.contactsSince(ctx, u.id, version)
 			if err != nil {
-				u.node.log.Error("reading a user's contacts", "user", u.id, "err", err)
+				u.node.failed("reading a user's contacts", err, "user", u.id)
 			}
 		}
 		u.node.tell(u.pid, done(func() { u.found(news, contacts, now.version) }))

@@ -134,7 +134,7 @@ func (u *User) lookFailed(session protocol.SessionID, r *row, err error) {
 	case protocol.Code_NOT_FOUND.Is(err):
 		u.ousted(session, r)
 	case r.logEpoch == "": // never read: there is nothing to show
-		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		u.node.failed("reading a home row", err, "user", u.id, "session", session)
 		u.drop(session)
 		time.AfterFunc(again(w.tries), func() {
 			u.node.tell(u.pid, done(func() {

@@ -79,7 +79,7 @@ func (u *User) reread(session protocol.SessionID, head int64, gap, tell bool) {
 		r.reading = w
 		if _, ok := u.node.streams.(Instant); ok {
 			if err := u.follow(context.Background(), session); err != nil {
-				u.node.log.Error("following a session", "user", u.id, "session", session, "err", err)
+				u.node.failed("following a session", err, "user", u.id, "session", session)
 			}
 		}
 	}
@@ -278,7 +278,7 @@ func (u *User) ousted(session protocol.SessionID, r *row) {
 // not counted.
 func (u *User) rereadLater(session protocol.SessionID, r *row, was *reading, gap bool, err error) {
 	if was.tries == 0 {
-		u.node.log.Error("reading a home row", "user", u.id, "session", session, "err", err)
+		u.node.failed("reading a home row", err, "user", u.id, "session", session)
 	}
 	time.AfterFunc(again(was.tries), func() {
 		u.node.tell(u.pid, done(func() {
