@@ -18,6 +18,7 @@ type Member struct {
 	Address string // where other nodes reach it
 	Leaving bool   // it has given its sessions away
 	Sight   Sight  // whether it reaches the store
+	Misses  string // those that it does not reach, by their ids, parted by commas
 }
 
 // View is who is there.
@@ -40,6 +41,8 @@ type Members interface {
 	Quit(ctx context.Context) error
 	// See says whether this node reaches the store.
 	See(ctx context.Context, sight Sight) error
+	// Miss says which other nodes this one does not reach, as in Member.Misses.
+	Miss(ctx context.Context, nodes string) error
 	// Lost says that nobody could be asked for more than a second. It is asked ten times a
 	// second, so it does not wait.
 	Lost() bool
@@ -85,14 +88,15 @@ type cluster struct {
 	inquiries inquiries
 	handovers handovers
 
-	blind   blindness
-	cut     cutoff
-	late    belated
-	given   atomic.Bool // the others have given this node up
-	ended   atomic.Bool
-	stop    chan struct{}
-	running sync.WaitGroup
-	stats   ClusterStats
+	blind      blindness
+	cut        cutoff
+	neighbours neighbours
+	late       belated
+	given      atomic.Bool // the others have given this node up
+	ended      atomic.Bool
+	stop       chan struct{}
+	running    sync.WaitGroup
+	stats      ClusterStats
 }
 
 type placed struct {
@@ -215,7 +219,7 @@ func (c *cluster) seen(v View) {
 			return slices.ContainsFunc(died, func(m Member) bool { return m.ID == owner })
 		})
 	}
-	if !slices.EqualFunc(before.Members, now.Members, Member.alike) {
+	if !slices.EqualFunc(before.Members, now.Members, Member.alike) || !slices.Equal(before.ids, now.ids) {
 		c.node.log.Info("who is there has changed", "node", c.self.ID, "version", now.Version, "nodes", now.names(c.self.ID))
 		c.node.moved()
 		c.yield(now)
@@ -248,6 +252,7 @@ func (c *cluster) watch() {
 		case now := <-tick.C:
 			c.review(now)
 			c.lookAtStore(now)
+			c.lookAtOthers(now)
 			c.lookAround(now)
 		}
 	}

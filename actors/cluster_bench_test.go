@@ -38,6 +38,7 @@ func (*fixed) Look()                                   {}
 func (*fixed) Leave(context.Context) error             { return nil }
 func (*fixed) Quit(context.Context) error              { return nil }
 func (*fixed) See(context.Context, actors.Sight) error { return nil }
+func (*fixed) Miss(context.Context, string) error      { return nil }
 func (*fixed) Lost() bool                              { return false }
 
 // BenchmarkSendBetweenNodes is BenchmarkSend where the session is at the sender's node, of

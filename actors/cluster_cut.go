@@ -8,13 +8,13 @@ import (
 )
 
 // A node that reaches neither the store, nor who could say who is there, nor most of the other
-// nodes can serve nobody, and those it does not reach probably can: it sends its clients to them
+// nodes, or that most of them do not reach, can serve nobody, and those it does not reach probably can: it sends its clients to them
 // and takes no new ones, until it reaches one of these again. Where both have gone for everybody
 // the nodes still hear each other, and clients stay where they are: they would find nothing better.
 
 // cutoff is what a node knows of that; all but is are the watcher's.
 type cutoff struct {
-	since  time.Time // when both were first seen to be away; zero: one of them is there
+	since  time.Time // when both were first seen to be away, or the node to be shunned; zero: neither is so
 	last   time.Time // when the node was last cut off
 	looked time.Time
 	probed time.Time
@@ -44,13 +44,14 @@ func (n *Node) CutOff() bool {
 // lookAround finds out whether this node is cut off.
 func (c *cluster) lookAround(now time.Time) {
 	k, n := &c.cut, c.node
-	j, ok := n.journal.(Distant)
-	if !ok || n.stopping.Load() {
+	if n.stopping.Load() {
 		return
 	}
-	lost := c.Members.Lost() && j.Silent() > blindAfter
+	j, ok := n.journal.(Distant)
+	lost := ok && c.Members.Lost() && j.Silent() > blindAfter
+	shunned := c.view.Load().shunned(c.self.ID)
 	switch {
-	case !lost:
+	case !lost && !shunned:
 		k.since = time.Time{}
 	case k.since.IsZero(), now.Sub(k.looked) >= signWithin/2: // else it is this process that did nothing meanwhile
 		k.since = now
@@ -65,11 +66,12 @@ func (c *cluster) lookAround(now time.Time) {
 		}
 	}
 	switch was := k.is.Load(); {
-	case lost && (was || now.Sub(k.since) >= signWithin) && c.outnumbered(now):
+	case (was || !k.since.IsZero() && now.Sub(k.since) >= signWithin) && (shunned || lost && c.outnumbered(now)):
 		k.last = now
 		k.is.Store(true)
 		if !was {
-			n.log.Error("this node reaches neither Redis nor the store nor most of the other nodes: its clients are sent to them", "node", c.self.ID, "clients", n.Connections())
+			n.log.Error("this node is cut off from Redis, the store and most of the other nodes, or these do not reach it: its clients are sent to them",
+				"node", c.self.ID, "unreached", shunned, "clients", n.Connections())
 		}
 		if now.Sub(k.away) >= awayEvery {
 			k.away = now

@@ -84,9 +84,9 @@ func (c *cluster) givers(session protocol.SessionID) (nodes []string) {
 	return nodes
 }
 
-// sees says whether a node is there and reaches the store.
+// sees says whether a node is there, and reaches the store and the others.
 func (p *places) sees(id string) bool {
-	return slices.ContainsFunc(p.Members, func(m Member) bool { return m.ID == id && m.Sight != Blind })
+	return slices.ContainsFunc(p.Members, func(m Member) bool { return m.ID == id && m.Sight != Blind && !p.shunned(id) })
 }
 
 // whenGiven is off for what reads a session that may have been another node's a moment ago.

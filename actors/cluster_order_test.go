@@ -22,6 +22,7 @@ type dictated struct {
 	self actors.Member
 	seen func(actors.View)
 	saw  func(actors.Sight)
+	miss func(nodes string)
 	lost atomic.Bool
 }
 
@@ -32,6 +33,12 @@ func (d *dictated) Join(self actors.Member, seen func(actors.View), _ func(error
 }
 func (d *dictated) Look()                       {}
 func (d *dictated) Leave(context.Context) error { return nil }
+func (d *dictated) Miss(_ context.Context, nodes string) error {
+	if d.miss != nil {
+		d.miss(nodes)
+	}
+	return nil
+}
 func (d *dictated) See(_ context.Context, sight actors.Sight) error {
 	if d.saw != nil {
 		d.saw(sight)

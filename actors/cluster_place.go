@@ -16,10 +16,18 @@ type places struct {
 func placesOf(v View, self string) *places {
 	p := &places{View: View{Version: v.Version, Members: slices.Clone(v.Members)}}
 	slices.SortFunc(p.Members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
-	sees := slices.ContainsFunc(p.Members, func(m Member) bool { return !m.Leaving && m.Sight != Blind })
-	for _, m := range p.Members {
-		if !m.Leaving && !(m.Sight == Blind && sees) {
-			p.seeds, p.ids = append(p.seeds, hash64(m.ID)), append(p.ids, m.ID)
+	for _, can := range []func(m Member) bool{ // where all nodes lack something, nothing moves for that
+		func(m Member) bool { return m.Sight != Blind && !p.shunned(m.ID) },
+		func(m Member) bool { return m.Sight != Blind },
+		func(Member) bool { return true },
+	} {
+		for _, m := range p.Members {
+			if !m.Leaving && can(m) {
+				p.seeds, p.ids = append(p.seeds, hash64(m.ID)), append(p.ids, m.ID)
+			}
+		}
+		if len(p.ids) > 0 {
+			break
 		}
 	}
 	if len(p.ids) == 0 { // all leave: each does what is asked of it to the end

@@ -83,6 +83,9 @@ func (p *places) names(self string) string {
 		if m.Sight == Blind {
 			b.WriteString(" (without its store)")
 		}
+		if p.shunned(m.ID) {
+			b.WriteString(" (not reached by most)")
+		}
 	}
 	return b.String()
 }

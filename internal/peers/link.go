@@ -26,6 +26,7 @@ type link struct {
 	flying  int       // bytes of them
 	seq     uint64    // of the newest
 	moved   time.Time // when sent last became shorter, or something was sent again
+	since   time.Time // when something was last taken, or began to wait where nothing did
 	hurry   bool      // send again now
 	again   time.Time // when that was last done
 	backoff time.Duration
@@ -61,10 +62,23 @@ func (l *link) add(record []byte, must bool) bool {
 	if l.closed || !must && l.queued+l.flying+len(record) > l.peers.cfg.Backlog {
 		return false
 	}
+	if len(l.queue)+len(l.sent) == 0 {
+		l.since = time.Now()
+	}
 	l.queue = append(l.queue, record)
 	l.queued += len(record)
 	l.outward.Signal()
 	return true
+}
+
+// overdue is for how long the other side has taken nothing of what waits for it.
+func (l *link) overdue(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue)+len(l.sent) == 0 {
+		return 0
+	}
+	return max(0, now.Sub(l.since))
 }
 
 // idle says that there is nothing that the other side has to take.
@@ -193,6 +207,7 @@ func (l *link) take(c *parcel) {
 		clear(l.sent[:n])
 		l.sent = l.sent[n:]
 		l.moved, l.backoff = time.Now(), 0
+		l.since = l.moved
 	}
 	if c.missing && len(l.sent) > 0 && l.sent[0].seq == c.ack+1 && time.Since(l.again) >= l.peers.cfg.Patience/8 {
 		l.hurry = true // each parcel behind a gap says that there is one: once is enough

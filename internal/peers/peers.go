@@ -149,6 +149,14 @@ func (p *Peers) Heard(id string) time.Time {
 	return time.Time{}
 }
 
+// Overdue is for how long a node has taken nothing of what waits for it; 0: nothing waits.
+func (p *Peers) Overdue(id string, now time.Time) time.Duration {
+	if l := p.link(id, "", false); l != nil {
+		return l.overdue(now)
+	}
+	return 0
+}
+
 // Probe has a node say something, by sending it a record, unless it has something to take
 // anyway: one of any version says that it took it, whether it knows the record or not.
 func (p *Peers) Probe(to string, record []byte) {

@@ -59,6 +59,7 @@ const (
 	wordLeaving  = "leaving"
 	wordDim      = "dim"
 	wordBlind    = "blind"
+	wordMisses   = "misses="
 	wordKey      = "key="
 
 	// outKept is how long it is known that a node was given up. One that was away for
@@ -132,6 +133,16 @@ func (m *Members) See(ctx context.Context, sight actors.Sight) error {
 	return err
 }
 
+// Miss says which others this node does not reach, as See does.
+func (m *Members) Miss(ctx context.Context, nodes string) error {
+	m.mu.Lock()
+	m.self.Misses = nodes
+	err := m.register(ctx)
+	m.mu.Unlock()
+	m.poll()
+	return err
+}
+
 // Lost says that Redis has not answered for so long that this node gives nobody up.
 func (m *Members) Lost() bool {
 	return time.Since(m.begun)-time.Duration(m.answered.Load()) > m.s.cfg.memberLife/2
@@ -196,6 +207,9 @@ func (m *Members) register(ctx context.Context) error {
 		value += " " + wordDim
 	case actors.Blind:
 		value += " " + wordBlind
+	}
+	if m.self.Misses != "" {
+		value += " " + wordMisses + m.self.Misses
 	}
 	_, err := m.s.db.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.HSet(ctx, m.who(), m.self.ID, value)
@@ -357,6 +371,11 @@ func (m *Members) judge(r *reading, now time.Time) {
 			k.member.Sight = actors.Blind
 		case slices.Contains(said, wordDim):
 			k.member.Sight = actors.Dim
+		}
+		for _, w := range said {
+			if misses, ok := strings.CutPrefix(w, wordMisses); ok {
+				k.member.Misses = misses
+			}
 		}
 		if beat := r.beats[id]; beat != k.beat {
 			k.beat, k.moved = beat, now

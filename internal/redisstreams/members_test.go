@@ -85,14 +85,18 @@ func TestNodesSeeWhoComesAndWhoGoes(t *testing.T) {
 	a, b := joins(t, s.config(), "a", "h:1"), joins(t, s.config(), "b", "h:2")
 	see(t, "[a b]", a, b)
 	eventually(t, "views of one version differ", func() bool { return a.version() == b.version() })
-	for _, sight := range []actors.Sight{actors.Dim, actors.Blind, actors.Clear} {
-		if err := b.See(context.Background(), sight); err != nil {
+	for _, is := range []actors.Member{{Sight: actors.Dim, Misses: "x,a"}, {Sight: actors.Blind, Misses: "a"}, {Sight: actors.Clear}} {
+		if err := b.See(context.Background(), is.Sight); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "a does not see how far b sees", func() bool {
+		if err := b.Miss(context.Background(), is.Misses); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "a does not see whom b reaches", func() bool {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.views[len(a.views)-1].Members[1].Sight == sight
+			got := a.views[len(a.views)-1].Members[1]
+			return got.Sight == is.Sight && got.Misses == is.Misses
 		})
 	}
 	if err := b.Leave(context.Background()); err != nil {
