@@ -17,7 +17,6 @@ type cutoff struct {
 	since  time.Time // when both were first seen to be away, or the node to be shunned; zero: neither is so
 	last   time.Time // when the node was last cut off
 	looked time.Time
-	probed time.Time
 	away   time.Time // when clients were last sent away
 	is     atomic.Bool
 }
@@ -27,7 +26,6 @@ const (
 	// missed 1.5 and 2 s after they went, so a node that is cut off knows it after 4 s: the others
 	// have given it up after 3, and have its sessions.
 	signWithin = 2 * time.Second
-	probeEvery = signWithin / 4
 	// awayEvery is for who came in while the others were sent away.
 	awayEvery = time.Second
 	// elsewhereIn is how long clients are told to take for coming back, each as it likes: other
@@ -57,14 +55,6 @@ func (c *cluster) lookAround(now time.Time) {
 		k.since = now
 	}
 	k.looked = now
-	if lost && now.Sub(k.probed) >= probeEvery {
-		k.probed = now
-		for _, m := range c.view.Load().Members {
-			if m.ID != c.self.ID {
-				c.peers.Probe(m.ID, []byte{recordProbe})
-			}
-		}
-	}
 	switch was := k.is.Load(); {
 	case (was || !k.since.IsZero() && now.Sub(k.since) >= signWithin) && (shunned || lost && c.outnumbered(now)):
 		k.last = now

@@ -16,6 +16,7 @@ import (
 type neighbours struct {
 	of     map[string]*neighbour
 	looked time.Time
+	probed time.Time
 	began  time.Time // what waited before says nothing: this process stood still
 	said   string
 	saying atomic.Bool
@@ -24,13 +25,15 @@ type neighbours struct {
 type neighbour struct {
 	missed bool
 	dark   time.Time // when it last had something to take that it did not
-	probed time.Time
 }
 
 const (
-	// missAfter is for how long a node takes nothing of what waits for it until it is missed: many
-	// times what it takes the slowest network, and less than it takes until it would be given up.
-	missAfter = 2 * time.Second
+	// probeEvery is how often each other node is given something to take, where nothing waits for
+	// it anyway: a packet and its answer, next to what it writes into Redis as often.
+	probeEvery = 500 * time.Millisecond
+	// missAfter is for how long a node takes nothing of what waits for it until it is missed: more than
+	// protoactor's remote waits before it dials again (2 s), less than it takes until it would be given up.
+	missAfter = 2500 * time.Millisecond
 	// shunners is how many have to miss a node at least: of two each would miss the other.
 	shunners = 2
 )
@@ -71,6 +74,10 @@ func (c *cluster) lookAtOthers(now time.Time) {
 		k.began = now
 	}
 	k.looked = now
+	probe := now.Sub(k.probed) >= probeEvery
+	if probe {
+		k.probed = now
+	}
 	of := make(map[string]*neighbour, len(k.of))
 	var all []string
 	for _, m := range c.view.Load().Members {
@@ -82,12 +89,10 @@ func (c *cluster) lookAtOthers(now time.Time) {
 			n = &neighbour{}
 		}
 		of[m.ID] = n
-		if !n.look(now, min(c.peers.Overdue(m.ID, now), now.Sub(k.began))) {
-			continue
+		if n.look(now, min(c.peers.Overdue(m.ID, now), now.Sub(k.began))) {
+			all = append(all, m.ID)
 		}
-		all = append(all, m.ID)
-		if now.Sub(n.probed) >= probeEvery {
-			n.probed = now
+		if probe {
 			c.peers.Probe(m.ID, []byte{recordProbe})
 		}
 	}
