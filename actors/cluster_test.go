@@ -388,6 +388,7 @@ func TestASessionOfANodeThatDiesGoesOnElsewhere(t *testing.T) {
 	if got := logOf(bob, session); !slices.Equal(got, append(want, "c")) {
 		t.Errorf("the log has %v", got)
 	}
+	eventually(t, "it is given up", func() bool { state, _ := one.node.ClusterState(); return len(state.Members) == 2 })
 	three.cut.Store(false)
 	three.way.open()
 	select {
