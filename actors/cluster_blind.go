@@ -61,13 +61,18 @@ func (c *cluster) lookAtStore(now time.Time) {
 		return
 	}
 	c.blind.said = see
-	c.blind.saying.Store(true)
+	c.say(&c.blind.saying, "whether this one reaches the store", func(ctx context.Context) error { return c.Members.See(ctx, see) })
+}
+
+// say has all learn something of this node, one thing after the other: saying is so meanwhile.
+func (c *cluster) say(saying *atomic.Bool, what string, write func(ctx context.Context) error) {
+	saying.Store(true)
 	c.running.Go(func() {
-		defer c.blind.saying.Store(false)
-		ctx, cancel := context.WithTimeout(context.Background(), sayBlind)
+		defer saying.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), sayWithin)
 		defer cancel()
-		if err := c.Members.See(ctx, see); err != nil {
-			c.node.log.Warn("other nodes learn late whether this one reaches the store", "err", err)
+		if err := write(ctx); err != nil {
+			c.node.log.Warn("other nodes learn something of this one late", "what", what, "err", err)
 			return // it is in what is written next, if that is ever
 		}
 		c.nudge()
@@ -81,9 +86,9 @@ func (c *cluster) othersSee() bool {
 	})
 }
 
-// sayBlind bounds the saying. A Redis that does not answer either has the others give this
+// sayWithin bounds the saying. A Redis that does not answer either has the others give this
 // node up anyway.
-const sayBlind = 2 * time.Second
+const sayWithin = 2 * time.Second
 
 // yield ends what this node wants of the store when its sessions are with nodes that reach it.
 func (c *cluster) yield(p *places) {

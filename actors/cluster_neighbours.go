@@ -103,15 +103,5 @@ func (c *cluster) lookAtOthers(now time.Time) {
 		return
 	}
 	k.said = nodes
-	k.saying.Store(true)
-	c.running.Go(func() {
-		defer k.saying.Store(false)
-		ctx, cancel := context.WithTimeout(context.Background(), sayBlind)
-		defer cancel()
-		if err := c.Members.Miss(ctx, nodes); err != nil {
-			c.node.log.Warn("other nodes learn late whom this one does not reach", "err", err)
-			return // it is in what is written next, if that is ever
-		}
-		c.nudge()
-	})
+	c.say(&k.saying, "whom it does not reach", func(ctx context.Context) error { return c.Members.Miss(ctx, nodes) })
 }

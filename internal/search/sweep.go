@@ -14,7 +14,7 @@ import (
 type sweep struct {
 	after  protocol.SessionID   // it has looked at the sessions up to this one
 	looked bool                 // … and that was all
-	todo   []protocol.SessionID // of those, what is to be signed
+	found  []protocol.SessionID // of those, what is to be signed
 	atOnce int                  // of them in the next step
 	signed int
 	worked time.Duration // in all steps
@@ -39,16 +39,16 @@ func (c *Center) step(ctx context.Context, w *sweep, s *signer) (rest time.Durat
 		return turnEvery, nil
 	}
 	began := time.Now()
-	if len(w.todo) > 0 {
+	if len(w.found) > 0 {
 		err = w.sign(ctx, c.store, s)
 	} else {
-		w.todo, w.after, err = c.store.Unsigned(ctx, w.after, lookAtOnce)
+		w.found, w.after, err = c.store.Unsigned(ctx, w.after, lookAtOnce)
 		w.looked = w.after == ""
-		w.signed += len(w.todo)
+		w.signed += len(w.found)
 	}
 	took := time.Since(began)
 	w.worked += took
-	if err != nil || len(w.todo) > 0 || !w.looked {
+	if err != nil || len(w.found) > 0 || !w.looked {
 		return min(restFor*took, c.cfg.Sweep), err
 	}
 	rest = c.cfg.Sweep
@@ -64,12 +64,12 @@ func (c *Center) step(ctx context.Context, w *sweep, s *signer) (rest time.Durat
 // sign signs what is unsigned of the next sessions.
 func (w *sweep) sign(ctx context.Context, store Store, s *signer) error {
 	began := time.Now()
-	n := min(max(w.atOnce, 1), len(w.todo))
-	rest, err := store.Sign(ctx, w.todo[:n], true, s.sign)
+	n := min(max(w.atOnce, 1), len(w.found))
+	rest, err := store.Sign(ctx, w.found[:n], true, s.sign)
 	if err != nil {
 		return err
 	}
-	w.todo = w.todo[n-len(rest):] // which are the last of those
+	w.found = w.found[n-len(rest):] // which are the last of those
 	switch took := time.Since(began); {
 	case took < shortStep:
 		w.atOnce = min(2*n, lookAtOnce)
