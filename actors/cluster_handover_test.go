@@ -108,16 +108,23 @@ func TestASessionIsReadWhenTheNodeThatHadItHasLetGoOfIt(t *testing.T) {
 	leaving.Leaving = true
 	one.sees(2, a, leaving)
 	two.sees(2, a, leaving)
-	for i := range 3 {
-		ids = append(ids, bob.post(send(room, fmt.Sprint(i+2), "hello")))
+	j.goesOn(bob, room, ids, 2)
+}
+
+// goesOn has somebody send three more messages than ids, which are answered in their order
+// from seq on, by a session that was read once and of which nothing was refused.
+func (j *handing) goesOn(c *client, room protocol.SessionID, ids []string, seq int64) {
+	c.t.Helper()
+	for range 3 {
+		ids = append(ids, c.post(send(room, fmt.Sprint(len(ids)+1), "hello")))
 	}
 	for i, id := range ids {
-		if f := bob.answer(id); f.Errcode != 0 || f.GetMsgSendReply().GetSeq() != int64(i+2) {
-			t.Errorf("message %d is answered %v", i+1, f)
+		if f := c.answer(id); f.Errcode != 0 || f.GetMsgSendReply().GetSeq() != seq+int64(i) {
+			c.t.Errorf("message %d is answered %v", i+1, f)
 		}
 	}
 	if n, refused := j.loads.Load(), j.refused.Load(); n != 1 || refused != 0 {
-		t.Errorf("the session was read %d times, and %d appends were refused", n, refused)
+		c.t.Errorf("the session was read %d times, and %d appends were refused", n, refused)
 	}
 }
 
@@ -176,17 +183,7 @@ func TestANodeThatHasJustComeAsksThoseThatWereThere(t *testing.T) {
 	ids := []string{ann.post(send(room, "1", "hello"))}
 	<-j.commits
 	one.sees(2, a, b)
-	for i := range 3 {
-		ids = append(ids, ann.post(send(room, fmt.Sprint(i+2), "hello")))
-	}
-	for i, id := range ids {
-		if f := ann.answer(id); f.Errcode != 0 || f.GetMsgSendReply().GetSeq() != int64(i+1) {
-			t.Errorf("message %d is answered %v", i+1, f)
-		}
-	}
-	if n, refused := j.loads.Load(), j.refused.Load(); n != 1 || refused != 0 {
-		t.Errorf("the session was read %d times, and %d appends were refused", n, refused)
-	}
+	j.goesOn(ann, room, ids, 1)
 }
 
 func TestAMessageThatTwoNodesHaveOnTheWayIsStoredOnce(t *testing.T) {

@@ -1,7 +1,6 @@
 package actors_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,13 +11,11 @@ import (
 // slowCommit is a journal whose commits wait to be let go.
 type slowCommit struct {
 	actors.Journal
-	gate atomic.Pointer[chan struct{}]
+	gate
 }
 
 func (j *slowCommit) Commit(batch []*actors.Append) error {
-	if gate := j.gate.Load(); gate != nil {
-		<-*gate
-	}
+	j.wait()
 	return j.Journal.Commit(batch)
 }
 
@@ -35,14 +32,7 @@ func TestAMessageThatIsStoredAfterItsSenderGaveUpComesToTheSenderToo(t *testing.
 	room := sessionAt(t, ann, two, "bob")
 	ann.sends(room, "a", "in time")
 	bob.wait("the first", func(f *protocol.Frame) bool { return f.GetMsgPush().GetClientMsgId() == "a" })
-	gate := make(chan struct{})
-	j.gate.Store(&gate)
-	let := func() {
-		if j.gate.CompareAndSwap(&gate, nil) {
-			close(gate)
-		}
-	}
-	t.Cleanup(let)
+	let := j.hold(t)
 	ann.refused(send(room, "b", "late"), protocol.Code_INTERNAL)
 	let()
 	for _, c := range []*client{bob, ann} {

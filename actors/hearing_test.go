@@ -124,25 +124,7 @@ func TestAResumeAtADeafNodeIsOneOnlyWhereNothingIsMissing(t *testing.T) {
 // catches up with a loss does not come to its end.
 type heldHome struct {
 	actors.Journal
-	gate atomic.Pointer[chan struct{}]
-}
-
-func (j *heldHome) hold(t *testing.T) (let func()) {
-	gate := make(chan struct{})
-	j.gate.Store(&gate)
-	let = func() {
-		if j.gate.CompareAndSwap(&gate, nil) {
-			close(gate)
-		}
-	}
-	t.Cleanup(let)
-	return let
-}
-
-func (j *heldHome) wait() {
-	if gate := j.gate.Load(); gate != nil {
-		<-*gate
-	}
+	gate
 }
 
 func (j *heldHome) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {

@@ -3,7 +3,6 @@ package actors_test
 import (
 	"context"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"github.com/troupe-im/troupe/actors"
@@ -14,27 +13,12 @@ import (
 // uncounted is a journal whose rows answer, and whose counting of what is unread waits to be let go.
 type uncounted struct {
 	actors.Journal
-	gate    atomic.Pointer[chan struct{}]
-	waiting atomic.Int32
-}
-
-func (j *uncounted) hold(t *testing.T) (let func()) {
-	gate := make(chan struct{})
-	j.gate.Store(&gate)
-	let = func() {
-		if j.gate.CompareAndSwap(&gate, nil) {
-			close(gate)
-		}
-	}
-	t.Cleanup(let)
-	return let
+	gate
 }
 
 func (j *uncounted) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
-	if gate := j.gate.Load(); gate != nil && user == "bob" {
-		j.waiting.Add(1)
-		defer j.waiting.Add(-1)
-		<-*gate
+	if user == "bob" {
+		j.wait()
 	}
 	return j.Journal.HomeOf(ctx, user, session, device)
 }
