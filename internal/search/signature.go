@@ -14,9 +14,10 @@ const (
 // signer makes signatures; it keeps its room from one to the next.
 type signer struct {
 	folder
-	said  []uint64 // grams of one text
-	seen  []uint64 // different grams of all texts
-	table []uint64 // where they are by hash, 0: nobody; its length is a power of two
+	said  []uint64   // grams of one text
+	seen  []uint64   // different grams of all texts
+	table []uint64   // where they are by hash, 0: nobody; its length is a power of two
+	plain asciiGrams // which grams of texts that are nothing but ASCII are among them
 }
 
 // add notes a gram.
@@ -48,10 +49,14 @@ func (s *signer) put(h uint64) (first bool) {
 func (s *signer) sign(messages []Message) []byte {
 	s.seen = s.seen[:0]
 	clear(s.table)
+	s.plain = asciiGrams{}
 	newest := int64(0)
 	for _, m := range messages {
 		newest = max(newest, m.CreatedAt)
 		said(m.Content, func(_ field, text []byte) bool {
+			if s.addASCII(text) {
+				return true
+			}
 			s.fold(text, false)
 			s.said = appendGrams(s.said[:0], s.text)
 			for _, h := range s.said {
