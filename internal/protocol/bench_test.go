@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/troupe-im/troupe/internal/protocol"
@@ -14,6 +15,11 @@ const (
 
 // BenchmarkMsgSendJSON reads and writes one frame.
 func BenchmarkMsgSendJSON(b *testing.B) { benchJSON(b, benchSend) }
+
+// BenchmarkLongMsgSendJSON is of 128 characters of ASCII, as troupe load sends them.
+func BenchmarkLongMsgSendJSON(b *testing.B) {
+	benchJSON(b, strings.Replace(benchSend, "今晚", strings.Repeat("see you tonight ", 8), 1))
+}
 
 func BenchmarkMsgSendReplyJSON(b *testing.B) { benchJSON(b, benchReply) }
 

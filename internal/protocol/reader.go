@@ -191,8 +191,8 @@ func (r *reader) wrong(what string) {
 // the input or of the scratch buffer.
 func (r *reader) text() []byte {
 	start := r.pos + 1
-	ascii := true
-	for i := start; i < len(r.data); i++ {
+	n, ascii := cleanPrefix(r.data[start:])
+	for i := start + n; i < len(r.data); i++ {
 		switch c := r.data[i]; {
 		case c == '"':
 			r.pos = i + 1

@@ -23,7 +23,7 @@ func appendString(b []byte, s string) []byte {
 // for HTML's sake. What is not UTF-8, which no client can have sent, becomes U+FFFD.
 func appendEscaped(b []byte, s string) []byte {
 	done := 0
-	for i := 0; i < len(s); {
+	for i := plainPrefix(s); i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if c >= ' ' && c != '"' && c != '\\' {
