@@ -67,10 +67,6 @@ func userHash(user protocol.UserID) [8]byte {
 
 // entryRow appends the row of e to rows. scratch may be nil and comes back for the next call.
 func entryRow(rows []byte, e *protocol.Entry, hash [8]byte, scratch []byte) (with, again []byte, err error) {
-	scratch, err = proto.MarshalOptions{}.MarshalAppend(scratch[:0], e)
-	if err != nil {
-		return rows, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, err)
-	}
 	var flags byte
 	if e.Kind == protocol.Kind_MESSAGE {
 		flags |= flagMessage
@@ -94,19 +90,34 @@ func entryRow(rows []byte, e *protocol.Entry, hash [8]byte, scratch []byte) (wit
 	sender := userHash(e.Sender)
 	with = append(with, sender[:]...)
 	with = append(with, hash[:]...)
+	if with, ok := appendText(with, e); ok {
+		return with, scratch, nil
+	}
+	if with, scratch, err = appendProto(with, e, scratch); err != nil {
+		return rows, scratch, err
+	}
+	return with, scratch, nil
+}
+
+// appendProto appends the protobuf of e without what its key says.
+func appendProto(to []byte, e *protocol.Entry, scratch []byte) (with, again []byte, err error) {
+	scratch, err = proto.MarshalOptions{}.MarshalAppend(scratch[:0], e)
+	if err != nil {
+		return to, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, err)
+	}
 	for b := scratch; len(b) > 0; {
 		number, _, n := protowire.ConsumeField(b)
 		if n < 0 {
-			return rows, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, protowire.ParseError(n))
+			return to, scratch, fmt.Errorf("pebblestore: entry %s %d: %w", e.Session, e.Seq, protowire.ParseError(n))
 		}
 		switch number {
 		case 1, 2, 3: // session, seq, messagerecv_id
 		default:
-			with = append(with, b[:n]...)
+			to = append(to, b[:n]...)
 		}
 		b = b[n:]
 	}
-	return with, scratch, nil
+	return to, scratch, nil
 }
 
 // parseEntry makes the entry of a key and its row.
