@@ -1,6 +1,9 @@
 package actors
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // window knows the messages that were sent in a session by their SentKey: the
 // newest exactly, the older ones by a filter that may say "perhaps" of one that
@@ -85,36 +88,37 @@ func (f *filter) add(key [16]byte) {
 	}
 	l := &f.layers[len(f.layers)-1]
 	l.room--
-	each(key, len(l.bits), func(word int, bit uint64) bool {
-		l.bits[word] |= bit
-		return true
-	})
+	at, step := start(key)
+	for range probes {
+		*l.of(at) |= 1 << (at % 64)
+		at += step
+	}
 }
 
 func (f *filter) mayHold(key [16]byte) bool {
 	for i := range f.layers {
-		bits := f.layers[i].bits
-		if each(key, len(bits), func(word int, bit uint64) bool { return bits[word]&bit != 0 }) {
+		if f.layers[i].mayHold(key) {
 			return true
 		}
 	}
 	return false
 }
 
-// each calls f for the key's probes while it says true, and says whether it always did.
-func each(key [16]byte, words int, f func(word int, bit uint64) bool) bool {
-	var h1, h2 uint64
-	for i := range 8 {
-		h1 = h1<<8 | uint64(key[i])
-		h2 = h2<<8 | uint64(key[8+i])
-	}
-	n := uint64(words) * 64
+func (l *layer) mayHold(key [16]byte) bool {
+	at, step := start(key)
 	for range probes {
-		at := h1 % n
-		if !f(int(at/64), 1<<(at%64)) {
+		if *l.of(at)>>(at%64)&1 == 0 {
 			return false
 		}
-		h1 += h2 | 1
+		at += step
 	}
 	return true
+}
+
+// of is the word with a probe's bit. A layer has a power of two of them.
+func (l *layer) of(at uint64) *uint64 { return &l.bits[at/64&uint64(len(l.bits)-1)] }
+
+// start is a key's first probe, and how far it is from each to the next.
+func start(key [16]byte) (at, step uint64) {
+	return binary.BigEndian.Uint64(key[:8]), binary.BigEndian.Uint64(key[8:]) | 1
 }

@@ -3,7 +3,6 @@ package actors
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/troupe-im/troupe/internal/protocol"
 )
@@ -49,7 +48,7 @@ func (s *Session) append(p *pending) {
 // next makes e the next entry of the log.
 func (s *Session) next(e *protocol.Entry) *protocol.Entry {
 	s.given++
-	s.last = max(s.last, time.Now().UnixMilli())
+	s.last = max(s.last, s.now.UnixMilli())
 	e.Session, e.Seq, e.CreatedAt = s.id, s.given, s.last
 	e.MessagerecvId = protocol.MessageID(s.id, e.Seq)
 	return e

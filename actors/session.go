@@ -18,6 +18,7 @@ type Session struct {
 	ref  *ref
 	pid  *actor.PID
 	id   protocol.SessionID
+	now  time.Time // when what it does now came
 
 	subject string // that its events are published on
 
@@ -72,6 +73,7 @@ const (
 )
 
 func (s *Session) Receive(c actor.Context) {
+	s.now = time.Now()
 	switch m := c.Message().(type) {
 	case *request:
 		s.request(m)
@@ -201,7 +203,7 @@ func (s *Session) request(r *request) {
 
 // ready says whether m can be served now. Otherwise it is kept, or sent on.
 func (s *Session) ready(m any) bool {
-	now := time.Now().UnixMilli()
+	now := s.now.UnixMilli()
 	if now-s.ref.active.Load() > 1000 {
 		s.ref.active.Store(now)
 	}

@@ -233,7 +233,7 @@ func untyped(all []*request) (some []any) {
 // maySend says whether the sender of r may write m as things stand.
 func (s *Session) maySend(r *request, m *protocol.MsgSend) error {
 	if r.notice == nil {
-		if err := mayWrite(s.info, s.members[r.who.User], time.Now()); err != nil {
+		if err := mayWrite(s.info, s.members[r.who.User], s.now); err != nil {
 			return err
 		}
 	}
