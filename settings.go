@@ -102,7 +102,7 @@ func settings(c *Config) []setting {
 		kinds("review-kinds", "image,video", "`KINDS` of files that it looks at: image, voice, video, package, document", &f.Reviews.Kinds),
 		duration("review-within", "10s", "it has to answer within this `TIME`", &f.Reviews.Within),
 		text("review-when-down", filectr.Hold, "while it cannot say, files `hold` (wait, and it is asked again) or allow", &f.Reviews.WhenDown, filectr.Hold, filectr.Allow),
-		text("clamd", "", "`ADDRESS` of clamd (HOST:PORT, or the path of its socket), which looks at every file before anybody can read it", &f.Clamd),
+		text("clamd", "", "`ADDRESS` of clamd (HOST:PORT, or the path of its socket), which looks at every file before anybody can read it: see docs/files.md, Malware, for its own settings", &f.Clamd),
 		text("ffmpeg", "auto", "auto: FFmpeg is asked about video and voice where it is installed; or `off`", &f.FFmpeg, "auto", "off"),
 		text("s3-endpoint", "", "`ENDPOINT` of the S3 store that keeps files' contents, like https://s3.example.com; none: they are in the data directory", &f.S3.Endpoint),
 		text("s3-bucket", "", "`BUCKET` in it, which has to be there", &f.S3.Bucket),

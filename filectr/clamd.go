@@ -18,15 +18,27 @@ import (
 // clamdWithin is how long clamd may take for a file.
 const clamdWithin = 2 * time.Minute
 
+// errNotWhole says that clamd did not look at all of a file: it, or what is packed in it,
+// is over one of clamd's own bounds.
+var errNotWhole = errors.New("clamd does not look at all of it")
+
+// overBound begins what clamd names where it is told to by AlertExceedsMax, instead of
+// saying that it found nothing in what it did not look at.
+const overBound = "Heuristics.Limits.Exceeded"
+
 // scan has clamd look at a file, before anybody can read it, by its command INSTREAM
 // (clamd(8)): chunks with their lengths, an empty one at the end, and one line as the
-// answer. UNSUPPORTED: it found something; BUSY: it could not be asked.
+// answer. UNSUPPORTED: it found something; TOO_LARGE: it did not look at all of it, and
+// never will; BUSY: it could not be asked.
 func (c *Center) scan(ctx context.Context, path string) error {
 	if c.cfg.Clamd == "" {
 		return nil
 	}
 	found, err := clamd(ctx, c.cfg.Clamd, path)
 	switch {
+	case errors.Is(err, errNotWhole):
+		c.log.Warn("clamd does not look at a file as large as this, so it is not taken: see docs/files.md, Malware", "clamd", c.cfg.Clamd, "err", err)
+		return protocol.TooLarge("the file, or what is packed in it, is larger than what can be checked here")
 	case err != nil:
 		c.log.Error("clamd could not be asked, so no file is taken", "clamd", c.cfg.Clamd, "err", err)
 		return protocol.Errorf(protocol.Code_BUSY, "files cannot be checked now")
@@ -37,7 +49,7 @@ func (c *Center) scan(ctx context.Context, path string) error {
 	return nil
 }
 
-// clamd gives the name of what was found in a file, "" for nothing.
+// clamd gives the name of what was found in a file, "" for nothing. errNotWhole.
 func clamd(ctx context.Context, address, path string) (found string, err error) {
 	network := "tcp"
 	if strings.HasPrefix(address, "/") {
@@ -63,7 +75,11 @@ func clamd(ctx context.Context, address, path string) (found string, err error) 
 		return "", errors.Join(sent, err)
 	}
 	line = strings.TrimSuffix(strings.TrimPrefix(line, "stream: "), "\x00")
-	if name, ok := strings.CutSuffix(line, " FOUND"); ok {
+	name, ok := strings.CutSuffix(line, " FOUND")
+	if strings.HasPrefix(name, overBound) || strings.HasPrefix(line, "INSTREAM size limit exceeded") {
+		return "", fmt.Errorf("%w: %.200q", errNotWhole, line)
+	}
+	if ok {
 		return name, nil
 	}
 	if line != "OK" || sent != nil {

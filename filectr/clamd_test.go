@@ -10,8 +10,8 @@ import (
 	"github.com/troupe-im/troupe/filectr"
 )
 
-// fakeClamd speaks clamd's INSTREAM and finds the word virus. It stands for clamd,
-// whose signatures are not to be had where tests run.
+// fakeClamd speaks clamd's INSTREAM and finds the word virus. It stands for clamd
+// where that is not installed; clamd_real_test.go asks the real one.
 func fakeClamd(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,7 +74,7 @@ func TestWhatClamdFindsSomethingInIsNotKept(t *testing.T) {
 	if r := s.part("ann", path, 0, bad); r.status != 422 {
 		t.Errorf("in parts: %d %s", r.status, r.body)
 	}
-	if r := s.post("ann", "a.txt", bytes.Repeat([]byte("large"), 200_000)); r.status != 503 || r.code() != "BUSY" {
+	if r := s.post("ann", "a.txt", bytes.Repeat([]byte("large"), 200_000)); r.status != 413 || r.code() != "TOO_LARGE" {
 		t.Errorf("what clamd does not take: %d %s", r.status, r.body)
 	}
 	s.used("ann", clean.Size)
