@@ -53,8 +53,9 @@ func fit(in []byte) (r Fitted, out []byte, err error) {
 	if err != nil {
 		return r, nil, errCut
 	}
-	if b := m.Bounds(); (head{width: b.Dx(), height: b.Dy()}).check() != nil {
-		return r, nil, ErrTooLarge
+	b := m.Bounds()
+	if err := (head{width: b.Dx(), height: b.Dy()}).check(); err != nil {
+		return r, nil, err
 	}
 	small := shrink(m, Fits)
 	if h.frames == 1 && h.orientation != 1 {

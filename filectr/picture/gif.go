@@ -39,7 +39,7 @@ func cleanGIF(in []byte) (h head, out []byte, err error) {
 		case 0x2c:
 			h.frames++
 			if h.frames > MaxFrames {
-				return h, nil, ErrTooLarge
+				return h, nil, errFrames
 			}
 			if at+11 > len(in) {
 				return h, nil, errCut

@@ -33,6 +33,12 @@ const (
 // ErrTooLarge says that a picture is over a bound; others that it is none.
 var ErrTooLarge = fmt.Errorf("the picture is %w", child.ErrTooLarge)
 
+// Said where nobody counts on.
+var (
+	errSides  = fmt.Errorf("%w: it has more than %d pixels a side", ErrTooLarge, MaxSide)
+	errFrames = fmt.Errorf("%w: it has more than %d frames", ErrTooLarge, MaxFrames)
+)
+
 // head is what is known of a picture before it is decoded.
 type head struct {
 	width, height int

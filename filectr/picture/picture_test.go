@@ -14,6 +14,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/troupe-im/troupe/filectr/child"
@@ -279,17 +281,23 @@ func giant(w, h uint32) []byte {
 
 func TestWhatIsOverABoundIsRefusedBeforeItIsDecoded(t *testing.T) {
 	many := gifOf(t, 201)
-	for says, in := range map[string][]byte{
-		"64k × 64k":    giant(65536, 65536),
-		"too wide":     giant(12_001, 1),
-		"too many":     giant(8000, 5001),
-		"2³² wide":     giant(1<<32-1, 1),
-		"201 frames":   many,
-		"wide frames":  webpOf("VP8X", "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff", "VP8L", pixel),
-		"many, of png": pngOf(t, quarters(8, 8), chunk("acTL", []byte{0, 1, 0x86, 0xa0, 0, 0, 0, 0})),
+	plain := pngOf(t, quarters(8, 8))
+	control := chunk("fcTL", make([]byte, 26))
+	for says, c := range map[string]struct {
+		in   []byte
+		over string // the bound that people are told
+	}{
+		"64k × 64k":    {giant(65536, 65536), "12000 a side"},
+		"too wide":     {giant(12_001, 1), "12000 a side"},
+		"too many":     {giant(8000, 5001), "40000000 in all"},
+		"2³² wide":     {giant(1<<32-1, 1), "12000 pixels a side"},
+		"201 frames":   {many, "200 frames"},
+		"wide frames":  {webpOf("VP8X", "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff", "VP8L", pixel), "12000 a side"},
+		"many, of png": {pngOf(t, quarters(8, 8), chunk("acTL", []byte{0, 1, 0x86, 0xa0, 0, 0, 0, 0})), "100000 frames, and 200"},
+		"not said":     {slices.Insert(plain, bytes.Index(plain, []byte("IDAT"))-4, bytes.Repeat(control, 201)...), "200 frames"},
 	} {
-		if _, _, err := render(in); !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%s: %v, want ErrTooLarge", says, err)
+		if _, _, err := render(c.in); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), c.over) {
+			t.Errorf("%s: %v, want ErrTooLarge and %q", says, err, c.over)
 		}
 	}
 }

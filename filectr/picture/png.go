@@ -34,7 +34,7 @@ func cleanPNG(in []byte) (h head, out []byte, err error) {
 		case name == "IHDR" && len(body) >= 8 && at == 8:
 			w, y := binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])
 			if w > 1<<30 || y > 1<<30 {
-				return h, nil, ErrTooLarge
+				return h, nil, errSides
 			}
 			h.width, h.height = int(w), int(y)
 		case at == 8:
@@ -46,7 +46,7 @@ func cleanPNG(in []byte) (h head, out []byte, err error) {
 				h.frames = moving
 			}
 			if moving > MaxFrames {
-				return h, nil, ErrTooLarge
+				return h, nil, errFrames
 			}
 		case name == "eXIf":
 			h.orientation = orientation(body)

@@ -65,7 +65,7 @@ func cleanWebP(in []byte) (h head, out []byte, err error) {
 		case "ANMF":
 			h.frames++
 			if h.frames > MaxFrames {
-				return ErrTooLarge
+				return errFrames
 			}
 		case "EXIF":
 			h.orientation = orientation(exif(body))
