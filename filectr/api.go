@@ -174,6 +174,7 @@ func (c *Center) post(ctx context.Context, in *uploadInput) (*fileAnswer, error)
 		return nil, protocol.Denied("files are users': a server key says for whom it uploads")
 	}
 	f, err := c.takeForm(ctx, who, in.request, in.deadline)
+	in.answer()
 	if err != nil {
 		return nil, err
 	}

@@ -5,14 +5,21 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/troupe-im/troupe/filectr"
 )
 
 // fakeClamd speaks clamd's INSTREAM and finds the word virus. It stands for clamd
 // where that is not installed; clamd_real_test.go asks the real one.
-func fakeClamd(t *testing.T) string {
+func fakeClamd(t *testing.T) string { return fakeClamdThat(t, func() {}) }
+
+// fakeClamdThat does something before it answers.
+func fakeClamdThat(t *testing.T, does func()) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,6 +60,7 @@ func fakeClamd(t *testing.T) string {
 				if bytes.Contains(all, []byte("virus")) {
 					says = "stream: Test.Virus FOUND\x00"
 				}
+				does()
 				io.WriteString(conn, says)
 			}()
 		}
@@ -89,4 +97,24 @@ func TestWithoutItsClamdNoFileIsTaken(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	s.used("ann", 0)
+}
+
+func TestAnAnswerComesHoweverLongAFileWasLookedAt(t *testing.T) {
+	var asked atomic.Pointer[http.ResponseController]
+	late := func() { asked.Load().SetWriteDeadline(time.Unix(1, 0)) } // as if all time had passed meanwhile
+	s := newStage(t, func(c *filectr.Config) { c.Clamd = fakeClamdThat(t, late) })
+	behind := s.http.Config.Handler
+	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(http.NewResponseController(w))
+		behind.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.http.Close)
+	s.upload("ann", "a.txt", []byte("clean"))
+	if r := s.post("ann", "a.txt", []byte("virus")); r.status != 422 {
+		t.Errorf("what is refused: %d %s", r.status, r.body)
+	}
+	path := s.begin("ann", "a.txt", 5)
+	if r := s.part("ann", path, 0, []byte("parts")); r.status != 204 {
+		t.Errorf("in parts: %d %s", r.status, r.body)
+	}
 }

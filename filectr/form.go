@@ -30,7 +30,8 @@ type uploadInput struct {
 	ContentDigest string `header:"Content-Digest" doc:"sha-256=:BASE64: of the body or of the file (RFC 9530); may stand in the part's header too"`
 
 	request  *http.Request
-	deadline func(time.Time)
+	deadline func(time.Time) // for the body
+	answer   func()          // is called when the answer is known
 }
 
 // Resolve fills huma.Resolver.
@@ -38,12 +39,14 @@ func (in *uploadInput) Resolve(ctx huma.Context) []error {
 	r, w := humachi.Unwrap(ctx)
 	control := http.NewResponseController(w)
 	in.request = r
-	in.deadline = func(t time.Time) {
-		control.SetReadDeadline(t)
-		control.SetWriteDeadline(t.Add(time.Minute)) // for the answer, after a picture was looked at
-	}
+	control.SetWriteDeadline(time.Time{}) // what has come is looked at for as long as it takes, also behind others
+	in.deadline = func(t time.Time) { control.SetReadDeadline(t) }
+	in.answer = func() { control.SetWriteDeadline(time.Now().Add(answerWithin)) }
 	return nil
 }
+
+// answerWithin is how long an upload's answer may take from when it is known.
+const answerWithin = time.Minute
 
 // paced reads a request's body. Each read gets a new deadline, so that what is long
 // may take long, and what stands still or drips does not.

@@ -93,14 +93,19 @@ type call struct {
 	check   *checksum
 	expires time.Time
 	err     *protocol.Error // what a parts said, for the answer
+	control *http.ResponseController
 }
+
+// patient lets what is complete be looked at for as long as it takes; the answer has its
+// own time.
+func (k *call) patient() { k.control.SetWriteDeadline(time.Time{}) }
 
 type callKey struct{}
 
 // tus has tusd answer one request.
 func (c *Center) tus(hc huma.Context, who *protocol.Identity, id string, serve http.Handler) {
 	r, w := humachi.Unwrap(hc)
-	k := &call{who: who}
+	k := &call{who: who, control: http.NewResponseController(w)}
 	a := &tusAnswer{ResponseWriter: w, hc: hc, call: k, method: r.Method}
 	if text := r.Header.Get("Upload-Checksum"); text != "" {
 		if k.check = checksumOf(text); k.check == nil {
@@ -137,6 +142,7 @@ func (a *tusAnswer) WriteHeader(status int) {
 		return
 	}
 	a.status = status
+	a.call.control.SetWriteDeadline(time.Now().Add(answerWithin))
 	h := a.Header()
 	h.Set("Cache-Control", "no-store")
 	if a.method == http.MethodOptions {
@@ -280,6 +286,7 @@ func (p *parts) GetUpload(ctx context.Context, id string) (tus.Upload, error) {
 		k.expires = p.c.expires(u)
 	}
 	if !u.done && u.offset == u.Size && u.Size > 0 {
+		k.patient()
 		if err := p.c.finish(context.WithoutCancel(ctx), u); err != nil {
 			return nil, p.fail(ctx, err)
 		}
@@ -344,6 +351,7 @@ func (i *inParts) GetReader(ctx context.Context) (io.ReadCloser, error) {
 }
 
 func (i *inParts) FinishUpload(ctx context.Context) error {
+	callOf(ctx).patient()
 	if err := i.p.c.finish(context.WithoutCancel(ctx), i.u); err != nil {
 		return i.p.fail(ctx, err)
 	}
