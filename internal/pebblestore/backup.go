@@ -58,7 +58,7 @@ func (s *Store) Backup(dir string, contents func(each func(func(filectr.Sum) err
 	if err != nil {
 		return err
 	}
-	found, err := verify(fs, dir, lock, mark{counter: least})
+	found, err := verify(fs, dir, lock, mark{counter: least}, &logEnds{})
 	if err = errors.Join(err, lock.Close()); err != nil {
 		return err
 	}
@@ -93,6 +93,9 @@ func (s *Store) checkpoint(dir string) (counter int64, at *pebble.Snapshot, err 
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := s.broken(); err != nil {
+		return 0, nil, err
+	}
+	if err := s.writeLate(); err != nil {
 		return 0, nil, err
 	}
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -44,16 +45,36 @@ func (s *Store) Commit(batch []*actors.Append) error {
 			return err
 		}
 	}
-	for k, h := range c.heads {
-		c.write(k.head(), h.row())
-	}
+	rows := c.writeHeads()
 	s.hidden.hide(c.before, c.was)
-	if err := t.commit(func() { s.heads.putAll(c.heads) }); err != nil {
+	if err := t.commit(func() { s.heads.putAll(c.heads); s.late.put(c.heads, rows) }); err != nil {
 		return err
 	}
 	s.hidden.show(c.heads, c.was)
 	c.tellFull()
 	return nil
+}
+
+// writeHeads writes the rows of those heads that may not be late, and gives them: they are to be taken off those
+// that are.
+func (c *committer) writeHeads() (rows map[sessionKey]head) {
+	if c.s.late.len()+len(c.heads) > mostLate {
+		rows = c.s.late.all()
+		maps.Copy(rows, c.heads)
+	} else {
+		for k, h := range c.heads {
+			if !mayBeLate(c.before[k], h) {
+				if rows == nil {
+					rows = map[sessionKey]head{}
+				}
+				rows[k] = h
+			}
+		}
+	}
+	for k, h := range rows {
+		c.write(k.head(), h.row())
+	}
+	return rows
 }
 
 // refusal is why one Append is not written; other errors end the whole commit.

@@ -36,7 +36,8 @@ func OpenExport(dir string, opts Options) (*Export, error) {
 		return nil, fmt.Errorf("pebblestore: %s is in use by another process (or cannot be locked): %w", dir, err)
 	}
 	s.lock = lock
-	at, fresh, err := s.found(lock)
+	ends := &logEnds{}
+	at, fresh, err := s.found(lock, ends)
 	if err == nil && fresh {
 		err = fmt.Errorf("pebblestore: there is no store in %s", dir)
 	}
@@ -50,7 +51,7 @@ func OpenExport(dir string, opts Options) (*Export, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	if err := x.read(at); err != nil {
+	if err := errors.Join(x.read(at), s.findLate(ends)); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}
 	return x, nil

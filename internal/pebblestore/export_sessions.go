@@ -15,6 +15,7 @@ func (x *Export) session(key, value []byte) (migrate.Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	h = x.s.lateOr(k, h)
 	info, found, err := x.s.get(k.info())
 	if err == nil && (!found || len(info) == 0) {
 		err = errors.New("its session has no info")

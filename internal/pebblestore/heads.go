@@ -46,6 +46,9 @@ func (s *Store) head(k sessionKey) (h head, found bool, err error) {
 	if h, ok := s.heads.get(k); ok {
 		return h, true, nil
 	}
+	if h, ok := s.late.get(k); ok {
+		return h, true, nil
+	}
 	key := k.head()
 	row, found, err := s.get(key)
 	if err != nil || !found {

@@ -79,6 +79,7 @@ type Store struct {
 	mark   marker
 	space  space
 	heads  headCache
+	late   lateHeads
 	hidden hidden
 	full   atomic.Pointer[func(protocol.SessionID)] // of Watch
 	failed atomic.Pointer[error]
@@ -108,11 +109,15 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pebblestore: %s is in use by another process (or cannot be locked): %w", dir, err)
 	}
-	if err := s.open(lock); err != nil {
+	ends := &logEnds{}
+	if err := s.open(lock, ends); err != nil {
 		return nil, errors.Join(err, s.mark.close(), lock.Close())
 	}
 	s.lock = lock
 	if err := s.readMeta(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.findLate(ends); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.restored(); err != nil {
@@ -135,8 +140,8 @@ func LockDirectory(dir string) (io.Closer, error) {
 }
 
 // open verifies what is there, then opens it with Pebble.
-func (s *Store) open(lock *pebble.Lock) error {
-	if err := s.check(lock); err != nil {
+func (s *Store) open(lock *pebble.Lock, ends *logEnds) error {
+	if err := s.check(lock, ends); err != nil {
 		return err
 	}
 	o := pebbleOptions(watchedFS{s.opts.FS, s.mark.manifestSynced, &s.purging}, lock)
@@ -161,12 +166,12 @@ func (s *Store) open(lock *pebble.Lock) error {
 }
 
 // check verifies the directory and makes its mark what verify found.
-func (s *Store) check(lock *pebble.Lock) error {
+func (s *Store) check(lock *pebble.Lock, ends *logEnds) error {
 	fs := s.opts.FS
 	if err := fs.RemoveAll(fs.PathJoin(s.dir, backupDraft)); err != nil {
 		return fmt.Errorf("pebblestore: %w", err)
 	}
-	at, _, err := s.found(lock)
+	at, _, err := s.found(lock, ends)
 	if err != nil {
 		return err
 	}
@@ -177,9 +182,9 @@ func (s *Store) check(lock *pebble.Lock) error {
 	return nil
 }
 
-// found verifies the directory, and gives the mark that it deserves. Nothing is changed. fresh: nothing was
-// ever written, at most Pebble was about to make its files.
-func (s *Store) found(lock *pebble.Lock) (at mark, fresh bool, err error) {
+// found verifies the directory, and gives the mark that it deserves and, in ends, whose heads may be late. Nothing
+// is changed. fresh: nothing was ever written, at most Pebble was about to make its files.
+func (s *Store) found(lock *pebble.Lock, ends *logEnds) (at mark, fresh bool, err error) {
 	fs := s.opts.FS
 	names, err := fs.List(s.dir)
 	if err != nil {
@@ -201,7 +206,7 @@ func (s *Store) found(lock *pebble.Lock) (at mark, fresh bool, err error) {
 	if unmarked {
 		s.opts.Log.Warn("the store's mark is empty: it is taken as it stands", "file", fs.PathJoin(s.dir, markName))
 	}
-	at, err = verify(fs, s.dir, lock, at)
+	at, err = verify(fs, s.dir, lock, at, ends)
 	return at, fresh, err
 }
 
@@ -238,9 +243,10 @@ var errClosed = errors.New("pebblestore: the store is closed")
 // Close ends writing, then the store. Nobody may read any more.
 func (s *Store) Close() error {
 	s.writing.Lock()
+	err := s.writeLate()
 	s.failed.CompareAndSwap(nil, &errClosed)
 	s.writing.Unlock()
-	return errors.Join(s.db.Close(), s.mark.close(), s.lock.Close())
+	return errors.Join(err, s.db.Close(), s.mark.close(), s.lock.Close())
 }
 
 // broken is the error that ended this store's writing, nil while it can write.

@@ -21,12 +21,12 @@ import (
 // damaged. In this order, as each leans on the one before:
 //   - the MANIFEST is whole as far as the mark says;
 //   - every block of every table has its checksum, and in the tables' state, which
-//     is that of one moment, every log runs from 1 to its head;
+//     is that of one moment, every log runs from 1 to its head or beyond: see lateHeads;
 //   - the write-ahead logs continue that state change by change, without a hole, up to
 //     the mark at least. What is torn behind it was acknowledged to nobody.
 //
-// lock is held on dir, by Pebble's means.
-func verify(fs vfs.FS, dir string, lock *pebble.Lock, at mark) (mark, error) {
+// What may be beyond heads is noted in ends. lock is held on dir, by Pebble's means.
+func verify(fs vfs.FS, dir string, lock *pebble.Lock, at mark, ends *logEnds) (mark, error) {
 	found, err := verifyManifest(fs, dir, at)
 	if err != nil {
 		return found, err
@@ -43,7 +43,7 @@ func verify(fs vfs.FS, dir string, lock *pebble.Lock, at mark) (mark, error) {
 		return found, blame(fs, dir, err)
 	}
 	if err = verifyTables(fs, dir, db); err == nil {
-		err = verifySessions(db)
+		err = verifySessions(db, ends)
 	}
 	var counter int64
 	if err == nil {
@@ -53,7 +53,7 @@ func verify(fs vfs.FS, dir string, lock *pebble.Lock, at mark) (mark, error) {
 	if err = errors.Join(err, db.Close()); err != nil {
 		return found, blame(fs, dir, err)
 	}
-	found.counter, err = verifyLogs(fs, dir, counter, at.counter)
+	found.counter, err = verifyLogs(fs, dir, counter, at.counter, ends)
 	return found, err
 }
 
@@ -129,7 +129,7 @@ func verifyOptions(fs vfs.FS, dir string) error {
 
 // verifyLogs reads the write-ahead logs and gives the number of the newest
 // change. counter is the tables', least the number that must be there.
-func verifyLogs(fs vfs.FS, dir string, counter, least int64) (int64, error) {
+func verifyLogs(fs vfs.FS, dir string, counter, least int64, ends *logEnds) (int64, error) {
 	logs, err := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
 	if err != nil {
 		return counter, fmt.Errorf("pebblestore: %s: %w", dir, err)
@@ -143,7 +143,7 @@ func verifyLogs(fs vfs.FS, dir string, counter, least int64) (int64, error) {
 			rec, offset, err := r.NextRecord()
 			var n int64
 			if err == nil {
-				n, err = changeNumber(rec)
+				n, err = changeNumber(rec, ends)
 			}
 			torn := errors.Is(err, record.ErrUnexpectedEOF)
 			if torn && i < len(logs)-1 && counter > tables {
@@ -176,8 +176,8 @@ func verifyLogs(fs vfs.FS, dir string, counter, least int64) (int64, error) {
 	return counter, nil
 }
 
-// changeNumber reads the number that every change of ours begins with.
-func changeNumber(rec io.Reader) (int64, error) {
+// changeNumber reads the number that every change of ours begins with, and notes in ends what entries it writes.
+func changeNumber(rec io.Reader, ends *logEnds) (int64, error) {
 	b, err := io.ReadAll(rec)
 	if err != nil {
 		return 0, err
@@ -187,6 +187,7 @@ func changeNumber(rec io.Reader) (int64, error) {
 	if err != nil || !ok || !bytes.Equal(key, keyCounter) || len(value) != 8 {
 		return 0, errors.Join(errors.New("a change without its number"), err)
 	}
+	ends.addChange(r)
 	return int64(binary.BigEndian.Uint64(value)), nil
 }
 

@@ -22,7 +22,10 @@ func (s *Store) now() view { return view{s, s.db} }
 
 // at calls f with the rows as they are at one moment, in the middle of no commit.
 func (s *Store) at(f func(v view) error) error {
-	snapshot := s.db.NewSnapshot()
+	snapshot, err := s.snapshot()
+	if err != nil {
+		return err
+	}
 	return errors.Join(f(view{s, snapshot}), snapshot.Close())
 }
 
@@ -58,6 +61,9 @@ func (v view) head(k sessionKey) (h head, found bool, err error) {
 // synced gives a session's head, and what of the session is hidden from readers.
 func (v view) synced(k sessionKey) (h head, x hiddenHead, found bool, err error) {
 	found, err = v.row(k.head(), func(b []byte) (err error) { h, err = parseHead(b); return err })
+	if v.r == v.s.db {
+		h = v.s.lateOr(k, h)
+	}
 	h, x = v.s.hidden.head(k, h)
 	return h, x, found, err
 }

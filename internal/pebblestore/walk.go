@@ -83,8 +83,8 @@ func verifyTable(fs vfs.FS, path string) (err error) {
 }
 
 // verifySessions walks the keys of all entries: every session's run from 1
-// to what its head says.
-func verifySessions(db *pebble.DB) error {
+// to what its head says. Those that run beyond are noted in ends.
+func verifySessions(db *pebble.DB, ends *logEnds) error {
 	const parts = 16 // of s_ sessions, and as many of p_ sessions: their ids are spread evenly
 	return each(2*parts, func(i int) error {
 		bound := func(table byte, part int) []byte {
@@ -96,12 +96,12 @@ func verifySessions(db *pebble.DB) error {
 		bit, part := byte(i/parts), i%parts
 		return verifySessionsOf(db,
 			bound(tableHead|bit, part), bound(tableHead|bit, part+1),
-			bound(tableEntry|bit, part), bound(tableEntry|bit, part+1))
+			bound(tableEntry|bit, part), bound(tableEntry|bit, part+1), ends)
 	})
 }
 
 // verifySessionsOf walks heads and entries between keys, side by side.
-func verifySessionsOf(db *pebble.DB, head, headEnd, entry, entryEnd []byte) (err error) {
+func verifySessionsOf(db *pebble.DB, head, headEnd, entry, entryEnd []byte, ends *logEnds) (err error) {
 	heads, err := db.NewIter(&pebble.IterOptions{LowerBound: head, UpperBound: headEnd})
 	if err != nil {
 		return err
@@ -129,7 +129,10 @@ func verifySessionsOf(db *pebble.DB, head, headEnd, entry, entryEnd []byte) (err
 			}
 			more = entries.Next()
 		}
-		if seq != h.last {
+		if seq > h.last {
+			ends.add(sessionOf(heads.Key()), seq)
+		}
+		if seq < h.last {
 			return fmt.Errorf("session %s: its log ends at %d, its head says %d", sessionOf(heads.Key()), seq, h.last)
 		}
 	}
