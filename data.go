@@ -63,7 +63,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 	if c.Files.S3.Endpoint != "" {
 		d.bucket = c.Files.S3.Bucket
 	}
-	if d.blobs, err = openBlobs(&c.Files); err == nil {
+	if d.blobs, err = openBlobs(&c.Files, log); err == nil {
 		files := c.Files
 		if c.shared() {
 			files.Node, err = nodeName(c.Data)
@@ -146,11 +146,11 @@ func nodeName(dir string) (string, error) {
 }
 
 // openBlobs opens what keeps files' contents: a bucket where one is set, else a directory.
-func openBlobs(c *filectr.Config) (filectr.Blobs, error) {
+func openBlobs(c *filectr.Config, log *slog.Logger) (filectr.Blobs, error) {
 	if c.S3.Endpoint != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		return filectr.NewBucket(ctx, c.S3)
+		return filectr.NewBucket(ctx, c.S3, log)
 	}
 	if c.Shared != "" {
 		return filectr.NewSharedDirectory(filepath.Join(c.Shared, filectr.BlobsDir))

@@ -181,7 +181,7 @@ func (m *migration) files(ctx context.Context, source *pebblestore.Export, log *
 	switch {
 	case m.Files.S3.Endpoint != "":
 		var err error
-		if from, err = openBlobs(&m.Files); err != nil {
+		if from, err = openBlobs(&m.Files, log); err != nil {
 			return err
 		}
 	case m.FilesDir != "":

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/troupe-im/troupe/internal/protocol"
 )
 
 // S3 says where contents are kept instead of in a directory. Without an Endpoint
@@ -22,6 +26,8 @@ type S3 struct {
 	Access   string // the access key's id
 	Secret   string
 	Prefix   string // in front of all names, for a bucket that others use too
+
+	Within time.Duration // for an answer's begin, besides a second for each MiB that is kept; 0: 30 s
 }
 
 // Bucket is Blobs in a bucket of an S3-compatible store: PREFIX/ab/cdef… is the
@@ -29,13 +35,15 @@ type S3 struct {
 type Bucket struct {
 	client *minio.Client
 	s3     S3
+	log    *slog.Logger
 }
 
 // leftover is how old a broken-off upload is that is surely nobody's any more.
 const leftover = 24 * time.Hour
 
-// NewBucket opens the bucket of s3, and removes uploads to it that broke off long ago.
-func NewBucket(ctx context.Context, s3 S3) (*Bucket, error) {
+// NewBucket opens the bucket of s3, and removes uploads to it that broke off long ago. While
+// the bucket is away later, what is kept or read is BUSY.
+func NewBucket(ctx context.Context, s3 S3, log *slog.Logger) (*Bucket, error) {
 	u, err := url.Parse(s3.Endpoint)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != "" && u.Path != "/" {
 		return nil, fmt.Errorf("filectr: %q is no S3 endpoint, like https://s3.example.com", s3.Endpoint)
@@ -46,7 +54,10 @@ func NewBucket(ctx context.Context, s3 S3) (*Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("filectr: S3: %w", err)
 	}
-	b := &Bucket{client, s3}
+	if s3.Within == 0 {
+		s3.Within = 30 * time.Second
+	}
+	b := &Bucket{client, s3, log}
 	if err := b.Ready(ctx); err != nil {
 		return nil, err
 	}
@@ -67,11 +78,29 @@ func (b *Bucket) key(sum Sum) string {
 	return path.Join(b.s3.Prefix, name[:2], name[2:])
 }
 
+// failed is err as it is told: BUSY where the store could not be asked, or has no answer
+// now; who asked may have gone, and what the store refused is another matter.
+func (b *Bucket) failed(asked context.Context, what string, err error) error {
+	switch status := minio.ToErrorResponse(err).StatusCode; {
+	case asked.Err() != nil, status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:
+		return fmt.Errorf("filectr: S3: %s: %w", what, err)
+	}
+	b.log.Error("the bucket cannot be reached", "bucket", b.s3.Bucket, "for", what, "err", err)
+	coded := &protocol.Error{Code: protocol.Code_BUSY, Detail: "where files are kept cannot be reached now", RetryAfterMs: 1000}
+	return fmt.Errorf("filectr: S3: %s: %w (%w)", what, coded, err)
+}
+
 // Put fills Blobs: an object is there as a whole once the store has said so.
 func (b *Bucket) Put(ctx context.Context, sum Sum, path string) error {
-	_, err := b.client.FPutObject(ctx, b.s3.Bucket, b.key(sum), path, minio.PutObjectOptions{ContentType: unknown, NumThreads: 2})
+	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("filectr: S3: keep %s: %w", sum, err)
+		return fmt.Errorf("filectr: %w", err)
+	}
+	within, cancel := context.WithTimeout(ctx, b.s3.Within+time.Duration(info.Size()>>20)*time.Second)
+	defer cancel()
+	_, err = b.client.FPutObject(within, b.s3.Bucket, b.key(sum), path, minio.PutObjectOptions{ContentType: unknown, NumThreads: 2})
+	if err != nil {
+		return b.failed(ctx, "keep "+sum.String(), err)
 	}
 	return nil
 }
@@ -99,19 +128,23 @@ func (b *Bucket) Open(ctx context.Context, sum Sum) (Blob, error) {
 }
 
 func (b *Bucket) open(ctx context.Context, key string) (Blob, error) {
-	object, err := b.client.GetObject(ctx, b.s3.Bucket, key, minio.GetObjectOptions{})
+	reading, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(b.s3.Within, cancel)
+	object, err := b.client.GetObject(reading, b.s3.Bucket, key, minio.GetObjectOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("filectr: S3: %w", err)
+		cancel()
+		return nil, b.failed(ctx, "read "+key, err)
 	}
 	info, err := object.Stat()
-	if err != nil {
+	if late.Stop(); err != nil {
 		object.Close()
+		cancel()
 		if noObject(err) {
 			return nil, ErrNoBlob
 		}
-		return nil, fmt.Errorf("filectr: S3: %w", err)
+		return nil, b.failed(ctx, "read "+key, err)
 	}
-	return &objectBlob{object, info.Size}, nil
+	return &objectBlob{object, info.Size, cancel}, nil
 }
 
 func noObject(err error) bool { return minio.ToErrorResponse(err).StatusCode == http.StatusNotFound }
@@ -119,7 +152,14 @@ func noObject(err error) bool { return minio.ToErrorResponse(err).StatusCode == 
 // objectBlob is an object that knows its size.
 type objectBlob struct {
 	*minio.Object
-	size int64
+	size   int64
+	cancel func()
+}
+
+// Close ends what is on its way, too.
+func (o *objectBlob) Close() error {
+	defer o.cancel()
+	return o.Object.Close()
 }
 
 func (o *objectBlob) Size() int64 { return o.size }
@@ -185,7 +225,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, before time.Time) (all
 	defer cancel()
 	for object := range b.client.ListObjects(ctx, b.s3.Bucket, minio.ListObjectsOptions{Prefix: prefix}) {
 		if object.Err != nil {
-			return nil, fmt.Errorf("filectr: S3: %w", object.Err)
+			return nil, b.failed(ctx, "list", object.Err)
 		}
 		if a, ok := parseAside(path.Base(object.Key), before); ok {
 			all = append(all, a)

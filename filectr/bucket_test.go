@@ -4,10 +4,17 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,7 +81,7 @@ func TestBucket(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(buckets, s3.Bucket), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		b, err := filectr.NewBucket(context.Background(), s3)
+		b, err := filectr.NewBucket(context.Background(), s3, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,6 +116,50 @@ func TestBucket(t *testing.T) {
 			t.Errorf("what was not sent: %v, want ErrNoBlob", err)
 		}
 	})
+	t.Run("WhileItIsAwayFilesAreBusyAndComeLater", func(t *testing.T) {
+		open(t) // makes one
+		near := s3
+		way := newWay(t, s3.Endpoint)
+		near.Endpoint = way.http.URL
+		s := newStage(t, nil)
+		var err error
+		if s.blobs, err = filectr.NewBucket(t.Context(), near, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		s.start()
+		f := s.upload("ann", "a.txt", []byte("before"))
+		path := s.begin("ann", "b.txt", 5)
+		way.is.Store(cut)
+		if r := s.get("ann", f.ID); r.status != 503 || r.code() != "BUSY" {
+			t.Errorf("read: %d %s", r.status, r.body)
+		}
+		if r := s.post("ann", "c.txt", []byte("meanwhile")); r.status != 503 || r.code() != "BUSY" || r.header.Get("Retry-After") == "" {
+			t.Errorf("kept: %d %s", r.status, r.body)
+		}
+		if r := s.part("ann", path, 0, []byte("parts")); r.status != 503 || r.code() != "BUSY" {
+			t.Errorf("in parts: %d %s", r.status, r.body)
+		}
+		s.used("ann", f.Size+5) // what is complete waits
+		way.is.Store(passable)
+		if got := s.offset("ann", path); got != 5 {
+			t.Errorf("then it is at %d", got)
+		}
+		if r := s.get("ann", path[len(tus):]); r.status != 200 || string(r.body) != "parts" {
+			t.Errorf("then it is %d %s", r.status, r.body)
+		}
+		near.Within = time.Millisecond
+		if s.blobs, err = filectr.NewBucket(t.Context(), near, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		s.start()
+		way.is.Store(still)
+		if r := s.get("ann", f.ID); r.status != 503 {
+			t.Errorf("read from one that stands still: %d %s", r.status, r.body)
+		}
+		if r := s.post("ann", "c.txt", []byte("meanwhile")); r.status != 503 {
+			t.Errorf("kept in one that stands still: %d %s", r.status, r.body)
+		}
+	})
 	t.Run("WhatIsNoBucketIsRefused", func(t *testing.T) {
 		for says, change := range map[string]func(*filectr.S3){
 			"another bucket": func(s *filectr.S3) { s.Bucket = "none-of-that-name" },
@@ -118,11 +169,49 @@ func TestBucket(t *testing.T) {
 		} {
 			wrong := s3
 			change(&wrong)
-			if _, err := filectr.NewBucket(t.Context(), wrong); err == nil {
+			if _, err := filectr.NewBucket(t.Context(), wrong, slog.New(slog.DiscardHandler)); err == nil {
 				t.Errorf("%s is opened", says)
 			}
 		}
 	})
+}
+
+// way is what lies between us and the S3 server.
+type way struct {
+	http *httptest.Server
+	is   atomic.Int32
+}
+
+const (
+	passable int32 = iota
+	cut            // as if nobody were there
+	still          // nobody answers
+)
+
+func newWay(t *testing.T, to string) *way {
+	t.Helper()
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(u)
+		r.Out.Host = r.In.Host // which is signed
+	}}
+	w := &way{}
+	w.http = httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
+		switch w.is.Load() {
+		case cut:
+			panic(http.ErrAbortHandler)
+		case still:
+			io.Copy(io.Discard, r.Body) // then it is noticed that who asks has gone
+			<-r.Context().Done()
+		default:
+			through.ServeHTTP(a, r)
+		}
+	}))
+	t.Cleanup(w.http.Close)
+	return w
 }
 
 func sumOf(t *testing.T, text string) filectr.Sum {
