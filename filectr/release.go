@@ -154,10 +154,12 @@ func (c *Center) MakeRelease(ctx context.Context, by string, user protocol.UserI
 		Minimum: n.Minimum, Notes: n.Notes, By: by, Created: c.now(),
 		File: f.ID, Name: f.Name, Mime: f.Mime, Size: f.Size, Sum: f.Sum,
 	}
-	same := c.releases.find(func(is *Release) bool { return is.lane() == r.lane() && is.version().compare(r.version()) == 0 })
+	same := c.releases.find(func(is *Release) bool { return is.lane() == r.lane() && is.version().alike(r.version()) })
 	if len(same) > 0 {
-		is := same[0]
+		is := same[max(0, slices.IndexFunc(same, func(is *Release) bool { return is.Build == r.Build }))]
 		switch {
+		case is.Build != r.Build:
+			return nil, false, protocol.Conflict("version %s was released as %s, and one of the two says its build and the other does not: clients would not tell them apart", is.Version, is.ID)
 		case !is.stands():
 			return nil, false, protocol.Conflict("version %s was released and withdrawn: give the next one another version, so that clients tell them apart", is.Version)
 		case is.Sum != r.Sum || is.Minimum != r.Minimum || !maps.Equal(is.Notes, r.Notes):

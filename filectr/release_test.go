@@ -207,6 +207,11 @@ func TestAReleaseIsMadeOnceAndByAdministrators(t *testing.T) {
 	s.release("root", n("file", again.ID), 409) // clients that have it would not tell the two apart
 	s.release("root", n("file", again.ID, "version", "1.0.1"), 201)
 	s.withdraw("none", 404)
+	s.release("root", n("file", again.ID, "version", "1.0.1+7"), 409) // whoever says 1.0.1 would not be told
+	s.release("root", n("file", again.ID, "version", "1.0.2+7"), 201)
+	s.release("root", n("file", again.ID, "version", "1.0.2+7"), 200)
+	s.release("root", n("file", again.ID, "version", "1.0.2"), 409)
+	s.release("root", n("file", again.ID, "version", "1.0.2", "build", 8), 201)
 	zipped := s.upload("root", "troupe.zip", archive(t, "troupe.exe"))
 	s.release("root", n("platform", "windows", "file", zipped.ID), 201)
 }

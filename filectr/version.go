@@ -92,6 +92,10 @@ func (v version) older(w version) bool {
 	return v.compare(w) < 0
 }
 
+// alike says whether clients cannot tell two versions apart, as one may not have said its
+// build.
+func (v version) alike(w version) bool { return !v.older(w) && !w.older(v) }
+
 func (v version) compareName(w version) int {
 	at := func(of []int64, i int) int64 {
 		if i < len(of) {
