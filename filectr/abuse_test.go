@@ -54,6 +54,9 @@ func TestRangesAndConditionsAreThoseOfTheFile(t *testing.T) {
 		if r.status != c.status || c.body != "" && string(r.body) != c.body {
 			t.Errorf("%s: %d, %d bytes, want %d", c.says, r.status, len(r.body), c.status)
 		}
+		if r.status == 416 && (r.code() != "BAD_REQUEST" || r.header.Get("Content-Type") != "application/problem+json" || r.header.Get("Content-Disposition") != "") {
+			t.Errorf("%s: %v %s, want a problem", c.says, r.header, r.body)
+		}
 		// A stranger learns nothing of it, whatever the condition.
 		if r := s.get("bob", f.ID, c.header...); r.status != 404 {
 			t.Errorf("%s, by a stranger: %d", c.says, r.status)

@@ -3,6 +3,7 @@ package filectr
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
@@ -97,13 +98,44 @@ func (c *Center) stream(ctx context.Context, f *File, size string, save bool, sh
 	}}, nil
 }
 
-// answering lets huma know the status, which is counted.
+// answering lets huma know the status, which is counted, and puts a problem in the place
+// of net/http's words.
 type answering struct {
 	http.ResponseWriter
-	hc huma.Context
+	hc     huma.Context
+	failed bool
 }
 
-func (a *answering) WriteHeader(status int) { a.hc.SetStatus(status) }
+func (a *answering) WriteHeader(status int) {
+	if a.failed = status == http.StatusRequestedRangeNotSatisfiable; a.failed {
+		a.Header().Set("Content-Type", "application/problem+json")
+		a.Header().Del("Content-Disposition")
+	}
+	a.hc.SetStatus(status)
+}
+
+func (a *answering) Write(b []byte) (int, error) {
+	if !a.failed {
+		return a.ResponseWriter.Write(b)
+	}
+	a.failed = false
+	_, err := a.ResponseWriter.Write(problem(http.StatusRequestedRangeNotSatisfiable, protocol.BadRequest("Range: there is no such part of it")))
+	return len(b), err
+}
+
+// problem is an error as the gateway tells it, under a status that is not its code's.
+func problem(status int, e *protocol.Error) []byte {
+	title := http.StatusText(status)
+	if status == checksumMismatch {
+		title = "Checksum Mismatch"
+	}
+	p := map[string]any{"title": title, "status": status, "code": e.Code.Word(), "errcode": int(e.Code), "detail": e.Detail}
+	if e.RetryAfterMs > 0 {
+		p["retryAfterMs"] = e.RetryAfterMs
+	}
+	text, _ := json.Marshal(p) // of such it is no error
+	return text
+}
 
 // Unwrap is asked by http.ResponseController.
 func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -100,6 +100,9 @@ func (c *Center) takeForm(ctx context.Context, who *protocol.Identity, r *http.R
 		if err != nil {
 			return nil, cut(err)
 		}
+		if part.FormName() == "" {
+			return nil, protocol.BadRequest("a part of the form has no name: its Content-Disposition is to be form-data; name=\"file\"; filename=\"…\"")
+		}
 		if part.FormName() != "file" {
 			if n, err := io.Copy(io.Discard, io.LimitReader(part, 64<<10)); err != nil || n == 64<<10 {
 				return nil, protocol.BadRequest("the form's part %.64q is too large", part.FormName())
@@ -131,13 +134,16 @@ func roomFor(body int64, head []byte, boundary string) int64 {
 	return max(0, body-int64(max(first, 0)+len("\r\n--")+len(boundary)+len("--\r\n")))
 }
 
+// quoted undoes what browsers do to a name in a form (HTML, multipart/form-data encoding).
+var quoted = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n")
+
 // fileName is what a part calls its file, path parts and all.
 func fileName(h textproto.MIMEHeader) string {
 	_, params, err := mime.ParseMediaType(h.Get("Content-Disposition"))
 	if err != nil {
 		return ""
 	}
-	return params["filename"]
+	return quoted.Replace(params["filename"])
 }
 
 // told is a checksum that stands in front of a body: clients mean the body by it, as

@@ -154,6 +154,7 @@ func TestHostileNamesAreCleaned(t *testing.T) {
 		"e\u0301.txt":                     "é.txt",
 		"..":                              "document",
 		"a;filename=b.txt":                "a_filename=b.txt",
+		`my %22best%22%0D%0A a.txt`:       "my _best_ a.txt", // as browsers say it
 		strings.Repeat("长", 200) + ".txt": strings.Repeat("长", 65) + ".txt",
 	} {
 		f := s.upload("ann", name, []byte("x"))

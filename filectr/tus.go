@@ -7,8 +7,8 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
@@ -106,7 +106,7 @@ type callKey struct{}
 func (c *Center) tus(hc huma.Context, who *protocol.Identity, id string, serve http.Handler) {
 	r, w := humachi.Unwrap(hc)
 	k := &call{who: who, control: http.NewResponseController(w)}
-	a := &tusAnswer{ResponseWriter: w, hc: hc, call: k, method: r.Method}
+	a := &tusAnswer{ResponseWriter: w, hc: hc, call: k, method: r.Method, most: c.cfg.largest()}
 	if text := r.Header.Get("Upload-Checksum"); text != "" {
 		if k.check = checksumOf(text); k.check == nil {
 			k.err = protocol.BadRequest("Upload-Checksum: sha256 or sha1, and BASE64 behind it")
@@ -130,6 +130,7 @@ type tusAnswer struct {
 	hc     huma.Context
 	call   *call
 	method string
+	most   int64 // bytes of any file
 	status int
 	said   []byte
 }
@@ -175,16 +176,29 @@ func (a *tusAnswer) end() {
 	}
 	e := a.call.err
 	if e == nil {
-		e = protocol.Errorf(tusCode(a.status), "%s", strings.TrimSpace(string(a.said)))
+		e = protocol.Errorf(tusCode(a.status), "%s", a.detail())
 	}
 	h := a.Header()
 	h.Del("Content-Length")
 	h.Set("Content-Type", "application/problem+json")
-	text, err := json.Marshal(map[string]any{"title": http.StatusText(a.status), "status": a.status, "code": e.Code.Word(), "errcode": int(e.Code), "detail": e.Detail})
 	a.hc.SetStatus(a.status)
-	if err == nil && a.method != http.MethodHead {
-		a.ResponseWriter.Write(text)
+	if a.method != http.MethodHead {
+		a.ResponseWriter.Write(problem(a.status, e))
 	}
+}
+
+// detail is what tusd said, or more where people would ask.
+func (a *tusAnswer) detail() string {
+	said := strings.TrimSpace(string(a.said))
+	switch word, _, _ := strings.Cut(said, ":"); word {
+	case tus.ErrMaxSizeExceeded.ErrorCode:
+		return fmt.Sprintf("Upload-Length: a file has at most %d bytes", a.most)
+	case tus.ErrMismatchOffset.ErrorCode:
+		return "Upload-Offset: the upload has not come as far as this, or further; HEAD says how far"
+	case tus.ErrNotImplemented.ErrorCode:
+		return "OPTIONS says which extensions of tus there are; Upload-Length has to be known"
+	}
+	return said
 }
 
 // tusCode is the code that goes with a status which tusd chose by itself.

@@ -147,7 +147,7 @@ func TestAPartWithAnotherChecksumIsNotKept(t *testing.T) {
 	path := s.begin("ann", "a.txt", len(content))
 	one, two := sha256.Sum256(content[:10]), sha1.Sum(content[10:])
 	say := func(name string, sum []byte) string { return name + " " + base64.StdEncoding.EncodeToString(sum) }
-	if r := s.part("ann", path, 0, content[:10], "Upload-Checksum", say("sha256", one[1:])); r.status != 460 || r.code() != "BAD_REQUEST" {
+	if r := s.part("ann", path, 0, content[:10], "Upload-Checksum", say("sha256", one[1:])); r.status != 460 || r.code() != "BAD_REQUEST" || !strings.Contains(string(r.body), `"title":"Checksum Mismatch"`) {
 		t.Errorf("another one: %d %s", r.status, r.body)
 	}
 	if r := s.part("ann", path, 0, content[:10], "Upload-Checksum", "crc32 AAAA"); r.status != 400 {
@@ -176,6 +176,9 @@ func TestAnUploadInPartsIsRefusedForWhatItIs(t *testing.T) {
 		if r := length(n); r.status != want || r.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("a length of %q: %d %s", n, r.status, r.body)
 		}
+	}
+	if r := length("250001"); r.code() != "TOO_LARGE" || !strings.Contains(string(r.body), "at most 250000 bytes") {
+		t.Errorf("larger than any may be: %s", r.body)
 	}
 	path := s.begin("ann", "a.txt", 200_000)
 	if r := length("200000"); r.status != http.StatusInsufficientStorage || r.code() != "QUOTA" {

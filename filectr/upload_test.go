@@ -206,6 +206,7 @@ func TestUploadsAreRefusedForWhatTheyAre(t *testing.T) {
 		"cut off":         {"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nx"},
 		"garbage":         {"multipart/form-data; boundary=B", "garbage"},
 		"a large field":   {"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n" + strings.Repeat("x", 70_000) + "\r\n--B--\r\n"},
+		"a name cut off":  {"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"b.txt\"\r\n\r\nx\r\n--B--\r\n"},
 		"endless headers": {"multipart/form-data; boundary=B", "--B\r\n" + strings.Repeat("A: b\r\n", 20_000)},
 	} {
 		if r := s.do("ann", "POST", "/api/v2/files", strings.NewReader(c.body), "Content-Type", c.typ); r.status != 400 || r.code() != "BAD_REQUEST" {
