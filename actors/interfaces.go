@@ -163,7 +163,8 @@ type Stored struct {
 	LogEpoch string // changes only when history may have gone back
 	Epoch    int64  // of the newest activation that claimed one
 	Head     int64
-	Members  []*MemberRow // in order of joining
+	Members  []*MemberRow    // in order of joining
+	Newest   *protocol.Entry // the one at Head, nil: the log is empty
 }
 
 // Sent is what is known of a message by its client message id.

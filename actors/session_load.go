@@ -18,7 +18,7 @@ func (s *Session) load() {
 	s.node.whenGiven(s.id, func() {
 		ctx, cancel := s.node.background()
 		defer cancel()
-		stored, sent, newest, err := s.read1(ctx)
+		stored, sent, err := s.read1(ctx)
 		var pair *Pair
 		if err == nil {
 			pair, err = s.readPair(ctx, stored.Members)
@@ -27,12 +27,12 @@ func (s *Session) load() {
 			if pair != nil && s.keptAt == at {
 				s.keep(pair)
 			}
-			s.loaded(stored, sent, newest, err)
+			s.loaded(stored, sent, err)
 		}))
 	})
 }
 
-func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, err error) {
+func (s *Session) loaded(stored *Stored, sent *window, err error) {
 	switch {
 	case s.state == leaving: // it was another node's for a moment: what waited is with the next activation
 		return
@@ -67,7 +67,7 @@ func (s *Session) loaded(stored *Stored, sent *window, newest *protocol.Entry, e
 		s.adopt(stored)
 		s.sent = sent
 		s.append(&pending{Append: Append{Claim: true, Head: stored.Head}})
-		s.tellNewest(newest)
+		s.tellNewest(stored.Newest)
 		s.owing, s.unread = false, false
 		if s.offers() {
 			s.offer(nil)

@@ -12,25 +12,20 @@ import (
 
 // read1 loads the session and the window of what was sent in it. Small logs fill
 // the window's filter at once, larger ones in the background (fill).
-func (s *Session) read1(ctx context.Context) (*Stored, *window, *protocol.Entry, error) {
+func (s *Session) read1(ctx context.Context) (*Stored, *window, error) {
 	stored, err := s.node.journal.Load(ctx, s.id)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	newest, err := s.node.journal.Backward(ctx, s.id, stored.Head, stored.Head, 1, 1)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	var last *protocol.Entry
-	for _, e := range newest {
-		last, stored.Info.UpdatedAt = e, max(stored.Info.UpdatedAt, e.CreatedAt)
+	if e := stored.Newest; e != nil {
+		stored.Info.UpdatedAt = max(stored.Info.UpdatedAt, e.CreatedAt)
 	}
 	w := newWindow()
 	const atOnce = 4096 // entries: some milliseconds
 	from := max(1, stored.Head-atOnce+1)
 	if plantedForgetful {
 		w.complete = true
-		return stored, w, last, nil
+		return stored, w, nil
 	}
 	err = s.node.journal.SentKeys(ctx, s.id, from, stored.Head, func(key [16]byte, sent Sent) {
 		w.add(&known{key: key, Sent: sent})
@@ -39,7 +34,7 @@ func (s *Session) read1(ctx context.Context) (*Stored, *window, *protocol.Entry,
 	if !w.complete {
 		s.node.off(func() { s.fill(w, from-1) })
 	}
-	return stored, w, last, err
+	return stored, w, err
 }
 
 // fill adds the older part of a large log to the filter, away from the mailbox.

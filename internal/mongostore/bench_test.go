@@ -91,7 +91,9 @@ func BenchmarkHome(b *testing.B) {
 	}
 }
 
-func TestAHomeListIsAHandfulOfQueries(t *testing.T) {
+// counting gives a store and what counts the queries that it asks.
+func counting(t *testing.T) (*Store, *atomic.Int64) {
+	t.Helper()
 	uri := mongotest.URI(t)
 	at, err := url.Parse(uri)
 	if err != nil || strings.Contains(at.Host, ",") {
@@ -99,8 +101,6 @@ func TestAHomeListIsAHandfulOfQueries(t *testing.T) {
 	}
 	w := wireTo(t, at.Host)
 	s := openAt(t, Options{URI: w.uri(uri)})
-	const sessions = 60
-	many(t, s, sessions)
 	var asked atomic.Int64
 	w.on(func(command, _ string) fault {
 		if command == "find" || command == "aggregate" {
@@ -108,6 +108,14 @@ func TestAHomeListIsAHandfulOfQueries(t *testing.T) {
 		}
 		return none
 	})
+	return s, &asked
+}
+
+func TestAHomeListIsAHandfulOfQueries(t *testing.T) {
+	s, asked := counting(t)
+	const sessions = 60
+	many(t, s, sessions)
+	asked.Store(0)
 	rows, err := s.Home(background, "ann", "")
 	if err != nil || len(rows) != sessions {
 		t.Fatal(len(rows), err)
@@ -125,5 +133,22 @@ func TestAHomeListIsAHandfulOfQueries(t *testing.T) {
 	}
 	if n := asked.Load(); n > 4 {
 		t.Errorf("a home row took %d queries, want 4: mark, session, member, and one to count", n)
+	}
+}
+
+func TestASessionIsLoadedByFiveQueries(t *testing.T) {
+	s, asked := counting(t)
+	many(t, s, 2)
+	joined := saying(sessionNumber(1), 1, &protocol.Entry{Seq: 3, Kind: protocol.Kind_JOIN, Sender: "bob", Members: []protocol.UserID{"cid"}, CreatedAt: 1003})
+	commit(t, s, joined)
+	for i, want := range []int64{2, 3} {
+		asked.Store(0)
+		stored, err := s.Load(background, sessionNumber(i))
+		if err != nil || stored.Newest.GetSeq() != want || stored.Head != want {
+			t.Fatalf("Load = %+v, %v, want %d entries", stored, err, want)
+		}
+		if n := asked.Load(); n > 5 {
+			t.Errorf("a session that ends with %v took %d queries, want 5: session, the commit behind it, members, marks, and the newest entry", stored.Newest.Kind, n)
+		}
 	}
 }

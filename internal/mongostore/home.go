@@ -3,71 +3,15 @@ package mongostore
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/internal/protocol"
 )
-
-// Load fills actors.Journal.
-func (s *Store) Load(ctx context.Context, session protocol.SessionID) (*actors.Stored, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if _, err := protocol.ParseSessionID(session); err != nil {
-		return nil, protocol.NotFound("session %s", session)
-	}
-	row, err := s.current(ctx, session)
-	if err != nil {
-		return nil, err
-	}
-	if !row.exists() {
-		return nil, protocol.NotFound("session %s", session)
-	}
-	out := &actors.Stored{LogEpoch: s.logEpoch, Epoch: row.Epoch, Head: row.Head}
-	if out.Info, err = s.info(row); err != nil {
-		return nil, err
-	}
-	rows, err := find[memberRow](ctx, s, inMembers, bson.D{eq("s", session), op("gone", "$ne", true)})
-	if err != nil {
-		return nil, err
-	}
-	marks, err := find[markRow](ctx, s, inMarks, bson.D{eq("s", session)})
-	if err != nil {
-		return nil, err
-	}
-	of := make(map[protocol.UserID]*markRow, len(marks))
-	for _, m := range marks {
-		of[m.User] = m
-	}
-	for _, r := range rows {
-		m := r.member()
-		if at := of[m.User]; at != nil {
-			m.ReadSeq = at.Read
-			_, m.RecvSeq = at.top("")
-		}
-		out.Members = append(out.Members, m)
-	}
-	slices.SortFunc(out.Members, func(a, b *actors.MemberRow) int { return cmp.Compare(a.Order, b.Order) })
-	s.spareDevices(ctx, marks)
-	return out, nil
-}
-
-// info gives a session's info as a reader wants it; without its members.
-func (s *Store) info(row *sessionRow) (*protocol.SessionInfo, error) {
-	info := &protocol.SessionInfo{}
-	if err := proto.Unmarshal(row.Info, info); err != nil {
-		return nil, fmt.Errorf("mongostore: info of %s: %w", row.ID, err)
-	}
-	info.HeadSeq, info.Epoch, info.MemberCount = row.Head, s.logEpoch, row.Members
-	return info, nil
-}
 
 // SessionsOf fills actors.Journal.
 func (s *Store) SessionsOf(ctx context.Context, user protocol.UserID) (ids []protocol.SessionID, err error) {
@@ -306,30 +250,4 @@ func (s *Store) count(ctx context.Context, user protocol.UserID, spans []span) (
 		}
 	}
 	return counts, nil
-}
-
-// spareDevices lets go of the lowest received marks of those who have far too many
-// devices: actors.MaxDevices count, which top sees to.
-func (s *Store) spareDevices(ctx context.Context, marks []*markRow) {
-	for _, m := range marks {
-		if len(m.Recv) <= 2*actors.MaxDevices {
-			continue
-		}
-		devices := make([]string, 0, len(m.Recv))
-		for d := range m.Recv {
-			devices = append(devices, d)
-		}
-		slices.SortFunc(devices, func(a, b string) int { return cmp.Compare(m.Recv[b], m.Recv[a]) })
-		var gone bson.D
-		for _, d := range devices[actors.MaxDevices:] {
-			gone = append(gone, bson.E{Key: "d." + d, Value: ""})
-		}
-		err := s.again(ctx, "update of "+inMarks, func(ctx context.Context) error {
-			_, err := s.db.Collection(inMarks).UpdateOne(ctx, bson.D{eq("_id", m.ID)}, bson.D{{Key: "$unset", Value: gone}})
-			return err
-		})
-		if err != nil {
-			s.log.Warn("marks of old devices stay", "session", m.Session, "user", m.User, "err", err)
-		}
-	}
 }

@@ -77,7 +77,7 @@ func (s *Store) current(ctx context.Context, id protocol.SessionID) (*sessionRow
 		row = &sessionRow{ID: id}
 	}
 	for {
-		c, err := get[commitDoc](ctx, s, inCommits, commitID(id, row.N+1))
+		c, err := s.behind(ctx, row)
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +89,11 @@ func (s *Store) current(ctx context.Context, id protocol.SessionID) (*sessionRow
 			return nil, err
 		}
 	}
+}
+
+// behind gives the commit that is behind those a row is of, nil: there is none.
+func (s *Store) behind(ctx context.Context, row *sessionRow) (*commitDoc, error) {
+	return get[commitDoc](ctx, s, inCommits, commitID(row.ID, row.N+1))
 }
 
 // known gives the row of a session that must exist.

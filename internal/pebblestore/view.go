@@ -100,7 +100,14 @@ func (s *Store) Load(ctx context.Context, session protocol.SessionID) (stored *a
 			return err
 		}
 		members, err := v.members(k)
+		if err != nil {
+			return err
+		}
+		newest, err := s.Backward(ctx, session, h.last, h.last, 1, 1)
 		stored = &actors.Stored{Info: info, LogEpoch: s.logEpoch, Epoch: s.epochOf(h), Head: h.last, Members: members}
+		if len(newest) > 0 {
+			stored.Newest = newest[0]
+		}
 		return err
 	})
 }

@@ -273,7 +273,7 @@ func everything(t fataler, j actors.Journal, id protocol.SessionID) string {
 		return word(err)
 	}
 	stored.Info.Epoch = ""
-	text := fmt.Sprintln(stored.Epoch, stored.Head, print(stored.Info))
+	text := fmt.Sprintln(stored.Epoch, stored.Head, print(stored.Info), print(stored.Newest))
 	for _, m := range stored.Members {
 		text += fmt.Sprintf("%+v\n", *m)
 	}

@@ -177,7 +177,18 @@ func (m *Model) Load(_ context.Context, id protocol.SessionID) (*actors.Stored, 
 	if err != nil {
 		return nil, err
 	}
-	return &actors.Stored{Info: s.infoNow(), Epoch: s.epoch, Head: int64(len(s.entries)), Members: s.list()}, nil
+	stored := &actors.Stored{Info: s.infoNow(), Epoch: s.epoch, Head: int64(len(s.entries)), Members: s.list()}
+	if n := len(s.entries); n > 0 {
+		stored.Newest = s.entry(id, n-1)
+	}
+	return stored, nil
+}
+
+// entry is the one at a place of the log, from 0 on, as stores give it.
+func (s *modelSession) entry(id protocol.SessionID, at int) *protocol.Entry {
+	e := proto.CloneOf(s.entries[at])
+	e.Session, e.MessagerecvId = id, protocol.MessageID(id, e.Seq)
+	return e
 }
 
 func (m *Model) entries(id protocol.SessionID, from, to int64) (entries []*protocol.Entry, err error) {
@@ -187,11 +198,9 @@ func (m *Model) entries(id protocol.SessionID, from, to int64) (entries []*proto
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range s.entries {
+	for at, e := range s.entries {
 		if from <= e.Seq && e.Seq <= to {
-			e = proto.CloneOf(e)
-			e.Session, e.MessagerecvId = id, protocol.MessageID(id, e.Seq)
-			entries = append(entries, e)
+			entries = append(entries, s.entry(id, at))
 		}
 	}
 	return entries, nil

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/troupe-im/troupe/actors"
 	"github.com/troupe-im/troupe/filectr"
 	"github.com/troupe-im/troupe/filectr/preview"
@@ -261,13 +263,18 @@ func all(t *testing.T, s Whole) string {
 
 	for _, id := range []string{room, pair, hall} {
 		stored, err := s.Load(ctx, id)
+		var newest *protocol.Entry // is told with the others
 		if err == nil {
 			stored.LogEpoch, stored.Info.Epoch = "", ""
+			newest, stored.Newest = stored.Newest, nil
 		}
 		says("session "+id, stored, err)
 		entries, err := s.Range(ctx, id, 1, 100, 100, 1<<20)
 		for _, e := range entries {
 			says("an entry", e, nil)
+		}
+		if n := len(entries); n > 0 && !proto.Equal(newest, entries[n-1]) {
+			says("the newest entry that comes with the session", newest, nil)
 		}
 		says("entries of "+id, len(entries), err)
 		links, err := s.LinksOf(ctx, id, nil, 10)
