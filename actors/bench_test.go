@@ -46,7 +46,7 @@ func (j *instant) SessionsOf(context.Context, protocol.UserID) ([]protocol.Sessi
 	return nil, nil
 }
 
-func (j *instant) Home(context.Context, protocol.UserID, string) ([]*actors.HomeRow, error) {
+func (j *instant) Home(context.Context, protocol.UserID, string, func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
 	return nil, nil
 }
 

@@ -127,11 +127,11 @@ type heldHome struct {
 	gate
 }
 
-func (j *heldHome) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
+func (j *heldHome) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
 	if device == "" {
 		j.wait()
 	}
-	return j.Journal.Home(ctx, user, device)
+	return j.Journal.Home(ctx, user, device, counts)
 }
 
 func (j *heldHome) HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*actors.HomeRow, error) {
@@ -210,11 +210,11 @@ type noHome struct {
 	is atomic.Bool
 }
 
-func (j *noHome) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
+func (j *noHome) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
 	if j.is.Load() {
 		return nil, protocol.Errorf(protocol.Code_BUSY, "not now")
 	}
-	return j.Journal.Home(ctx, user, device)
+	return j.Journal.Home(ctx, user, device, counts)
 }
 
 func TestLossesInARowAreCaughtUpWithOnce(t *testing.T) {
@@ -243,6 +243,33 @@ func TestLossesInARowAreCaughtUpWithOnce(t *testing.T) {
 	}
 }
 
+func TestOfAListThatIsReadAgainOnlyWhatMovedIsCounted(t *testing.T) {
+	streams := newHard()
+	j := &reads{Journal: newStage(t, actors.Config{}).store}
+	s := over(t, j, streams)
+	zoe := s.dial("zoe", "1")
+	var rooms []protocol.SessionID
+	for range 4 {
+		rooms = append(rooms, zoe.create(protocol.SessionType_GROUP, "bob"))
+		zoe.send(rooms[len(rooms)-1], "a", "hello")
+	}
+	phone := s.dial("bob", "phone")
+	before := j.counts.Load()
+	streams.silence(true, false)
+	zoe.send(rooms[2], "b", "you do not hear me")
+	streams.silence(false, false)
+	s.node.Lost()
+	phone.push(2)
+	phone.wait("the count", func(f *protocol.Frame) bool { return f.GetUnread().GetUnreadTotal() == 5 })
+	if n := j.counts.Load() - before; n != 1 {
+		t.Errorf("%d of four rows were counted after a loss, want the one that lacked something", n)
+	}
+	desk := s.connect("bob", "desk", nil).welcome().GetAuthReply().GetSnapshot()
+	if n := j.counts.Load() - before; n != 1 || desk.GetUnreadTotal() != 5 {
+		t.Errorf("a device that is new had %d rows counted again, and is told %d are unread, want 0 and 5", n-1, desk.GetUnreadTotal())
+	}
+}
+
 // countedHome counts how often bob's list is read, and holds that up.
 type countedHome struct {
 	actors.Journal
@@ -251,7 +278,7 @@ type countedHome struct {
 	open  chan struct{}
 }
 
-func (j *countedHome) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
+func (j *countedHome) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
 	if user == "bob" {
 		j.lists.Add(1)
 		if j.shut.Load() {
@@ -261,5 +288,5 @@ func (j *countedHome) Home(ctx context.Context, user protocol.UserID, device str
 			}
 		}
 	}
-	return j.Journal.Home(ctx, user, device)
+	return j.Journal.Home(ctx, user, device, counts)
 }

@@ -39,7 +39,9 @@ type Journal interface {
 	SentKeys(ctx context.Context, session protocol.SessionID, from, to int64, each func(key [16]byte, sent Sent)) error
 
 	// Home gives the rows of every session that user is in, in no order. A dead one has none.
-	Home(ctx context.Context, user protocol.UserID, device string) ([]*HomeRow, error)
+	// counts is asked of each, perhaps by several goroutines, whether its Unread and Mentioned
+	// are wanted, which cost more than all else of it; nil: of all.
+	Home(ctx context.Context, user protocol.UserID, device string, counts func(*HomeRow) bool) ([]*HomeRow, error)
 	// HomeOf gives one such row, or protocol.NotFound when user is not in session.
 	HomeOf(ctx context.Context, user protocol.UserID, session protocol.SessionID, device string) (*HomeRow, error)
 	// RowOf is HomeOf without Unread and Mentioned. It reads by keys, however much is unread.

@@ -15,8 +15,8 @@ type slowHome struct {
 	have, give chan struct{}
 }
 
-func (j *slowHome) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
-	rows, err := j.Journal.Home(ctx, user, device)
+func (j *slowHome) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
+	rows, err := j.Journal.Home(ctx, user, device, counts)
 	if user == "bob" {
 		j.have <- struct{}{}
 		<-j.give
@@ -64,8 +64,8 @@ func (j *between) SessionsOf(ctx context.Context, user protocol.UserID) ([]proto
 	return ids, err
 }
 
-func (j *between) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
-	rows, err := j.Journal.Home(ctx, user, device)
+func (j *between) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
+	rows, err := j.Journal.Home(ctx, user, device, counts)
 	if user == "bob" {
 		j.list()
 	}

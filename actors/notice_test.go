@@ -147,7 +147,7 @@ func TestANoticeToEverybodyReachesEachOnceThroughARestart(t *testing.T) {
 		t.Errorf("notice = %+v", done)
 	}
 	for _, user := range all {
-		home, err := s.store.Home(t.Context(), user, "")
+		home, err := s.store.Home(t.Context(), user, "", nil)
 		if err != nil || len(home) != 1 || home[0].Head != 1 || home[0].Unread != 1 {
 			t.Fatalf("%s has %+v, %v", user, home, err)
 		}

@@ -174,7 +174,7 @@ func (u *User) read(ctx context.Context, device string) ([]*HomeRow, error) {
 		if err := follow(subjects...); err != nil {
 			return nil, err
 		}
-		rows, err := n.journal.Home(ctx, u.id, device)
+		rows, err := n.journal.Home(ctx, u.id, device, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -140,11 +140,12 @@ func (u *User) comes(m *attach) {
 // it, then attaches the device.
 func (u *User) readList(m *attach, doubtful bool) {
 	u.comes(m)
+	sure := u.sure()
 	u.node.apart(func() {
 		ctx, cancel := u.node.background()
 		defer cancel()
 		losses := u.node.losses.Load()
-		rows, err := u.node.journal.Home(ctx, u.id, m.who.Device)
+		rows, err := u.node.journal.Home(ctx, u.id, m.who.Device, sure.counts)
 		u.node.tell(u.pid, done(func() {
 			if !u.coming[m.conn] {
 				return // it went meanwhile
@@ -157,7 +158,7 @@ func (u *User) readList(m *attach, doubtful bool) {
 					return
 				}
 			} else if doubtful {
-				u.compared(rows, losses)
+				u.compared(rows, losses, sure)
 			}
 			m.fresh = true
 			for _, h := range rows {

@@ -13,6 +13,7 @@ import (
 
 // compare reads the home list again, and of its rows those of which something is missing here: at
 // most a few, where events were lost, and to read all by themselves would cost a busy node dear.
+// What is unread is counted of those that moved.
 // One is under way at a time: what is lost before it begins to read it finds as well.
 func (u *User) compare(tries int) {
 	if u.comparing {
@@ -20,15 +21,16 @@ func (u *User) compare(tries int) {
 		return
 	}
 	u.comparing, u.again = true, false
+	sure := u.sure()
 	u.node.catchUp(func(ctx context.Context) {
 		losses := u.node.losses.Load()
-		rows, err := u.node.journal.Home(ctx, u.id, "")
+		rows, err := u.node.journal.Home(ctx, u.id, "", sure.counts)
 		u.node.tell(u.pid, done(func() {
 			u.comparing = false
 			switch {
 			case u.state != active:
 			case err == nil:
-				u.compared(rows, losses)
+				u.compared(rows, losses, sure)
 				if u.again && u.upTo != u.node.losses.Load() {
 					u.compare(0)
 				}
@@ -46,9 +48,31 @@ func (u *User) compare(tries int) {
 	})
 }
 
+// sure says of which rows of a list what is unread is known, as long as the store has them so.
+type sure map[protocol.SessionID]counted
+
+// counted is what a count of what is unread is of.
+type counted struct{ head, read, floor int64 }
+
+func (u *User) sure() sure {
+	s := make(sure, len(u.rows))
+	for id, r := range u.rows {
+		if r.reading == nil {
+			s[id] = counted{r.head, r.member.ReadSeq, r.member.Floor}
+		}
+	}
+	return s
+}
+
+// counts says whether a row is to be counted. A read mark that is behind is on its way to the store.
+func (s sure) counts(h *HomeRow) bool {
+	c, ok := s[h.Info.Session]
+	return !ok || h.Head != c.head || h.Member.Floor != c.floor || h.Member.ReadSeq > c.read
+}
+
 // compared takes over a list that was read after so many losses had been told: who attaches now
 // finds it so. What connections lack of it is read besides, and brought to them.
-func (u *User) compared(rows []*HomeRow, losses int64) {
+func (u *User) compared(rows []*HomeRow, losses int64, sure sure) {
 	u.upTo = max(u.upTo, losses)
 	there := make(map[protocol.SessionID]bool, len(rows))
 	for _, h := range rows {
@@ -57,10 +81,12 @@ func (u *User) compared(rows []*HomeRow, losses int64) {
 		switch r := u.rows[id]; {
 		case r == nil:
 			u.reread(id, 0, true, true)
-		case r.reading != nil, h.Head > r.told, h.Head == r.head && h.Unread != r.unread, !sameMember(&h.Member, &r.member):
+		case r.reading != nil, h.Head > r.told, sure.counts(h) && h.Head == r.head && h.Unread != r.unread, !sameMember(&h.Member, &r.member):
 			u.reread(id, 0, true, false)
 		}
-		u.advance(u.rows[id], h)
+		if sure.counts(h) {
+			u.advance(u.rows[id], h)
+		}
 	}
 	for id := range u.rows {
 		if !there[id] {

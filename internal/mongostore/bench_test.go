@@ -84,7 +84,7 @@ func BenchmarkHome(b *testing.B) {
 	s := open(b)
 	many(b, s, 100)
 	for b.Loop() {
-		rows, err := s.Home(background, "ann", "")
+		rows, err := s.Home(background, "ann", "", nil)
 		if err != nil || len(rows) != 100 {
 			b.Fatal(len(rows), err)
 		}
@@ -116,7 +116,7 @@ func TestAHomeListIsAHandfulOfQueries(t *testing.T) {
 	const sessions = 60
 	many(t, s, sessions)
 	asked.Store(0)
-	rows, err := s.Home(background, "ann", "")
+	rows, err := s.Home(background, "ann", "", nil)
 	if err != nil || len(rows) != sessions {
 		t.Fatal(len(rows), err)
 	}

@@ -85,16 +85,16 @@ func (s *Store) homeOf(ctx context.Context, user protocol.UserID, session protoc
 	if mark != nil {
 		marks = append(marks, mark)
 	}
-	rows, err := s.home(ctx, user, device, []*sessionRow{is}, members, marks, counts)
+	rows, err := s.home(ctx, user, device, []*sessionRow{is}, members, marks, func(*actors.HomeRow) bool { return counts })
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
 	return rows[0], nil
 }
 
-// Home fills actors.Journal, in four queries and one for each countedAtOnce sessions with
-// something unread.
-func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) ([]*actors.HomeRow, error) {
+// Home fills actors.Journal, in four queries and one for each countedAtOnce sessions in which
+// something unread is to be counted.
+func (s *Store) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) ([]*actors.HomeRow, error) {
 	ids, err := s.SessionsOf(ctx, user)
 	if err != nil || len(ids) == 0 {
 		return nil, err
@@ -121,12 +121,12 @@ func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) (
 	if err != nil {
 		return nil, err
 	}
-	return s.home(ctx, user, device, sessions, members, marks, true)
+	return s.home(ctx, user, device, sessions, members, marks, counts)
 }
 
 // home makes a user's rows of sessions that were read before their members: the user's own
-// rows, and both of a pair. What is unread is asked for only with counts.
-func (s *Store) home(ctx context.Context, user protocol.UserID, device string, sessions []*sessionRow, members []*memberRow, marks []*markRow, counts bool) (home []*actors.HomeRow, err error) {
+// rows, and both of a pair. What is unread is asked for where counts says so, nil: everywhere.
+func (s *Store) home(ctx context.Context, user protocol.UserID, device string, sessions []*sessionRow, members []*memberRow, marks []*markRow, counts func(*actors.HomeRow) bool) (home []*actors.HomeRow, err error) {
 	slices.SortFunc(members, func(a, b *memberRow) int { return cmp.Compare(a.Order, b.Order) })
 	known := make(map[protocol.SessionID][]*memberRow, len(sessions))
 	for _, m := range members {
@@ -163,7 +163,7 @@ func (s *Store) home(ctx context.Context, user protocol.UserID, device string, s
 				return nil, err
 			}
 		}
-		if read := max(row.Member.ReadSeq, row.Member.Floor-1, 0); counts && read < r.Message {
+		if read := max(row.Member.ReadSeq, row.Member.Floor-1, 0); read < r.Message && (counts == nil || counts(row)) {
 			spans = append(spans, span{r.ID, read, r.Message, r.N})
 		}
 		home, at[r.ID] = append(home, row), row

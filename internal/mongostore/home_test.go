@@ -30,7 +30,7 @@ var bobs = map[string]func(s *Store, id protocol.SessionID) (*actors.HomeRow, er
 		return s.HomeOf(background, "bob", id, "")
 	},
 	"Home": func(s *Store, id protocol.SessionID) (*actors.HomeRow, error) {
-		rows, err := s.Home(background, "bob", "")
+		rows, err := s.Home(background, "bob", "", nil)
 		for _, r := range rows {
 			if r.Info.Session == id {
 				return r, err

@@ -168,7 +168,7 @@ func BenchmarkMillion(b *testing.B) {
 	})
 	b.Run("Home of 100", func(b *testing.B) {
 		for b.Loop() {
-			if rows, err := s.Home(ctx, "ann", "d"); err != nil || len(rows) != 100 {
+			if rows, err := s.Home(ctx, "ann", "d", nil); err != nil || len(rows) != 100 {
 				b.Fatal(len(rows), err)
 			}
 		}

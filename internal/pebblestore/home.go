@@ -23,7 +23,7 @@ const homePart = 200
 // Home fills actors.Journal. The keys of a home list are in the order of each table,
 // so one iterator per table goes through it once and reads no block twice: a row costs
 // about 10 µs, where a look-up of each of its parts for itself costs ten times that.
-func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) (rows []*actors.HomeRow, err error) {
+func (s *Store) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) (rows []*actors.HomeRow, err error) {
 	return rows, s.at(func(v view) error {
 		keys, err := v.sessionsOf(user)
 		if err != nil {
@@ -35,7 +35,7 @@ func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) (
 		var all sync.WaitGroup
 		for part := range parts {
 			from, to := part*len(keys)/parts, (part+1)*len(keys)/parts
-			all.Go(func() { failed[part] = v.homePart(ctx, keys[from:to], rows[from:to], user, device) })
+			all.Go(func() { failed[part] = v.homePart(ctx, keys[from:to], rows[from:to], user, device, counts) })
 		}
 		all.Wait()
 		rows = slices.DeleteFunc(rows, func(r *actors.HomeRow) bool { return r == nil }) // of dead sessions
@@ -43,8 +43,8 @@ func (s *Store) Home(ctx context.Context, user protocol.UserID, device string) (
 	})
 }
 
-func (v view) homePart(ctx context.Context, keys []sessionKey, rows []*actors.HomeRow, user protocol.UserID, device string) (err error) {
-	h := homeReader{view: v}
+func (v view) homePart(ctx context.Context, keys []sessionKey, rows []*actors.HomeRow, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) (err error) {
+	h := homeReader{view: v, counts: counts}
 	defer func() { err = errors.Join(err, h.close()) }()
 	for i, k := range keys {
 		if err := ctx.Err(); err != nil {
@@ -73,7 +73,7 @@ func (s *Store) rowOf(ctx context.Context, user protocol.UserID, session protoco
 		return nil, err
 	}
 	return row, s.at(func(v view) (err error) {
-		h := homeReader{view: v, one: true, uncounted: !counts}
+		h := homeReader{view: v, one: true, counts: func(*actors.HomeRow) bool { return counts }}
 		defer func() { err = errors.Join(err, h.close()) }()
 		row, err = h.row(k, user, device)
 		return err
@@ -84,9 +84,9 @@ func (s *Store) rowOf(ctx context.Context, user protocol.UserID, session protoco
 // table, or one for all of them where a single row is wanted.
 type homeReader struct {
 	view
-	one       bool
-	uncounted bool // what is unread is not wanted
-	open      []tableIterator
+	one    bool
+	counts func(*actors.HomeRow) bool // whether what is unread is wanted; nil: always
+	open   []tableIterator
 }
 
 type tableIterator struct {
@@ -241,7 +241,7 @@ func (h *homeReader) messages(k sessionKey, newest int64, old hiddenHead, user p
 		return nil
 	}
 	read := max(row.Member.ReadSeq, row.Member.Floor-1, 0)
-	if h.uncounted {
+	if h.counts != nil && !h.counts(row) {
 		read = newest
 	}
 	unread := unreadCounter{user: user, own: userHash(user)}

@@ -73,7 +73,7 @@ func BenchmarkHomeOf5000(b *testing.B) {
 	s := storeOfMany(b)
 	began := processor()
 	for b.Loop() {
-		rows, err := s.Home(context.Background(), "ann", "phone")
+		rows, err := s.Home(context.Background(), "ann", "phone", nil)
 		if err != nil || len(rows) != manySessions {
 			b.Fatal(len(rows), err)
 		}

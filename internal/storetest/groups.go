@@ -96,7 +96,7 @@ func silenceAndDeath(t *testing.T, s Store) {
 	if _, err := s.HomeOf(background, "bob", room, ""); !protocol.Code_NOT_FOUND.Is(err) {
 		t.Errorf("bob's row of a dead session: %v, want NOT_FOUND", err)
 	}
-	if rows, err := s.Home(background, "bob", ""); err != nil || len(rows) != 0 {
+	if rows, err := s.Home(background, "bob", "", nil); err != nil || len(rows) != 0 {
 		t.Errorf("bob's home list has %v, %v", rows, err)
 	}
 	if stored, err := s.Load(background, room); err != nil || len(stored.Members) != 2 {

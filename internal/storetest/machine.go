@@ -228,8 +228,8 @@ func (m *machine) compare(r *rapid.T) {
 		r.Fatalf("DueSessions = %v, want %v", over, wantOver)
 	}
 	for _, user := range []string{rapid.SampledFrom(m.users).Draw(r, "whose home")} {
-		got, err := m.store.Home(background, user, "d")
-		want, _ := m.model.Home(background, user, "d")
+		got, err := m.store.Home(background, user, "d", nil)
+		want, _ := m.model.Home(background, user, "d", nil)
 		bySession := func(a, b *actors.HomeRow) int { return cmp.Compare(a.Info.Session, b.Info.Session) }
 		slices.SortFunc(got, bySession)
 		slices.SortFunc(want, bySession)

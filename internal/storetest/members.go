@@ -121,7 +121,7 @@ func membersInOrder(t *testing.T, s Store) {
 func home(t *testing.T, s Store) {
 	commit(t, s, create(room, "ann", "bob"), create(pair, "ann", "bob"), create(hall, "cid"),
 		says(room, message(1, "bob", "a"), message(2, "ann", "b"), &protocol.Entry{Seq: 3, Kind: protocol.Kind_JOIN, Sender: "bob", Members: []string{"x"}}))
-	rows, err := s.Home(background, "ann", "phone")
+	rows, err := s.Home(background, "ann", "phone", nil)
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("Home = %d rows, %v, want 2", len(rows), err)
 	}
@@ -152,6 +152,15 @@ func home(t *testing.T, s Store) {
 			t.Errorf("row of pair = %+v, want nothing said, both members", row)
 		}
 	}
+	rows, err = s.Home(background, "ann", "", func(h *actors.HomeRow) bool { return h.Info.Session == pair || h.Head != 3 || h.Member.User != "ann" })
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("Home = %d rows, %v, want 2", len(rows), err)
+	}
+	for _, row := range rows {
+		if row.Unread != 0 || row.Mentioned || row.Info.Session == room && row.Last.GetSeq() != 2 {
+			t.Errorf("row of %s, of which nothing is to be counted, = %+v", row.Info.Session, row)
+		}
+	}
 	if _, err := s.HomeOf(background, "ann", hall, ""); !protocol.Code_NOT_FOUND.Is(err) {
 		t.Errorf("HomeOf a session that ann is not in = %v, want NOT_FOUND", err)
 	}
@@ -159,7 +168,7 @@ func home(t *testing.T, s Store) {
 		t.Errorf("RowOf a session that ann is not in = %v, want NOT_FOUND", err)
 	}
 	commit(t, s, &actors.Append{Session: room, Epoch: 1, Removed: []protocol.UserID{"ann"}})
-	if rows, err := s.Home(background, "ann", ""); err != nil || len(rows) != 1 || rows[0].Info.Session != pair {
+	if rows, err := s.Home(background, "ann", "", nil); err != nil || len(rows) != 1 || rows[0].Info.Session != pair {
 		t.Errorf("Home after leaving = %v, %v, want pair only", rows, err)
 	}
 }

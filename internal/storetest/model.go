@@ -311,12 +311,15 @@ func (m *Model) SessionsOf(_ context.Context, user protocol.UserID) (ids []proto
 }
 
 // Home fills actors.Journal.
-func (m *Model) Home(ctx context.Context, user protocol.UserID, device string) (rows []*actors.HomeRow, err error) {
+func (m *Model) Home(ctx context.Context, user protocol.UserID, device string, counts func(*actors.HomeRow) bool) (rows []*actors.HomeRow, err error) {
 	ids, err := m.SessionsOf(ctx, user)
 	for _, id := range ids {
 		row, e := m.HomeOf(ctx, user, id, device)
 		if protocol.Code_NOT_FOUND.Is(e) {
 			continue // dead
+		}
+		if e == nil && counts != nil && !counts(row) {
+			row.Unread, row.Mentioned = 0, false
 		}
 		rows, err = append(rows, row), errors.Join(err, e)
 	}

@@ -223,7 +223,7 @@ func all(t *testing.T, s Whole) string {
 		in, err := s.SessionsOf(ctx, id)
 		slices.Sort(in)
 		says("sessions of "+id, in, err)
-		home, err := s.Home(ctx, id, "phone")
+		home, err := s.Home(ctx, id, "phone", nil)
 		slices.SortFunc(home, func(a, b *actors.HomeRow) int { return strings.Compare(a.Info.Session, b.Info.Session) })
 		for _, row := range home {
 			row.LogEpoch, row.Info.Epoch = "", ""

@@ -156,7 +156,7 @@ func (f *Filled) toldOfSessions(t *testing.T, s Installation, tell func(what str
 	waiting, err := s.WaitingInto(ctx, f.sessions, 10)
 	tell("waiting", printAll(waiting), err)
 	for _, id := range f.users {
-		rows, err := s.Home(ctx, id, "phone")
+		rows, err := s.Home(ctx, id, "phone", nil)
 		slices.SortFunc(rows, func(a, b *actors.HomeRow) int { return cmp.Compare(a.Info.Session, b.Info.Session) })
 		tell("home of "+id, homeText(rows), err)
 		var said []string
