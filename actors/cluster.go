@@ -214,8 +214,9 @@ func (c *cluster) seen(v View) {
 		c.node.tell(g.pid, &end{})
 	}
 	if died := slices.DeleteFunc(gone, func(m Member) bool { return m.Leaving }); len(died) > 0 {
+		well := before.asIfWell(died)
 		c.node.lostBy(func(session protocol.SessionID) bool {
-			owner := before.owner(session)
+			owner := well.owner(session)
 			return slices.ContainsFunc(died, func(m Member) bool { return m.ID == owner })
 		})
 	}

@@ -3,6 +3,7 @@ package actors
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // places is a View and what is computed from it once.
@@ -34,6 +35,21 @@ func placesOf(v View, self string) *places {
 		p.seeds, p.ids = []uint64{hash64(self)}, []string{self}
 	}
 	return p
+}
+
+// asIfWell is p as it was while some nodes reached the store and the others: who dies is mostly
+// missed before it is given up, and its sessions are placed elsewhere by then.
+func (p *places) asIfWell(some []Member) *places {
+	is := func(id string) bool { return slices.ContainsFunc(some, func(m Member) bool { return m.ID == id }) }
+	v := View{Version: p.Version, Members: slices.Clone(p.Members)}
+	for i := range v.Members {
+		m := &v.Members[i]
+		if is(m.ID) {
+			m.Sight = Clear
+		}
+		m.Misses = strings.Join(slices.DeleteFunc(strings.Split(m.Misses, ","), is), ",")
+	}
+	return placesOf(v, "")
 }
 
 // owner is the node that id falls to: the one with the highest score for it (rendezvous

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"slices"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,51 +27,6 @@ func (n *Node) Receive(subject string, events []*Event, burst *Burst) {
 	for _, user := range audience {
 		user.tell(d)
 	}
-}
-
-// Lost is told by streams that may have missed events.
-func (n *Node) Lost() {
-	n.losses.Add(1) // from now on no list is given that was read before
-	n.people.each(func(_ string, r *ref) { n.tell(r.pid, &lost{}) })
-}
-
-// lostBy is told when a node died that had the sessions of had: the last of what it made
-// durable it may have told nobody of. What people ask of those sessions now comes first, so
-// it begins a moment later and goes on user by user.
-func (n *Node) lostBy(had func(session protocol.SessionID) bool) {
-	const after, between = 300 * time.Millisecond, time.Millisecond
-	n.losses.Add(1)
-	wait := time.Duration(after)
-	n.people.each(func(_ string, r *ref) {
-		time.AfterFunc(wait, func() { n.tell(r.pid, &lost{of: had}) })
-		wait += between
-	})
-}
-
-// lost says that events may be missing: of those sessions; nil: of all.
-type lost struct {
-	of func(session protocol.SessionID) bool
-}
-
-// lost reads the rows again, the requests and contacts, and finds the sessions that the user has come into. The
-// next heartbeat names the heads that moved.
-func (u *User) lost(m *lost) {
-	switch u.state {
-	case active:
-	case loading: // the list may have been read before
-		u.stashed = append(u.stashed, done(func() { u.lost(m) }))
-		return
-	default:
-		return
-	}
-	for id := range u.rows {
-		if m.of != nil && m.of(id) {
-			u.reread(id, 0, true, false)
-		}
-	}
-	u.compare(0)
-	u.requestsLost()
-	u.presenceLost()
 }
 
 // deliver gives events their offsets and puts them into the queues of the user's

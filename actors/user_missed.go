@@ -32,17 +32,15 @@ type missed struct {
 	upTo    int64
 }
 
-// readMissed reads the entries from from on, and the row without what is unread. The session is
-// asked how far it has published, as the store may be ahead of that.
+// readMissed reads the entries from from on, and the row without what is unread, up to what
+// the session has published.
 func (u *User) readMissed(ctx context.Context, session protocol.SessionID, device string, from int64) (h *HomeRow, m missed, err error) {
 	if err = u.follow(ctx, session); err != nil {
 		return nil, m, err
 	}
-	about, err := u.node.Ask(ctx, protocol.Identity{User: u.id}, &protocol.Frame{Body: &protocol.Frame_SessionGet{SessionGet: &protocol.SessionGet{Session: session, Limit: 1}}})
-	if err != nil {
+	if m.upTo, err = u.node.headOf(ctx, u.id, session); err != nil {
 		return nil, m, err
 	}
-	m.upTo = about.GetSessionGetReply().GetInfo().GetHeadSeq()
 	u.node.catchingUp <- struct{}{}
 	defer func() { <-u.node.catchingUp }()
 	ctx, cancel := u.node.background() // its turn has come: the time begins
