@@ -120,6 +120,7 @@ func row(s *history.Stored, marks map[string]int64, table byte, rest, value []by
 		}
 		e.Session, e.Seq = s.Session, number(rest)
 		e.ID = s.Session + "." + strconv.FormatInt(e.Seq, 10)
+		s.Head = max(s.Head, e.Seq) // a head's row may be behind after a kill, never ahead
 		s.Entries = append(s.Entries, e)
 	case sent:
 		if len(rest) != 16 || len(value) < 8 {
