@@ -159,3 +159,25 @@ func (s *Store) lateOr(k sessionKey, row head) head {
 	}
 	return row
 }
+
+// writeHeads writes the rows of those heads that may not be late, and gives them: they are to be taken off those
+// that are.
+func (c *committer) writeHeads() (rows map[sessionKey]head) {
+	if c.s.late.len()+len(c.heads) > mostLate {
+		rows = c.s.late.all()
+		maps.Copy(rows, c.heads)
+	} else {
+		for k, h := range c.heads {
+			if !mayBeLate(c.before[k], h) {
+				if rows == nil {
+					rows = map[sessionKey]head{}
+				}
+				rows[k] = h
+			}
+		}
+	}
+	for k, h := range rows {
+		c.write(k.head(), h.row())
+	}
+	return rows
+}
