@@ -30,9 +30,18 @@ export class Store implements Files {
 
   info(id: Id): Promise<FileInfo> { return this.core.rest.call('GET', '/files/' + encodeURIComponent(id) + '/info') }
 
-  upload(blob: Blob, o: { name?: string; onProgress?(part: number): void; signal?: AbortSignal } = {}): Promise<FileInfo> {
-    return this.file(blob, { name: o.name ?? (blob as File).name ?? '', mime: blob.type, keep() {}, onProgress: o.onProgress ?? (() => {}), signal: o.signal ?? new AbortController().signal })
+  async upload(blob: Blob, o: { name?: string; onProgress?(part: number): void; signal?: AbortSignal } = {}): Promise<FileInfo> {
+    const kept: string[] = [], signal = o.signal ?? new AbortController().signal
+    try {
+      return await this.file(blob, { name: o.name ?? (blob as File).name ?? '', mime: blob.type, keep: url => { kept.push(url) }, onProgress: o.onProgress ?? (() => {}), signal })
+    } catch (e) {
+      if (signal.aborted) this.drop(kept)
+      throw e
+    }
   }
+
+  /** What was begun in parts and is not wanted any more; what the server does not hear of it ends by itself. */
+  drop(urls: readonly (string | undefined)[]): void { if (!this.core.o.uploader) void import('./upload.js').then(u => u.drop(this.core, urls)).catch(() => {}) }
 
   file(blob: Blob, o: Given): Promise<FileInfo> { return import('./upload.js').then(u => u.upload(this.core, blob, o)) }
 }

@@ -179,6 +179,7 @@ export class Outbox {
     const s = this.#items.get(clientId)
     if (!s || s.state === 'sent' || s.state === 'sending' || (s.tried && s.state !== 'failed')) return false
     this.forget(clientId)
+    if (s.uploads) this.core.uploads.drop(s.uploads)
     return true
   }
 

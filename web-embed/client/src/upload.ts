@@ -138,6 +138,16 @@ export async function upload(core: Core, blob: Blob, o: Given): Promise<FileInfo
   }
 }
 
+/** Gives the room back that uploads in parts have; one that is complete is removed. */
+export async function drop(core: Core, urls: readonly (string | undefined)[]): Promise<void> {
+  const send = sender(core.env.fetch, !core.o.fetch), { signal } = new AbortController()
+  for (const url of urls) {
+    if (!url) continue
+    const a = await send('DELETE', url, { headers: { Authorization: 'Bearer ' + (await core.tokens.get('initial')), 'Tus-Resumable': '1.0.0' }, signal })
+    if (a.status === 409) await core.rest.call('DELETE', '/files/' + url.split('/').pop())
+  }
+}
+
 /** Uploads the files of a message, and gives what is to be said of them. */
 export async function uploadAll(core: Core, files: readonly NewFile[], o: { uploads?: readonly (string | undefined)[] | undefined; signal: AbortSignal; keep(i: number, resume: string): void; onProgress(part: number): void }): Promise<any[]> {
   const total = files.reduce((n, f) => n + (f.blob?.size ?? 0), 0) || 1, metas = []

@@ -104,3 +104,36 @@ test('an upload can be cancelled, and one that is refused says why', async () =>
   await expect(up).rejects.toMatchObject({ code: 'CANCELLED' })
   expect(await ann.files.upload(new Blob(['text'], { type: 'text/plain' }), { name: 'a.txt' })).toMatchObject({ name: 'a.txt', kind: 'document', size: 4 })
 })
+
+test('a large upload that is cancelled takes no room on the server', async () => {
+  const server = await Server.start({ TROUPE_QUOTA: '8MiB' }) // for one of them
+  const begun: string[] = []
+  let standing = 0
+  /** Parts stand still until they are given up. */
+  const slow: typeof fetch = async (url, o) => {
+    if (o?.method === 'PATCH') {
+      standing++
+      return new Promise((_, no) => o.signal!.addEventListener('abort', () => no(o.signal!.reason)))
+    }
+    const a = await fetch(url, o)
+    if (String(url).endsWith('/files/tus/')) begun.push(new URL(a.headers.get('Location')!, String(url)).href)
+    return a
+  }
+  let token = ''
+  const ann = await online(server, 'ann', { fetch: async (url, o) => { token = new Headers(o?.headers).get('Authorization') ?? token; return slow(url, o) } }), bob = await online(server, 'bob')
+  const [a] = await pair(ann, bob)
+  const gone = async (url: string): Promise<boolean> => (await fetch(url, { method: 'HEAD', headers: { Authorization: token, 'Tus-Resumable': '1.0.0' } })).status === 404
+  const blob = new Blob([new Uint8Array(6 << 20)])
+  const out = a.send({ files: [{ blob, name: 'large.bin' }] })
+  await until('a part on its way', () => standing === 1)
+  expect(await gone(begun[0]!)).toBe(false)
+  expect(out.cancel()).toBe(true)
+  await expect(out.sent).rejects.toMatchObject({ code: 'CANCELLED' })
+  await until('it to be gone', () => gone(begun[0]!))
+  const stop = new AbortController()
+  const up = ann.files.upload(blob, { name: 'large.bin', signal: stop.signal })
+  await until('another on its way', () => standing === 2)
+  stop.abort()
+  await expect(up).rejects.toMatchObject({ code: 'CANCELLED' })
+  await until('that to be gone', () => gone(begun[1]!))
+})
