@@ -81,8 +81,8 @@ func (t *Tools) Sound(ctx context.Context, path, mime string) (r sound.Result, e
 	return r, err
 }
 
-// Video gives the duration of the file at path, 0: it is not said in it, and writes
-// its first picture as JPEG to poster.
+// Video gives the duration of the file at path, 0: it cannot be told, and writes its
+// first picture as JPEG to poster.
 func (t *Tools) Video(ctx context.Context, path, mime, poster string) (time.Duration, error) {
 	in, err := input(path, mime)
 	if err != nil {
@@ -102,8 +102,32 @@ func (t *Tools) Video(ctx context.Context, path, mime, poster string) (time.Dura
 		return 0, fmt.Errorf("ffmpeg: %w", err)
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(out.String()), 64)
-	if err != nil || seconds < 0 || seconds > 1e6 {
-		return 0, nil // N/A: a recording that was not told how long it would be
+	if err != nil { // N/A: a recording that was not told how long it would be, as browsers make them
+		return t.walked(ctx, in)
+	}
+	if seconds < 0 || seconds > longestVideo.Seconds() {
+		return 0, nil
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
+}
+
+// longestVideo is what is believed of one.
+const longestVideo = 1e6 * time.Second
+
+// walked is how far the pictures of in go, which are passed over without decoding them.
+func (t *Tools) walked(ctx context.Context, in []string) (time.Duration, error) {
+	var out bytes.Buffer
+	cmd := child.Command(ctx, t.mpeg, append(append([]string{"-nostdin", "-threads", "1"}, in...), "-map", "0:v:0", "-c", "copy", "-f", "null", "-progress", "-", "-")...)
+	cmd.Stdout = &out // some 200 bytes each half second
+	if err := cmd.Run(); err != nil {
+		return 0, fmt.Errorf("ffmpeg: %w", err)
+	}
+	text := out.String()
+	_, last, _ := strings.Cut(text[max(0, strings.LastIndex(text, "out_time_us=")):], "=")
+	last, _, _ = strings.Cut(last, "\n")
+	micros, err := strconv.ParseInt(strings.TrimSpace(last), 10, 64)
+	if err != nil || micros < 0 || micros > longestVideo.Microseconds() {
+		return 0, nil
+	}
+	return time.Duration(micros) * time.Microsecond, nil
 }
