@@ -138,12 +138,11 @@ func (c *Center) cut(ctx context.Context, a *Avatar, f *File) (parts []part, err
 		return []part{{path: source}}, err
 	}
 	defer os.Remove(source)
-	select { // one per core: each takes memory and time
-	case c.decoding <- struct{}{}:
-		defer func() { <-c.decoding }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	end, err := c.decoding.take(ctx, f.Owner) // one per core: each takes memory and time
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	in, err := os.Open(source)
 	if err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)

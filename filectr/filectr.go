@@ -126,7 +126,7 @@ type Center struct {
 	log      *slog.Logger
 	uploads  *places
 	begun    unfinished
-	decoding chan struct{} // and for each that is decoded
+	decoding *turns        // for each that is decoded
 	drawing  chan struct{} // and for each that is drawn: whoever asks has it done, and half of the cores are others'
 
 	tools *ffmpeg.Tools // nil: FFmpeg is not installed, or not asked
@@ -156,7 +156,7 @@ func New(cfg Config, store Store, blobs Blobs, now func() time.Time, log *slog.L
 	case cfg.Origin != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != ""):
 		return nil, fmt.Errorf("filectr: %q is no origin, like https://files.example.com", cfg.Origin)
 	}
-	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: newPlaces(cfg.Uploads), decoding: make(chan struct{}, runtime.GOMAXPROCS(0)), drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	c := &Center{cfg: cfg, store: store, blobs: blobs, now: now, log: log, uploads: newPlaces(cfg.Uploads), decoding: newTurns(runtime.GOMAXPROCS(0)), drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	c.avatars = rate{burst: 10, every: 6 * time.Second}
 	c.reviewing.wake = make(chan struct{}, 1)
 	if cfg.FFmpeg != "off" {

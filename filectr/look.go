@@ -49,13 +49,12 @@ func (c *Center) scrub(ctx context.Context, f *File, head []byte, path string) e
 		return fmt.Errorf("filectr: %w", err)
 	}
 	defer draft.Close()
-	select { // one per core, as files that mean harm take seconds
-	case c.decoding <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	end, err := c.decoding.take(ctx, f.Owner) // one per core, as files that mean harm take seconds
+	if err != nil {
+		return err
 	}
 	changed, err := scrub.Clean(draft, f.Size, content)
-	<-c.decoding
+	end()
 	var no *scrub.Refused
 	if errors.As(err, &no) {
 		return protocol.Errorf(protocol.Code_UNSUPPORTED, "%s", no.Reason)
@@ -84,12 +83,11 @@ func (c *Center) isPacked(f *File, path string) (bool, error) {
 // sound measures a voice message. What cannot be measured is kept all the same, and
 // nothing is said of how long it is.
 func (c *Center) sound(ctx context.Context, f *File, path string) error {
-	select {
-	case c.decoding <- struct{}{}:
-		defer func() { <-c.decoding }()
-	case <-ctx.Done():
-		return ctx.Err()
+	end, err := c.decoding.take(ctx, f.Owner)
+	if err != nil {
+		return err
 	}
+	defer end()
 	in, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("filectr: %w", err)
@@ -118,13 +116,12 @@ func (c *Center) video(ctx context.Context, f *File, path string) ([]part, error
 	poster := c.draft(f.ID + ".poster")
 	defer os.Remove(poster)
 	duration, err := func() (time.Duration, error) {
-		select {
-		case c.decoding <- struct{}{}:
-			defer func() { <-c.decoding }()
-			return c.tools.Video(ctx, path, f.Mime, poster)
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		end, err := c.decoding.take(ctx, f.Owner)
+		if err != nil {
+			return 0, err
 		}
+		defer end()
+		return c.tools.Video(ctx, path, f.Mime, poster)
 	}()
 	parts := []part{{f.Sum, path}}
 	if err != nil {
@@ -132,7 +129,7 @@ func (c *Center) video(ctx context.Context, f *File, path string) ([]part, error
 		return parts, nil
 	}
 	f.Duration = duration
-	still := &File{ID: f.ID, Kind: Image, Mime: "image/jpeg", Name: "poster.jpg"}
+	still := &File{ID: f.ID, Owner: f.Owner, Kind: Image, Mime: "image/jpeg", Name: "poster.jpg"}
 	made, err := c.picture(ctx, still, poster)
 	if err != nil {
 		c.log.Debug("a video's first picture was not looked at", "file", f.ID, "err", err)
@@ -174,12 +171,11 @@ func closeAll(files [3]*os.File) {
 // picture keeps a picture without what it says besides, and smaller ones. One that
 // goes by another name is cleaned as well, though it is only saved.
 func (c *Center) picture(ctx context.Context, f *File, from string) (parts []part, err error) {
-	select { // one per core: each takes memory and time
-	case c.decoding <- struct{}{}:
-		defer func() { <-c.decoding }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	end, err := c.decoding.take(ctx, f.Owner) // one per core: each takes memory and time
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	in, err := os.Open(from)
 	if err != nil {
 		return nil, fmt.Errorf("filectr: %w", err)
