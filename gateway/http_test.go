@@ -446,6 +446,21 @@ func TestForeignErrorStaysInTheLog(t *testing.T) {
 	}
 }
 
+func TestWhoGoesIsNoErrorOfTheServer(t *testing.T) {
+	d := newDesk(t, Config{})
+	ctx, leave := context.WithCancel(t.Context())
+	d.reply = func(*protocol.Frame) (*protocol.Frame, error) {
+		leave()
+		return nil, errors.New("broken off")
+	}
+	r := httptest.NewRequestWithContext(ctx, "GET", "/api/v2/sessions/recent", nil)
+	r.Header.Set("Authorization", "Bearer user:ann")
+	d.srv.ServeHTTP(httptest.NewRecorder(), r)
+	if log := d.logs.String(); strings.Contains(log, "level=ERROR") || !strings.Contains(log, "broken off") {
+		t.Errorf("the log says %q", log)
+	}
+}
+
 func TestWritesByRESTAreLimitedPerUser(t *testing.T) {
 	d := newDesk(t, Config{Rate: 1, RateBurst: 3})
 	put := func(user string) int {

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -110,7 +112,11 @@ var hook = sync.OnceFunc(func() {
 		}
 		if p.Code == protocol.Code_INTERNAL.Word() {
 			if s, ok := ctx.Context().Value(serverKey{}).(*Server); ok {
-				s.log.Error("a request failed", "operation", ctx.Operation().OperationID, "err", errors.Join(errs...))
+				level, what := slog.LevelError, "a request failed"
+				if ctx.Context().Err() != nil { // which ends what is done for it
+					level, what = slog.LevelInfo, "a request failed whose client had gone"
+				}
+				s.log.Log(context.Background(), level, what, "operation", ctx.Operation().OperationID, "err", errors.Join(errs...))
 			}
 		}
 		return p
