@@ -34,8 +34,14 @@ type Avatar struct {
 	Created time.Time
 }
 
-// Sums gives the contents that a is made of.
-func (a *Avatar) Sums() []Sum { return []Sum{a.Small, a.Large, a.Tile} }
+// Sums gives the contents that a is made of, each once: of a small picture Small and Large
+// are the same.
+func (a *Avatar) Sums() []Sum {
+	if a.Small == a.Large {
+		return []Sum{a.Small, a.Tile}
+	}
+	return []Sum{a.Small, a.Large, a.Tile}
+}
 
 // Sides of avatars in pixels.
 const (

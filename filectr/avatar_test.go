@@ -102,6 +102,33 @@ func TestAnAvatarOutlivesItsFileAndGoesWhenAnotherIsChosen(t *testing.T) {
 	}
 }
 
+func TestAnAvatarIsMadeOfASmallPictureToo(t *testing.T) {
+	s := newStage(t, nil)
+	for _, side := range []int{1, 20, filectr.AvatarSmall, filectr.AvatarSmall + 1} {
+		path, err := s.UserAvatar(t.Context(), "ann", s.upload("ann", "a.png", pictureOf(t, "png", side, side)).ID)
+		if err != nil {
+			t.Errorf("%d pixels: %v", side, err)
+			continue
+		}
+		s.wears("ann", path)
+		s.sweep()
+		b, err := s.OpenAvatar(t.Context(), path)
+		if err != nil {
+			t.Errorf("%d pixels: %v", side, err)
+			continue
+		}
+		b.Close()
+	}
+	s.wears("ann", "")
+	s.wait(25 * time.Hour)
+	s.sweep()
+	s.wait(2 * time.Hour)
+	s.sweep()
+	if contents, drafts := s.kept(); contents != 0 || drafts != 0 {
+		t.Errorf("nothing is shown, and %d contents and %d drafts are left", contents, drafts)
+	}
+}
+
 func TestAnAvatarIsMadeOfAPictureThatOneMayRead(t *testing.T) {
 	s := newStage(t, nil)
 	picture, text := s.upload("ann", "a.png", plain(t, 1)).ID, s.upload("ann", "a.txt", []byte("text")).ID
