@@ -69,7 +69,7 @@ func openData(c *Config, log *slog.Logger) (*data, error) {
 			files.Node, err = nodeName(c.Data)
 		}
 		files.Key = users.Derive("links of files")
-		files.Apps, files.Admins = appLimits{users}, users
+		files.Apps, files.Admins, files.Users = appLimits{users}, users, users
 		if err == nil {
 			d.files, err = filectr.New(files, store, d.blobs, time.Now, log)
 			users.UseAvatars(d.files)

@@ -1,9 +1,11 @@
 package filectr_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +92,31 @@ func TestALinkEndsAndOpensNothingElse(t *testing.T) {
 	s.wait(3 * time.Second)
 	if r := s.do("", "GET", link, nil); r.status != http.StatusGone || r.code() != "EXPIRED" {
 		t.Errorf("after its end: %d %s", r.status, r.body)
+	}
+}
+
+// door keeps one user out.
+type door struct{ out atomic.Pointer[string] }
+
+func (d *door) MayCome(_ context.Context, id protocol.UserID) error {
+	if out := d.out.Load(); out != nil && *out == id {
+		return protocol.Unauthorized("this user is disabled")
+	}
+	return nil
+}
+
+func TestALinkEndsWithWhoAskedForIt(t *testing.T) {
+	d := &door{}
+	s := newStage(t, func(c *filectr.Config) { c.Users = d })
+	f := s.upload("ann", "a.txt", []byte("one"))
+	link := s.link("ann", f.ID, "")
+	if r := s.do("", "GET", link, nil); r.status != 200 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	out := "ann"
+	d.out.Store(&out)
+	if r := s.do("", "GET", link, nil); r.status != 404 {
+		t.Errorf("of who is disabled: %d %s", r.status, r.body)
 	}
 }
 

@@ -320,6 +320,13 @@ func (c *Center) getLinked(ctx context.Context, in *struct {
 		}
 		return c.stream(ctx, f, "", in.Download.Download, "cross-origin")
 	}
+	if c.cfg.Users != nil {
+		if err := c.cfg.Users.MayCome(ctx, user); protocol.Code_NOT_FOUND.Is(err) || protocol.Code_UNAUTHORIZED.Is(err) {
+			return nil, nothingBehind()
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	f, err := c.Get(ctx, &protocol.Identity{User: user}, in.ID)
 	if err != nil {
 		return nil, err

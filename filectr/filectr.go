@@ -59,6 +59,13 @@ type Config struct {
 
 	Apps   Apps   // knows applications; nil: there are none
 	Admins Admins // nil: there are none, and nobody makes releases
+	Users  Users  // nil: nobody is kept out
+}
+
+// Users knows who may come, for links, which are opened without a token.
+type Users interface {
+	// MayCome is nil for a user who may, else NOT_FOUND or UNAUTHORIZED.
+	MayCome(ctx context.Context, id protocol.UserID) error
 }
 
 func (c Config) withDefaults() Config {

@@ -34,7 +34,7 @@ func (c *Center) mac(id protocol.FileID, size string, says []byte) []byte {
 func (c *Center) open(id protocol.FileID, size, code string) (protocol.UserID, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(code)
 	if err != nil || len(raw) <= macBytes+8 || !hmac.Equal(raw[:macBytes], c.mac(id, size, raw[macBytes:])) {
-		return "", protocol.NotFound("nothing is behind this link")
+		return "", nothingBehind()
 	}
 	until := time.Unix(int64(binary.BigEndian.Uint64(raw[macBytes:])), 0)
 	if !c.now().Before(until) {
@@ -42,3 +42,5 @@ func (c *Center) open(id protocol.FileID, size, code string) (protocol.UserID, e
 	}
 	return string(raw[macBytes+8:]), nil
 }
+
+func nothingBehind() error { return protocol.NotFound("nothing is behind this link") }

@@ -256,9 +256,14 @@ func TestDisabledUserIsOut(t *testing.T) {
 	wants(t, b.Disable(t.Context(), ann, root.User, true), protocol.Code_DENIED)
 	wants(t, b.Disable(t.Context(), root, root.User, true), protocol.Code_DENIED)
 	wants(t, b.Disable(t.Context(), root, "u_nobody", true), protocol.Code_NOT_FOUND)
+	wants(t, b.MayCome(t.Context(), "u_nobody"), protocol.Code_NOT_FOUND)
+	if err := b.MayCome(t.Context(), ann.User); err != nil {
+		t.Error(err)
+	}
 	if err := b.Disable(t.Context(), root, ann.User, true); err != nil {
 		t.Fatal(err)
 	}
+	wants(t, b.MayCome(t.Context(), ann.User), protocol.Code_UNAUTHORIZED)
 	if told := b.told(); !slices.Equal(told, []string{ann.User + " " + ann.Login + " UNAUTHORIZED", ann.User + "  UNAUTHORIZED"}) {
 		t.Errorf("told %q", told)
 	}

@@ -73,6 +73,22 @@ func (c *Center) remember(u *User) glance {
 	return g
 }
 
+// MayCome is nil for a user who is not disabled. NOT_FOUND, UNAUTHORIZED.
+func (c *Center) MayCome(ctx context.Context, id protocol.UserID) error {
+	g, ok := c.people.get(id)
+	if !ok || c.now().Unix()-g.at >= int64(glanceLife/time.Second) {
+		u, err := c.store.User(ctx, id)
+		if err != nil {
+			return err
+		}
+		g = c.remember(u)
+	}
+	if g.disabled {
+		return protocol.Unauthorized("this user is disabled")
+	}
+	return nil
+}
+
 // meet knows an outside user, makes it at first sight, and takes over a new name.
 func (c *Center) meet(ctx context.Context, id protocol.UserID, name string) (glance, error) {
 	name, err := cleanNickname(name)
