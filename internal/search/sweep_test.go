@@ -208,3 +208,50 @@ func TestFullBlocksThatTheStoreDidNotTakeAreSignedLater(t *testing.T) {
 		}
 	})
 }
+
+func TestFullBlocksAreSignedInATwentiethOfTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lazy{sign: 10 * time.Millisecond}
+		runs(t, search.Config{}, l)
+		synctest.Wait()
+		began := time.Now()
+		for range 60 { // half a minute in which there is always more
+			for _, id := range someSessions(100) {
+				l.full(id)
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		l.mu.Lock()
+		busy := l.busy
+		l.mu.Unlock()
+		if all := time.Since(began); busy < all/25 || busy > all/15 {
+			t.Errorf("%v of %v were spent on signing, want a twentieth", busy, all)
+		}
+		time.Sleep(time.Minute)
+		l.state()
+		l.full("s_last")
+		time.Sleep(time.Second)
+		if _, signed := l.state(); len(signed) != 1 {
+			t.Errorf("when all was signed and it had rested, %d were signed within a second of being full, want 1", len(signed))
+		}
+	})
+}
+
+func TestWhatIsFullIsSignedOnceAndNothingIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lazy{sign: time.Millisecond}
+		runs(t, search.Config{}, l)
+		all := someSessions(300)
+		for _, id := range all {
+			l.full(id)
+			l.full(id)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		_, signed := l.state()
+		slices.Sort(signed)
+		if !slices.Equal(signed, all) {
+			t.Errorf("%d were signed, want each of %d once", len(signed), len(all))
+		}
+	})
+}
