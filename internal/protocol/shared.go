@@ -69,10 +69,24 @@ func (s *Shared) AppendBinary(b []byte, to UserID, offset int64) []byte {
 func (s *Shared) Size() int {
 	n := s.size.Load()
 	if n == 0 {
-		n = int32(proto.Size(s.Frame))
+		if n = int32(sizeOfWords(s.Frame.GetMsgPush())); n == 0 {
+			n = int32(proto.Size(s.Frame))
+		}
 		s.size.Store(n)
 	}
 	return int(n)
+}
+
+// sizeOfWords is about the size of an entry that is somebody's words, 0 of nil and of another one.
+func sizeOfWords(e *Entry) int {
+	c := e.GetContent()
+	if c == nil || e.Change != nil || e.Deal != nil || len(e.Members) > 0 || len(e.Mentions) > 0 || len(e.Reactions) > 0 ||
+		c.File != "" || len(c.Files) > 0 || c.Url != "" || c.Name != "" || c.Title != "" || c.Digest != "" || c.Data != "" || len(c.Forwarded) > 0 {
+		return 0
+	}
+	const rest = 32 // tags, lengths, numbers and words of fixed sets
+	return rest + len(e.Session) + len(e.MessagerecvId) + len(e.Sender) + len(e.ClientMsgId) + len(e.ReplyTo) + len(e.Platform) +
+		len(e.TargetSender) + len(e.Reaction) + len(e.Name) + len(e.Owner) + len(c.Text) + len(c.Mime) + len(c.Thumb)
 }
 
 func (s *Shared) bodyJSON() []byte {
