@@ -70,10 +70,14 @@ func (d *device) connect(ctx context.Context, fresh bool) error {
 	}
 	at := places[d.rng.IntN(len(places))]
 	d.mu.Unlock()
+	dialed := d.run.now()
 	fails := func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.shuns = at.node
+		e := d.event(history.Missed)
+		e.Node, e.Began = at.node, dialed
+		d.rec.Add(e)
 	}
 	conn, _, err := websocket.Dial(ctx, "ws://"+at.address+"/ws", nil)
 	if err != nil {
@@ -95,6 +99,7 @@ func (d *device) connect(ctx context.Context, fresh bool) error {
 	}
 	began := d.run.now()
 	if err := conn.Write(ctx, websocket.MessageText, data); err != nil {
+		fails()
 		return err
 	}
 	f, err := readFrame(ctx, conn)

@@ -138,6 +138,30 @@ func TestWhatSeveralNodesMayNotDo(t *testing.T) {
 	}
 }
 
+func TestWhoTriesToConnectToANodeThatHearsNothingHasNoWayToKnow(t *testing.T) {
+	for node, kept := range map[string]bool{"n1": false, "n2": true} {
+		s := atNodes()
+		s.Answers = 1000
+		s.trouble("a node is stopped", "n1", 4000, false).Deaf = true
+		s.now -= 4000
+		asked, told := s.do("ann.1", history.Send, "c8", "anybody?", 0)
+		asked.Node, told.Node, told.What, told.Seq = "n2", "n2", history.Info, 0
+		began := s.now + 5
+		s.now += 3000
+		s.add(history.Event{What: history.Missed, Client: "ann.1", User: "ann", Node: node, Began: began})
+		s.do("ann.1", history.Send, "c8", "anybody?", 5)
+		live := 0
+		for _, v := range All(&s.History).Violations {
+			if v.Invariant == "live" {
+				live++
+			}
+		}
+		if live > 0 != kept {
+			t.Errorf("%d waits too long while a client tries to connect to %s, which is not stopped: %v", live, node, kept)
+		}
+	}
+}
+
 func TestARecoveryIsMeasuredFromWhereItCanBegin(t *testing.T) {
 	s := atNodes()
 	s.trouble("cut", "n1", 500, false)

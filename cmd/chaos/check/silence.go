@@ -47,7 +47,12 @@ func (r *run) silences(faults []fault) (all []silence) {
 			}
 			wait(k.session, o.T, deaf(faults, o, to))
 			if i+1 < len(ops) && !o.fail() && i < acked { // its client looks for a node that takes it
-				wait(k.session, to, min(ops[i+1].T, r.connects(o.Client, to)))
+				until := min(ops[i+1].T, r.connects(o.Client, to))
+				for _, w := range r.unheard(faults, o.Client, to, until) {
+					wait(k.session, to, w[0])
+					to = w[1]
+				}
+				wait(k.session, to, until)
 			}
 		}
 	}
@@ -77,6 +82,22 @@ func (r *run) connects(client string, t int64) int64 {
 		}
 	}
 	return math.MaxInt64
+}
+
+// unheard are the parts of a time in which a client tried to connect to a node that hears nothing, in
+// their order: that one has no way to know either.
+func (r *run) unheard(faults []fault, client string, from, to int64) (all [][2]int64) {
+	for _, e := range r.Events {
+		if e.What != history.Missed && e.What != history.Open || e.Client != client || e.T <= from || e.Began >= to {
+			continue
+		}
+		for _, f := range faults {
+			if f.Deaf && f.Node == e.Node && e.Began < f.mended && e.T > f.T {
+				all = append(all, [2]int64{max(from, e.Began, f.T), min(to, e.T)})
+			}
+		}
+	}
+	return all
 }
 
 func first(a, b bool) int {

@@ -12,6 +12,7 @@ const (
 	Info   = "info" // nobody knows: no answer came, or one that says nothing
 
 	Open    = "open"    // a connection is authenticated: Resumed, Offset, Rows
+	Missed  = "missed"  // none came about, at Node from Began on
 	Closed  = "closed"  // a connection ended
 	Push    = "push"    // an entry was delivered
 	Receipt = "receipt" // By's read mark was delivered
@@ -80,7 +81,7 @@ type Event struct {
 	Epoch   string           `json:"epoch,omitempty"`
 	Resumed bool             `json:"resumed,omitempty"`
 	From    int64            `json:"from,omitempty"`  // the offset a resume was asked from
-	Began   int64            `json:"began,omitempty"` // of open: when it was asked for; of a stall
+	Began   int64            `json:"began,omitempty"` // of open, missed: when it was asked for; of a stall
 	Rows    []Row            `json:"rows,omitempty"`  // of open, and of update
 	Next    bool             `json:"next,omitempty"`  // of open: the list of rows goes on
 	Heads   map[string]int64 `json:"heads,omitempty"`
