@@ -26,6 +26,9 @@ const (
 	// missed 1.5 and 2 s after they went, so a node that is cut off knows it after 4 s: the others
 	// have given it up after 3, and have its sessions.
 	signWithin = 2 * time.Second
+	// agreedWithin is how long a node waits that most others do not reach, and that hears none of those
+	// either: they have waited before they said so. One that hears them may have been paused.
+	agreedWithin = probeEvery
 	// awayEvery is for who came in while the others were sent away.
 	awayEvery = time.Second
 	// elsewhereIn is how long clients are told to take for coming back, each as it likes: other
@@ -55,8 +58,12 @@ func (c *cluster) lookAround(now time.Time) {
 		k.since = now
 	}
 	k.looked = now
+	patience := signWithin
+	if shunned && c.outnumbered(now) {
+		patience = agreedWithin
+	}
 	switch was := k.is.Load(); {
-	case (was || !k.since.IsZero() && now.Sub(k.since) >= signWithin) && (shunned || lost && c.outnumbered(now)):
+	case (was || !k.since.IsZero() && now.Sub(k.since) >= patience) && (shunned || lost && c.outnumbered(now)):
 		k.last = now
 		k.is.Store(true)
 		if !was {

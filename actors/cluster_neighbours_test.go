@@ -70,7 +70,7 @@ func TestTheSessionsOfANodeThatTheOthersDoNotReachAreServedByThem(t *testing.T) 
 		if cut.node.Owns(room) || cut.node.CutOff() {
 			t.Errorf("at the node that is not reached: it owns the session: %v, it sent its clients away at once: %v", cut.node.Owns(room), cut.node.CutOff())
 		}
-		time.Sleep(3 * time.Second)
+		time.Sleep(time.Until(began.Add(4 * time.Second)))
 		if !cut.sent() || !cut.node.CutOff() {
 			t.Error("the clients of a node that is not reached stay there")
 		}
@@ -83,6 +83,30 @@ func TestTheSessionsOfANodeThatTheOthersDoNotReachAreServedByThem(t *testing.T) 
 		ann.send(room, "3", "hello")
 		again := cut.dial("user0", "2")
 		again.send(roomAt(again, all[2], "user2"), "4", "hello")
+	})
+}
+
+func TestANodeThatHearsThoseWhoMissItKeepsItsClientsForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // as after a pause
+		all := sidesOf(t, 3)
+		time.Sleep(5 * time.Second)
+		say := func(version int64, misses string) {
+			members := []actors.Member{all[0].members.self, all[1].members.self, all[2].members.self}
+			members[1].Misses, members[2].Misses = misses, misses
+			for _, s := range all {
+				s.sees(version, members...)
+			}
+		}
+		say(2, "0")
+		time.Sleep(1500 * time.Millisecond)
+		if all[0].node.CutOff() || all[0].sent() {
+			t.Error("its clients were sent away at once")
+		}
+		say(3, "")
+		time.Sleep(5 * time.Second)
+		if all[0].node.CutOff() || all[0].sent() {
+			t.Error("its clients were sent away")
+		}
 	})
 }
 
