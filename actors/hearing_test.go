@@ -170,7 +170,9 @@ func TestALossWhileAListIsReadIsCaughtUpWith(t *testing.T) {
 	bob := s.connect("bob", "1", nil)
 	<-j.have // the list is read, and bob is not told yet
 	streams.silence(true, false)
+	lost := streams.lost.Load()
 	ann.send(room, "a", "you do not hear me")
+	eventually(t, "it is told in vain", func() bool { return streams.lost.Load() > lost }) // its sender may be told before the others
 	streams.silence(false, false)
 	s.node.Lost()
 	j.give <- struct{}{}
