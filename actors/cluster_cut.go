@@ -31,10 +31,16 @@ const (
 	agreedWithin = probeEvery
 	// awayEvery is for who came in while the others were sent away.
 	awayEvery = time.Second
-	// elsewhereIn is how long clients are told to take for coming back, each as it likes: other
-	// nodes read a list for each of them.
-	elsewhereIn = 2 * time.Second
+	// elsewhereEach is for each client, and elsewhereIn the most, that clients are told to take for coming
+	// back, each as it likes: other nodes read a list for each of them.
+	elsewhereEach = 20 * time.Millisecond
+	elsewhereIn   = 2 * time.Second
 )
+
+// comeBackIn is how long so many clients are told to take.
+func comeBackIn(clients int) time.Duration {
+	return min(max(1, time.Duration(clients))*elsewhereEach, elsewhereIn)
+}
 
 // CutOff says that this node has sent its clients away, as it reaches nobody but them.
 func (n *Node) CutOff() bool {
@@ -98,8 +104,9 @@ func (c *cluster) outnumbered(now time.Time) bool {
 
 // sendAway closes all connections, and says when to come back.
 func (n *Node) sendAway() {
-	away := protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: elsewhereIn.Milliseconds()}}})
-	for _, c := range n.all() {
+	all := n.all()
+	away := protocol.NewShared(&protocol.Frame{Body: &protocol.Frame_Goaway{Goaway: &protocol.Goaway{RetryInMs: comeBackIn(len(all)).Milliseconds()}}})
+	for _, c := range all {
 		c.actor.tell(&goaway{frame: away})
 		c.actor.tell(&kick{code: protocol.Code_GOAWAY, why: "this node is cut off, others are not"})
 	}
