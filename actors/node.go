@@ -389,6 +389,7 @@ func (n *Node) Drain(ctx context.Context, retryIn time.Duration) {
 		c.actor.tell(&kick{code: protocol.Code_GOAWAY, why: "the server restarts"})
 	}
 	if cluster != nil {
+		cluster.given.Store(true) // the others give up who has quit, and may say so before this has ended
 		if err := cluster.Members.Quit(ctx); err != nil {
 			n.log.Warn("other nodes learn late that this one has gone", "err", err)
 		}
