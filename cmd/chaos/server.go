@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -47,13 +48,16 @@ func newServer(r *run, name, binary, dir string, more ...string) (*server, error
 	return &server{name: name, binary: binary, dir: dir, listen: listen, env: append(env, more...), log: log, run: r}, nil
 }
 
-// freeAddress is a loopback address that nobody listens at now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddress is a loopback address that nobody listens at now. It is below the ports that connections begin
+// at (ip_local_port_range, from 32768 on): one of those would take it while its server is away.
+func freeAddress() (address string, err error) {
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))); err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", err
 }
 
 // start starts the process and does not wait.
