@@ -90,13 +90,14 @@ chaos:
 	go run ./cmd/chaos -prove
 
 # Three real nodes, Redis and FerretDB: each kind of thing that goes wrong, a new
-# installation for each family of them, as FerretDB gets slow with what it has.
+# installation for each family of them, as FerretDB gets slow with what it has. More users
+# and requests than these it does not carry on two cores: docs/reliability.md.
 cluster:
-	go run ./cmd/chaos -nodes 3 -rate 20 -faults node
-	go run ./cmd/chaos -nodes 3 -rate 20 -faults network
-	go run ./cmd/chaos -nodes 3 -rate 20 -faults redis
-	go run ./cmd/chaos -nodes 3 -rate 20 -faults sentinel -sentinel -troubles 3
-	go run ./cmd/chaos -nodes 3 -rate 20 -faults mongo
+	go run ./cmd/chaos -nodes 3 -users 8 -rate 8 -faults node
+	go run ./cmd/chaos -nodes 3 -users 8 -rate 8 -faults network
+	go run ./cmd/chaos -nodes 3 -users 8 -rate 8 -faults redis
+	go run ./cmd/chaos -nodes 3 -users 8 -rate 8 -faults sentinel -sentinel -troubles 3
+	go run ./cmd/chaos -nodes 3 -users 8 -rate 8 -faults mongo
 
 FUZZTIME ?= 30s
 fuzz:
