@@ -42,7 +42,7 @@ func TestABotRunsAnewWheneverItIsSaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	dev, said := exec.Command(built, "bot", "dev", dir), new(lockedBuffer)
-	dev.Env = append(cleanEnv(), "TROUPE_DATA="+s.data, "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	dev.Env = append(cleanEnv(), "TROUPE_DATA="+s.data, "GOFLAGS=-mod=mod", "GOWORK=off")
 	dev.Stdout, dev.Stderr = said, said
 	if err := dev.Start(); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func TestTheProjectBuildsAndPassesItsTest(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
 	}
-	// What its modules are is known here: nothing is fetched.
+	// What its modules are is known here; at most the go.mod of some that are not built is fetched.
 	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestTheProjectBuildsAndPassesItsTest(t *testing.T) {
 	for _, args := range [][]string{{"vet", "./..."}, {"build", "-o", "my-bot", "."}, {"test", "./..."}} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*", "GOWORK=off")
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GONOSUMDB=*", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
